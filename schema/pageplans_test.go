@@ -134,6 +134,14 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 	const url = "https://example.com/in/1-200" // in the queue, or would be
 	giant := testdb.Value[int64](t, db, "SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = 'giant-waiting'")
 
+	// A lost account with pending prospects, which move to its sibling.
+	db.Exec(t, `
+		UPDATE thaw.accounts AS a SET status = 'removed', member_id = 'moving' WHERE a.provider_account_id = 'account-41';
+		UPDATE thaw.accounts AS a SET status = 'connected', member_id = 'moving' WHERE a.provider_account_id = 'account-21';
+		UPDATE thaw.enrollments AS e SET status = 'pending' FROM thaw.accounts AS a
+		WHERE a.id = e.account_id AND a.provider_account_id = 'account-41' AND e.status = 'active'`)
+	moving := testdb.Value[int64](t, db, "SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = 'account-41'")
+
 	for _, mode := range planCacheModes() {
 		pool := newWatchedPool(t, db, mode)
 		watched := store.New(pool.Pool)
@@ -158,6 +166,11 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 				},
 				"account with a long queue": func(ctx context.Context, _ readmodel.Paging) error {
 					_, err := readmodel.NewReader(watched).AccountByID(ctx, readmodel.Everything(), giant)
+					return err
+				},
+				"account with moves": func(ctx context.Context, _ readmodel.Paging) error {
+					detail, err := readmodel.NewReader(watched).AccountByID(ctx, readmodel.Everything(), moving)
+					assert.NotEmpty(t, detail.Moves)
 					return err
 				},
 				"history of an account": func(ctx context.Context, _ readmodel.Paging) error {

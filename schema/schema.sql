@@ -4448,26 +4448,10 @@ CREATE FUNCTION thaw.move_targets(p_size integer DEFAULT 2000, OUT account_ids b
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    WITH stranded AS MATERIALIZED (
-        SELECT (SELECT moved.target_id FROM thaw.sibling_targets AS moved WHERE moved.source_id = source.id LIMIT 1) AS target_id
-        FROM (
-            SELECT a.id FROM thaw.accounts AS a
-            WHERE thaw.is_gone(a.status)
-                -- ORDER BY matches the index, as in thaw.blocked_campaigns.
-                AND (SELECT e.id FROM thaw.enrollments AS e
-                    WHERE e.status = 'pending' AND e.account_id = a.id
-                    ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
-            OFFSET 0) AS source
-    )
-    SELECT coalesce(array_agg(open.id), '{}'), coalesce(array_agg(open.workspace_id), '{}') INTO account_ids, workspace_ids
+    SELECT coalesce(array_agg(open.target_id), '{}'), coalesce(array_agg(open.workspace_id), '{}') INTO account_ids, workspace_ids
     FROM (
-        SELECT target.id, target.workspace_id
-        FROM (SELECT DISTINCT stranded.target_id FROM stranded WHERE stranded.target_id IS NOT NULL) AS found
-        JOIN thaw.accounts AS target ON target.id = found.target_id
-        JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
-        CROSS JOIN thaw.safety
-        WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume, workspace.shadow) IS NULL
-        ORDER BY target.id
+        SELECT DISTINCT move.target_id, move.workspace_id FROM thaw.open_moves() AS move
+        ORDER BY move.target_id
         LIMIT p_size) AS open;
 END;
 $$;
@@ -4546,6 +4530,36 @@ BEGIN
     END IF;
     RETURN coalesce(cardinality(thaw.start_campaigns(
         p_cause, campaigns, array_fill(p_account_id, ARRAY[cardinality(campaigns)]))), 0);
+END;
+$$;
+CREATE FUNCTION thaw.open_moves() RETURNS TABLE(source_id bigint, target_id bigint, workspace_id bigint)
+    LANGUAGE plpgsql STABLE
+    SET jit TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN QUERY
+    WITH stranded AS MATERIALIZED (
+        SELECT source.id,
+            (SELECT moved.target_id FROM thaw.sibling_targets AS moved WHERE moved.source_id = source.id LIMIT 1) AS target_id
+        FROM (
+            SELECT a.id FROM thaw.accounts AS a
+            WHERE thaw.is_gone(a.status)
+                -- ORDER BY matches the index, as in thaw.blocked_campaigns.
+                AND (SELECT e.id FROM thaw.enrollments AS e
+                    WHERE e.status = 'pending' AND e.account_id = a.id
+                    ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
+            OFFSET 0) AS source
+    )
+    SELECT stranded.id, open.id, open.workspace_id
+    FROM (
+        SELECT target.id, target.workspace_id
+        FROM (SELECT DISTINCT stranded.target_id FROM stranded WHERE stranded.target_id IS NOT NULL) AS found
+        JOIN thaw.accounts AS target ON target.id = found.target_id
+        JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+        CROSS JOIN thaw.safety
+        WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume, workspace.shadow) IS NULL) AS open
+    JOIN stranded ON stranded.target_id = open.id;
 END;
 $$;
 CREATE FUNCTION thaw.open_record(p_lane thaw.lane, p_account_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, p_account_cap integer, OUT is_closed boolean, OUT allowed integer) RETURNS record

@@ -43,6 +43,14 @@ func printStatus(out io.Writer, report readmodel.StatusReport) {
 	} else {
 		printf(out, "%s paused. Counting those that are ready to resume took more than 10 s and was cancelled.\n", many(b.Paused, "prospect"))
 	}
+	if m := report.Moves; m != nil && m.Prospects > 0 {
+		count := many(m.Prospects, "prospect")
+		if m.HasMore {
+			count = "More than " + count
+		}
+		printf(out, "%s, not started yet, will move from %s to a connected account of the same person.\n",
+			count, many(m.Accounts, "lost account"))
+	}
 	if report.Forecast != nil {
 		printf(out, "The resumable counts are as of %s. The times below are estimates.\n", stamp(report.Forecast.At))
 	}

@@ -99,6 +99,60 @@ func (q *Queries) AccountKeys(ctx context.Context, arg AccountKeysParams) ([]Acc
 	return items, nil
 }
 
+const accountMoves = `-- name: AccountMoves :many
+SELECT source.id AS from_account_id, source.target_id::bigint AS to_account_id, pending.prospects
+FROM (
+    SELECT a.id, (SELECT moved.target_id FROM thaw.sibling_targets AS moved WHERE moved.source_id = a.id LIMIT 1) AS target_id
+    FROM thaw.accounts AS a
+    -- In a subquery of its own, so that it is evaluated once.
+    WHERE a.id = ANY ((SELECT thaw.sources_of($1::bigint) || $1::bigint)::bigint[])
+        AND thaw.is_gone(a.status)
+    OFFSET 0) AS source
+CROSS JOIN LATERAL (
+    SELECT count(*) AS prospects
+    FROM (
+        -- ORDER BY matches the index, as in thaw.blocked_campaigns.
+        SELECT FROM thaw.enrollments AS e
+        WHERE e.status = 'pending' AND e.account_id = source.id
+        ORDER BY e.campaign_id, e.id
+        LIMIT $2::integer) AS counted) AS pending
+WHERE source.target_id IS NOT NULL AND pending.prospects > 0
+ORDER BY source.id
+`
+
+type AccountMovesParams struct {
+	AccountID int64
+	AtMost    int32
+}
+
+type AccountMovesRow struct {
+	FromAccountID int64
+	ToAccountID   int64
+	Prospects     int64
+}
+
+// The pending prospects that move away from an account if it is gone, or to it from accounts of the
+// same person that are gone: one row per account that they leave, each counted up to at_most.
+func (q *Queries) AccountMoves(ctx context.Context, arg AccountMovesParams) ([]AccountMovesRow, error) {
+	rows, err := q.db.Query(ctx, accountMoves, arg.AccountID, arg.AtMost)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AccountMovesRow
+	for rows.Next() {
+		var i AccountMovesRow
+		if err := rows.Scan(&i.FromAccountID, &i.ToAccountID, &i.Prospects); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const accountSignals = `-- name: AccountSignals :many
 SELECT s.id, s.received_at, s.occurred_at, s.raw_status, coalesce(s.status::text, '')::text AS status, s.outcome::text AS outcome,
     s.duplicate_of, s.verdict, s.resumed

@@ -182,6 +182,34 @@ func (q *Queries) OpenAllocations(ctx context.Context, tickAt time.Time) ([]Open
 	return items, nil
 }
 
+const openMoves = `-- name: OpenMoves :one
+SELECT count(*)::bigint AS prospects, count(DISTINCT counted.source_id)::bigint AS accounts
+FROM (
+    SELECT move.source_id
+    FROM thaw.open_moves() AS move (source_id, target_id, workspace_id)
+    -- ORDER BY matches the index, as in thaw.blocked_campaigns.
+    CROSS JOIN LATERAL (
+        SELECT FROM thaw.enrollments AS e
+        WHERE e.status = 'pending' AND e.account_id = move.source_id
+        ORDER BY e.campaign_id, e.id
+        LIMIT $1::integer) AS pending
+    LIMIT $1::integer) AS counted
+`
+
+type OpenMovesRow struct {
+	Prospects int64
+	Accounts  int64
+}
+
+// How many pending prospects can move now from accounts that are gone, counted up to at_most, and
+// from how many accounts.
+func (q *Queries) OpenMoves(ctx context.Context, atMost int32) (OpenMovesRow, error) {
+	row := q.db.QueryRow(ctx, openMoves, atMost)
+	var i OpenMovesRow
+	err := row.Scan(&i.Prospects, &i.Accounts)
+	return i, err
+}
+
 const positions = `-- name: Positions :many
 WITH asked AS MATERIALIZED (
     SELECT e.id, e.paused_at, target.target_id,

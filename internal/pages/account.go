@@ -18,6 +18,7 @@ type accountPage struct {
 	readmodel.AccountDetail
 	Limits    readmodel.AccountLimits
 	Target    *readmodel.Account // the sibling through which its prospects resume; nil if there is none
+	Moving    []accountMove
 	Obstacles []obstacle
 	Reasons   []share // the paused prospects by reason
 	Longest   []readmodel.PausedProspect
@@ -26,6 +27,14 @@ type accountPage struct {
 	Stopped   int64  // prospects that a release of the account requeues
 	Manual    int64  // and if asked, also these that were paused manually
 	Holds     []hold
+}
+
+// An accountMove is prospects that move from the account of the page to Other, or the other way
+// round.
+type accountMove struct {
+	readmodel.Move
+	Other  readmodel.Account
+	IsAway bool
 }
 
 // A link is a choice of a filter.
@@ -85,6 +94,14 @@ func (p *accountPage) describe() {
 	for i, sibling := range p.Siblings {
 		if p.ResumesThrough != nil && sibling.ID == *p.ResumesThrough {
 			p.Target = &p.Siblings[i]
+		}
+	}
+	for _, move := range p.Moves {
+		isAway := move.FromAccountID == p.ID
+		for _, sibling := range p.Siblings {
+			if isAway && sibling.ID == move.ToAccountID || sibling.ID == move.FromAccountID {
+				p.Moving = append(p.Moving, accountMove{move, sibling, isAway})
+			}
 		}
 	}
 	p.Obstacles = obstaclesOf(p.AccountDetail, p.Limits)

@@ -79,6 +79,25 @@ func TestAccountPageShowsTheLockAndTheProducts(t *testing.T) {
 	require.Regexp(t, `<tr><td data-label="Product">classic</td><td.*\(account.status.running\)</span></td><td data-label="Down since">–</td><td data-label="Last update"><time class="ago" datetime="2026-01-31T11:00:00Z">`, page)
 }
 
+// Pending prospects that will move are shown on both accounts, with a link, and on the fleet page.
+func TestPagesShowPendingProspectsThatWillMove(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	jane, old := d.Account(t, "h_EKCy2lRLef5NzHp0iw4A"), d.Account(t, "h_old")
+	require.NotContains(t, d.get(t, jane).text, "Not started yet")
+	require.NotContains(t, d.get(t, "/").text, "Moving to another account")
+	d.Exec(t, "UPDATE thaw.enrollments SET status = 'pending' WHERE account_id = (SELECT id FROM thaw.accounts WHERE provider_account_id = 'h_old')")
+	d.Exec(t, "UPDATE thaw.accounts SET status = 'removed' WHERE provider_account_id = 'h_old'")
+	require.Regexp(t, `40 prospects will move to <a href="`+jane+`">Jane Doe</a>, another account of the same person, starting with the tick at <time`, d.get(t, old).text)
+	require.Regexp(t, `40 prospects will move here from <a href="`+old+`">Jane Doe \(old\)</a>, a lost account of the same person, starting with the tick at <time`, d.get(t, jane).text)
+	require.Eventually(t, func() bool {
+		return strings.Contains(d.get(t, "/").text, `Moving to another account <span class="big">40</span>`)
+	}, 30*time.Second, 20*time.Millisecond, "the next forecast counts them")
+
+	d.Exec(t, "SELECT thaw.set_auto_resume('acme', false, 'asked by phone', 'cli:ann')")
+	require.Regexp(t, `40 prospects will move to <a[^>]*>Jane Doe</a>, another account of the same person, when nothing blocks that account`, d.get(t, old).text)
+}
+
 // Invalid forms change nothing and get an explanation.
 func TestBadFormsChangeNothing(t *testing.T) {
 	t.Parallel()

@@ -80,6 +80,9 @@ type AccountDetail struct {
 	Products []Product `json:"products"`
 	// Siblings are the other accounts of the same person in the same workspace.
 	Siblings []Account `json:"siblings"`
+	// Moves are the prospects that have not started and move to a connected account of the same
+	// person: away from this account if it is gone, otherwise from its siblings to this one.
+	Moves []Move `json:"moves"`
 	// Expected are the next ticks, at most ten, that resume prospects through the account in
 	// ResumesThrough, including prospects of its siblings. DrainedAt is the last such tick; nil if
 	// none wait or it is beyond the horizon.
@@ -90,6 +93,19 @@ type AccountDetail struct {
 	// Forecast describes the forecast behind Expected and DrainedAt; nil if nothing is expected or
 	// there was no forecast in time.
 	Forecast *ForecastInfo `json:"forecast"`
+}
+
+// A Move is prospects that have not started, on an account that is gone. They move to the connected
+// account of the same person.
+type Move struct {
+	FromAccountID int64 `json:"from_account_id"`
+	ToAccountID   int64 `json:"to_account_id"`
+	// Prospects are counted up to maxCounted. With more, HasMore is true.
+	Prospects int64 `json:"prospects"`
+	HasMore   bool  `json:"-"`
+	// StartsAt is the tick that moves the first of them; a pass moves a limited number. Nil: what
+	// blocks the target, see BlockedBy, also prevents the move.
+	StartsAt *time.Time `json:"starts_at"`
 }
 
 // A Product is a part of an account, such as sales_navigator, for which the provider reports a
@@ -245,7 +261,10 @@ func (f *Reader) AccountByID(ctx context.Context, s Scope, id int64) (AccountDet
 		if err != nil {
 			return err
 		}
-		detail.Siblings, err = accountsOf(ctx, q, s, siblings)
+		if detail.Siblings, err = accountsOf(ctx, q, s, siblings); err != nil {
+			return err
+		}
+		detail.Moves, err = movesOf(ctx, q, detail.Account)
 		return err
 	})
 	if err == nil {
@@ -255,6 +274,36 @@ func (f *Reader) AccountByID(ctx context.Context, s Scope, id int64) (AccountDet
 		return AccountDetail{}, fmt.Errorf("account %d: %w", id, err)
 	}
 	return detail, nil
+}
+
+// movesOf returns the moves from and to an account.
+func movesOf(ctx context.Context, q *dbsqlc.Queries, a Account) ([]Move, error) {
+	moves := []Move{}
+	if a.ResumesThrough == nil {
+		return moves, nil
+	}
+	rows, err := q.AccountMoves(ctx, dbsqlc.AccountMovesParams{AccountID: a.ID, AtMost: maxCounted + 1})
+	if err != nil {
+		return nil, fmt.Errorf("reading moves: %w", err)
+	}
+	if len(rows) == 0 {
+		return moves, nil
+	}
+	t, err := readTicks(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		move := Move{
+			FromAccountID: r.FromAccountID, ToAccountID: r.ToAccountID,
+			Prospects: min(r.Prospects, maxCounted), HasMore: r.Prospects > maxCounted,
+		}
+		if a.BlockedBy == nil {
+			move.StartsAt = new(t.next())
+		}
+		moves = append(moves, move)
+	}
+	return moves, nil
 }
 
 // expect adds the upcoming ticks. A forecast covers the whole fleet, so it is read only if

@@ -17,6 +17,8 @@ type FleetReport struct {
 	Paused PausedCount `json:"paused"`
 	// Backlog is nil if it could not be counted in time.
 	Backlog *FleetBacklog `json:"backlog"`
+	// Moves is counted with Backlog; nil likewise, and in the scope of one workspace.
+	Moves *FleetMoves `json:"moves"`
 	// Forecast describes the forecast behind Backlog; nil if there was none in time.
 	Forecast *ForecastInfo `json:"forecast"`
 	// Quotas are the quotas of the current tick; nil in the scope of one workspace.
@@ -48,6 +50,26 @@ type FleetTick struct {
 type FleetBacklog struct {
 	Resumable int64 `json:"resumable"`
 	Accounts  int   `json:"accounts"` // that they resume through
+}
+
+// FleetMoves counts the prospects that have not started, on accounts that are gone, and that the
+// next sweeps move to a connected account of the same person.
+type FleetMoves struct {
+	// Prospects are counted up to maxMoves. With more, HasMore is true, and Accounts is a lower bound.
+	Prospects int64 `json:"prospects"`
+	HasMore   bool  `json:"-"`
+	Accounts  int64 `json:"accounts"` // that they leave
+}
+
+// maxMoves limits the work of counting moves.
+const maxMoves = 100_000
+
+func countMoves(ctx context.Context, q *dbsqlc.Queries) (FleetMoves, error) {
+	row, err := q.OpenMoves(ctx, maxMoves+1)
+	if err != nil {
+		return FleetMoves{}, fmt.Errorf("counting moves: %w", err)
+	}
+	return FleetMoves{Prospects: min(row.Prospects, maxMoves), HasMore: row.Prospects > maxMoves, Accounts: row.Accounts}, nil
 }
 
 // Quotas are the limits of a tick for the whole fleet, by lane.
@@ -126,6 +148,7 @@ func (f *Reader) report(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *v
 	}
 	if seen != nil {
 		report.Backlog = &FleetBacklog{Resumable: int64(seen.backlog), Accounts: seen.accounts}
+		report.Moves = &seen.moves
 	}
 	return report, nil
 }

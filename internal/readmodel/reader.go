@@ -71,6 +71,7 @@ type snapshot struct {
 	workspaces map[int64]FleetBacklog
 	forecast   *plan.Forecast
 	counts     AccountCounts
+	moves      FleetMoves
 	done       eta // of the last prospect that is ready to resume
 	// Only in a stored snapshot: the accounts with the most paused prospects, most first, and how
 	// many have any.
@@ -264,6 +265,9 @@ func (s *snapshot) read(ctx context.Context, q *dbsqlc.Queries) error {
 		return err
 	}
 	s.counts.At = s.at
+	if s.moves, err = countMoves(ctx, q); err != nil {
+		return err
+	}
 	if s.forecast, err = forecastFor(ctx, q, s.made, candidates); err != nil {
 		return err
 	}

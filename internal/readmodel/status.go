@@ -20,6 +20,7 @@ import (
 type StatusReport struct {
 	Conditions
 	Backlog       Backlog        `json:"backlog"`
+	Moves         *FleetMoves    `json:"moves"`      // nil if not counted in time
 	LastSweep     *Sweep         `json:"last_sweep"` // newest tick with a plan; nil if none
 	StuckAccounts []StuckAccount `json:"stuck_accounts"`
 	// Accounts are the accounts with the most paused prospects, up to the requested number. They
@@ -133,6 +134,7 @@ func (r *StatusReport) read(ctx context.Context, q *dbsqlc.Queries, seen *view, 
 	if seen != nil {
 		resumable := int64(seen.backlog)
 		r.Backlog.Resumable, r.Backlog.Accounts = &resumable, &seen.accounts
+		r.Moves = &seen.moves
 		if seen.isOld {
 			r.Forecast = seen.info()
 		}

@@ -51,6 +51,7 @@ func TestStatusOfAnEmptyFleet(t *testing.T) {
 		"workers_alive": 0, "silent_providers": [],
 		"stuck_accounts": [],
 		"backlog": {"paused": 0, "resumable": 0, "accounts": 0},
+		"moves": {"prospects": 0, "accounts": 0},
 		"last_sweep": null,
 		"accounts": [],
 		"accounts_total": 0
@@ -84,6 +85,7 @@ func TestStatus(t *testing.T) {
 		"workers_alive": 0, "silent_providers": [],
 		"stuck_accounts": [],
 		"backlog": {"paused": 9, "resumable": 4, "accounts": 1},
+		"moves": {"prospects": 0, "accounts": 0},
 		"last_sweep": null,
 		"accounts": [
 			{"account_id": 1, "workspace": "north", "account": "acc_1", "status": "connected", "paused": 4, "resumable": 3, "eta": %q},
@@ -100,6 +102,7 @@ func TestStatus(t *testing.T) {
 		"workers_alive": 0, "silent_providers": [],
 		"stuck_accounts": [],
 		"backlog": {"paused": 9, "resumable": 4, "accounts": 1},
+		"moves": {"prospects": 0, "accounts": 0},
 		"last_sweep": {"tick_at": %q, "accounts_planned": 1, "accounts_processed": 0, "resumed": 0, "moved": 0, "campaigns_resumed": 0,
 			"remaining": 4, "seconds": null, "finished_at": null, "is_partial": false},
 		"accounts": [
@@ -122,6 +125,7 @@ func TestStatus(t *testing.T) {
 		"workers_alive": 0, "silent_providers": [],
 		"stuck_accounts": [],
 		"backlog": {"paused": 7, "resumable": 0, "accounts": 0},
+		"moves": {"prospects": 0, "accounts": 0},
 		"last_sweep": {"tick_at": %q, "accounts_planned": 1, "accounts_processed": 1, "resumed": 2, "moved": 0, "campaigns_resumed": 0,
 			"remaining": 2, "seconds": 1.5, "finished_at": %q, "is_partial": false},
 		"accounts": [

@@ -40,6 +40,7 @@ type storedSnapshot struct {
 	MostPaused        []int64
 	PausedAccounts    int
 	Counts            AccountCounts
+	Moves             FleetMoves
 	DoneAt            *time.Time
 	DoneNotBefore     *time.Time
 	Forecast          plan.Packed
@@ -111,7 +112,7 @@ func (s *snapshot) pack() ([]byte, error) {
 		Current: s.made.current, IsPlanned: s.made.isPlanned, Length: s.made.length, Settings: s.made.settings,
 		Took: s.took, Accounts: s.accounts, Backlog: s.backlog, Longest: s.longest, Workspaces: s.workspaces,
 		MostPaused: s.mostPaused, PausedAccounts: s.pausedAccounts, Forecast: s.forecast.Pack(),
-		Counts: s.counts, DoneAt: s.done.At, DoneNotBefore: s.done.NotBefore,
+		Counts: s.counts, Moves: s.moves, DoneAt: s.done.At, DoneNotBefore: s.done.NotBefore,
 	})
 	if err != nil {
 		return nil, err
@@ -138,6 +139,6 @@ func unpack(content []byte, at time.Time) *snapshot {
 		at:   at, took: s.Took, isStored: true,
 		accounts: s.Accounts, backlog: s.Backlog, longest: s.Longest, workspaces: s.Workspaces,
 		mostPaused: s.MostPaused, pausedAccounts: s.PausedAccounts, forecast: forecast,
-		counts: s.Counts, done: eta{s.DoneAt, s.DoneNotBefore},
+		counts: s.Counts, moves: s.Moves, done: eta{s.DoneAt, s.DoneNotBefore},
 	}
 }

@@ -266,16 +266,17 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Accounts to which pending prospects move now from accounts of the same person that are gone, at
--- most p_size. A pass has moved them after the tick, so the next tick finds others. Each account
--- that is gone is checked with one look-up in the index of pending prospects; a target is looked up
--- only for those that have some.
+-- The moves that are possible now: the accounts that are gone and have pending prospects, each with
+-- the account to which these move. Each account that is gone is checked with one look-up in the
+-- index of pending prospects; a target is looked up only for those that have some.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.move_targets(p_size integer DEFAULT 2000, OUT account_ids bigint[], OUT workspace_ids bigint[])
+CREATE FUNCTION thaw.open_moves() RETURNS TABLE (source_id bigint, target_id bigint, workspace_id bigint)
 LANGUAGE plpgsql STABLE SET jit = off AS $$
 BEGIN
+    RETURN QUERY
     WITH stranded AS MATERIALIZED (
-        SELECT (SELECT moved.target_id FROM thaw.sibling_targets AS moved WHERE moved.source_id = source.id LIMIT 1) AS target_id
+        SELECT source.id,
+            (SELECT moved.target_id FROM thaw.sibling_targets AS moved WHERE moved.source_id = source.id LIMIT 1) AS target_id
         FROM (
             SELECT a.id FROM thaw.accounts AS a
             WHERE thaw.is_gone(a.status)
@@ -285,15 +286,29 @@ BEGIN
                     ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
             OFFSET 0) AS source
     )
-    SELECT coalesce(array_agg(open.id), '{}'), coalesce(array_agg(open.workspace_id), '{}') INTO account_ids, workspace_ids
+    SELECT stranded.id, open.id, open.workspace_id
     FROM (
         SELECT target.id, target.workspace_id
         FROM (SELECT DISTINCT stranded.target_id FROM stranded WHERE stranded.target_id IS NOT NULL) AS found
         JOIN thaw.accounts AS target ON target.id = found.target_id
         JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
         CROSS JOIN thaw.safety
-        WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume, workspace.shadow) IS NULL
-        ORDER BY target.id
+        WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume, workspace.shadow) IS NULL) AS open
+    JOIN stranded ON stranded.target_id = open.id;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Accounts to which pending prospects move now, at most p_size. A pass has moved them after the
+-- tick, so the next tick finds others.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.move_targets(p_size integer DEFAULT 2000, OUT account_ids bigint[], OUT workspace_ids bigint[])
+LANGUAGE plpgsql STABLE SET jit = off AS $$
+BEGIN
+    SELECT coalesce(array_agg(open.target_id), '{}'), coalesce(array_agg(open.workspace_id), '{}') INTO account_ids, workspace_ids
+    FROM (
+        SELECT DISTINCT move.target_id, move.workspace_id FROM thaw.open_moves() AS move
+        ORDER BY move.target_id
         LIMIT p_size) AS open;
 END;
 $$;
@@ -499,7 +514,7 @@ $$;
 
 REVOKE ALL ON FUNCTION thaw.candidates(timestamptz), thaw.plan_workspaces(timestamptz, integer, bigint, bigint),
     thaw.plan_accounts(timestamptz, bigint[], integer[], bigint, bigint), thaw.plan_part(timestamptz, integer),
-    thaw.blocked_campaigns(bigint, integer, integer), thaw.move_targets(integer), thaw.close_ticks(timestamptz),
+    thaw.blocked_campaigns(bigint, integer, integer), thaw.open_moves(), thaw.move_targets(integer), thaw.close_ticks(timestamptz),
     thaw.requeue_pauses(timestamptz, integer),
     thaw.record_plan(timestamptz, timestamptz, integer, integer, bigint[], bigint[], integer[], integer, boolean, bigint),
     thaw.resumable_since() FROM PUBLIC;
@@ -511,6 +526,7 @@ DROP FUNCTION thaw.record_plan(timestamptz, timestamptz, integer, integer, bigin
 DROP FUNCTION thaw.requeue_pauses(timestamptz, integer);
 DROP FUNCTION thaw.close_ticks(timestamptz);
 DROP FUNCTION thaw.move_targets(integer);
+DROP FUNCTION thaw.open_moves();
 DROP FUNCTION thaw.blocked_campaigns(bigint, integer, integer);
 DROP FUNCTION thaw.plan_part(timestamptz, integer);
 DROP FUNCTION thaw.plan_accounts(timestamptz, bigint[], integer[], bigint, bigint);

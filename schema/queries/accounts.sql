@@ -75,6 +75,28 @@ FROM thaw.siblings AS family
 WHERE family.account_id = sqlc.arg(account_id)::bigint
 ORDER BY family.sibling_id;
 
+-- name: AccountMoves :many
+-- The pending prospects that move away from an account if it is gone, or to it from accounts of the
+-- same person that are gone: one row per account that they leave, each counted up to at_most.
+SELECT source.id AS from_account_id, source.target_id::bigint AS to_account_id, pending.prospects
+FROM (
+    SELECT a.id, (SELECT moved.target_id FROM thaw.sibling_targets AS moved WHERE moved.source_id = a.id LIMIT 1) AS target_id
+    FROM thaw.accounts AS a
+    -- In a subquery of its own, so that it is evaluated once.
+    WHERE a.id = ANY ((SELECT thaw.sources_of(sqlc.arg(account_id)::bigint) || sqlc.arg(account_id)::bigint)::bigint[])
+        AND thaw.is_gone(a.status)
+    OFFSET 0) AS source
+CROSS JOIN LATERAL (
+    SELECT count(*) AS prospects
+    FROM (
+        -- ORDER BY matches the index, as in thaw.blocked_campaigns.
+        SELECT FROM thaw.enrollments AS e
+        WHERE e.status = 'pending' AND e.account_id = source.id
+        ORDER BY e.campaign_id, e.id
+        LIMIT sqlc.arg(at_most)::integer) AS counted) AS pending
+WHERE source.target_id IS NOT NULL AND pending.prospects > 0
+ORDER BY source.id;
+
 -- name: AccountsOf :many
 -- The details of the given accounts, from the counts that the sweep uses: no enrollment rows are
 -- counted.

@@ -29,6 +29,21 @@ SELECT g.account_id, g.planned
 FROM thaw.allocations AS g
 WHERE g.tick_at = sqlc.arg(tick_at)::timestamptz AND g.finished_at IS NULL;
 
+-- name: OpenMoves :one
+-- How many pending prospects can move now from accounts that are gone, counted up to at_most, and
+-- from how many accounts.
+SELECT count(*)::bigint AS prospects, count(DISTINCT counted.source_id)::bigint AS accounts
+FROM (
+    SELECT move.source_id
+    FROM thaw.open_moves() AS move (source_id, target_id, workspace_id)
+    -- ORDER BY matches the index, as in thaw.blocked_campaigns.
+    CROSS JOIN LATERAL (
+        SELECT FROM thaw.enrollments AS e
+        WHERE e.status = 'pending' AND e.account_id = move.source_id
+        ORDER BY e.campaign_id, e.id
+        LIMIT sqlc.arg(at_most)::integer) AS pending
+    LIMIT sqlc.arg(at_most)::integer) AS counted;
+
 -- name: ProspectFacts :many
 -- Every enrollment of the given prospects, with all facts that explain why it is paused. Empty text
 -- stands for null.
