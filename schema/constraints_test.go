@@ -263,6 +263,7 @@ var breaks = map[string][]string{
 		"UPDATE thaw.enrollments SET status = 'paused', paused_at = now(), paused_reason = 'high_failure_rate'",
 		"UPDATE thaw.enrollments SET status = 'paused', paused_at = now(), paused_reason = 'subscription_inactive'",
 	},
+	"enrollments_next_kind_check":  {"UPDATE thaw.enrollments SET next_kind = 'Invite!'"},
 	"enrollments_own_reason_check": {"UPDATE thaw.enrollments SET own_reason = repeat('x', 1001)"},
 	"workspaces_external_id_is_visible": {
 		"UPDATE thaw.workspaces SET external_id = ''", "UPDATE thaw.workspaces SET external_id = ' 1'", "UPDATE thaw.workspaces SET external_id = repeat('x', 201)",
@@ -484,7 +485,7 @@ var nullable = map[string][]string{
 	"accounts": {
 		"member_id", "last_error", "status_at", "first_connected_at", "connected_at", "disconnected_at", "reconnected_at", "locked_at", "locked_reason",
 		"lock_status_at", "link_id", "lost_at", "resume_after", "needs_reconnect_at", "pause_after", "hold_until",
-		"hold_reason", "external_id", "parked_reason",
+		"hold_reason", "timezone", "external_id", "parked_reason",
 	},
 	"adopt_errors":     {"external_id", "next_at", "place"},
 	"adopt_state":      {"started_at", "mapping", "checked_at", "rows_checked", "drift_rows", "drift_detail"},
@@ -492,7 +493,7 @@ var nullable = map[string][]string{
 	"account_products": {"down_since"},
 	"provider_words":   {"says", "advice", "owner_advice"},
 	"campaigns":        {"paused_reason", "paused_at", "external_id"},
-	"enrollments":      {"account_id", "paused_reason", "paused_at", "next_action_at", "external_id", "own_reason"},
+	"enrollments":      {"account_id", "paused_reason", "paused_at", "next_action_at", "external_id", "own_reason", "next_kind"},
 	"account_signals": {
 		"account_id", "delivery_key", "duplicate_of", "status", "product", "member_id", "v1_account_id", "occurred_at", "body", "verdict", "resumed", "finished_at",
 	},

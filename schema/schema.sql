@@ -313,7 +313,7 @@ CREATE TABLE thaw.accounts (
     pause_after timestamp with time zone,
     hold_until timestamp with time zone,
     hold_reason text,
-    timezone text DEFAULT 'UTC'::text NOT NULL,
+    timezone text,
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     external_id text,
     parked_reason text,
@@ -347,6 +347,7 @@ COMMENT ON COLUMN thaw.accounts.flaps IS 'The times of the latest connection los
 COMMENT ON COLUMN thaw.accounts.resume_after IS 'If the account is flapping: the time until which it must stay connected before prospects resume through it. Null: it is not flapping.';
 COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS 'When the message account.needs_reconnect was written for the current outage. Null: it was not.';
 COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused. Null: no pause is due.';
+COMMENT ON COLUMN thaw.accounts.timezone IS 'The IANA time zone of the person behind the account, such as Europe/Berlin. Null: unknown. There is no default: with a wrong zone, the account would send at night.';
 COMMENT ON COLUMN thaw.accounts.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
 COMMENT ON COLUMN thaw.accounts.parked_reason IS 'Why Thaw cannot tell what the platform knows about this account (thaw adopt). Nothing is resumed or sent through it. Null: it is not parked.';
 CREATE FUNCTION thaw.accounts_named(p_name text, p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(id bigint)
@@ -551,7 +552,14 @@ CREATE TABLE thaw.enrollments (
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     external_id text,
     own_reason text,
+    next_kind text COLLATE pg_catalog."C",
+    due_at timestamp with time zone GENERATED ALWAYS AS (
+CASE
+    WHEN ((status = 'active'::thaw.enrollment_status) AND (next_kind IS NOT NULL)) THEN next_action_at
+    ELSE NULL::timestamp with time zone
+END) STORED,
     CONSTRAINT enrollments_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
+    CONSTRAINT enrollments_next_kind_check CHECK ((next_kind ~ '^[a-z][a-z0-9_]{0,63}$'::text)),
     CONSTRAINT enrollments_own_reason_check CHECK ((length(own_reason) <= 1000)),
     CONSTRAINT enrollments_paused_has_a_reason CHECK ((((status = 'paused'::thaw.enrollment_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.enrollment_status) = (paused_at IS NOT NULL)))),
     CONSTRAINT enrollments_prospect_url_check CHECK ((prospect_url <> ''::text)),
@@ -566,6 +574,8 @@ COMMENT ON COLUMN thaw.enrollments.account_id IS 'Null: no account is assigned y
 COMMENT ON COLUMN thaw.enrollments.waits_for_account IS 'Whether the enrollment is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
 COMMENT ON COLUMN thaw.enrollments.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
 COMMENT ON COLUMN thaw.enrollments.own_reason IS 'Why the platform paused the prospect, in its own words. Shown while paused_reason is paused_by_user; cleared when the pause ends.';
+COMMENT ON COLUMN thaw.enrollments.next_kind IS 'The kind of the next action, such as invite or message. Null: the platform decides it, and Thaw does not schedule the action.';
+COMMENT ON COLUMN thaw.enrollments.due_at IS 'When Thaw may give out the next action: next_action_at of an active enrollment with a next_kind. Null for all others.';
 CREATE FUNCTION thaw.active_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
     LANGUAGE sql STABLE ROWS 10
     BEGIN ATOMIC
@@ -702,7 +712,7 @@ BEGIN
     INSERT INTO thaw.accounts (external_id, workspace_id, provider, provider_account_id, member_id, display_name, timezone)
     SELECT t.external_id, t.workspace_id, coalesce(t.change ->> 'provider', 'linkedin'),
         coalesce(nullif(t.change ->> 'provider_account_id', ''), 'not-connected:' || t.external_id), nullif(t.change ->> 'member_id', ''),
-        coalesce(t.change ->> 'name', ''), coalesce(nullif(t.change ->> 'timezone', ''), 'UTC')
+        coalesce(t.change ->> 'name', ''), nullif(t.change ->> 'timezone', '')
     FROM unnest(taken) AS t
     WHERE t.row_id IS NULL AND t.code IS NULL
     ORDER BY length(t.external_id), t.external_id;
@@ -716,7 +726,7 @@ BEGIN
                 ELSE old.provider_account_id END AS provider_account_id,
             CASE WHEN t.change ? 'member_id' THEN nullif(t.change ->> 'member_id', '') ELSE old.member_id END AS member_id,
             CASE WHEN t.change ? 'name' THEN coalesce(t.change ->> 'name', '') ELSE old.display_name END AS display_name,
-            CASE WHEN t.change ? 'timezone' THEN coalesce(nullif(t.change ->> 'timezone', ''), 'UTC') ELSE old.timezone END AS timezone,
+            CASE WHEN t.change ? 'timezone' THEN nullif(t.change ->> 'timezone', '') ELSE old.timezone END AS timezone,
             CASE WHEN NOT t.was_parked THEN old.parked_reason END AS parked_reason
         FROM unnest(taken) AS t JOIN thaw.accounts AS old ON old.id = t.row_id
         WHERE t.code IS NULL) AS new
@@ -8407,6 +8417,7 @@ CREATE INDEX changes_queue_row_idx ON thaw.changes_queue USING btree (kind, row_
 CREATE INDEX enrollment_events_action_idx ON thaw.enrollment_events USING btree (action_id, id) WHERE (action_id IS NOT NULL);
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
+CREATE INDEX enrollments_due_idx ON thaw.enrollments USING btree (account_id, campaign_id, next_kind, due_at, id) WHERE (due_at IS NOT NULL);
 CREATE UNIQUE INDEX enrollments_external_id_key ON thaw.enrollments USING btree (external_id, workspace_id) WHERE (external_id IS NOT NULL);
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
 CREATE INDEX enrollments_pending_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'pending'::thaw.enrollment_status);

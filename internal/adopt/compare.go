@@ -367,11 +367,9 @@ func (e *Entity) differences(p values, t copied) []string {
 		switch {
 		case f.key == "provider_account_id" && (theirs == nil || theirs == ""):
 			theirs = "not-connected:" + fmt.Sprint(p["id"])
-		case f.key == "timezone" && (theirs == nil || theirs == ""):
-			theirs = "UTC"
 		case f.key == "name" && theirs == nil:
 			theirs = ""
-		case f.key == "member_id" && theirs == "":
+		case (f.key == "member_id" || f.key == "timezone") && theirs == "":
 			theirs = nil
 		case f.key == "key" && theirs == nil:
 			continue

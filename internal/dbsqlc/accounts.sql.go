@@ -603,7 +603,7 @@ FROM (
     SELECT unnest($1::boolean[]) AS waits, unnest($2::bigint[]) AS after_campaign,
         unnest($3::timestamptz[]) AS after_time, unnest($4::bigint[]) AS after_id) AS part
 CROSS JOIN LATERAL (
-    SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at, w.external_id, w.own_reason
+    SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at, w.external_id, w.own_reason, w.next_kind, w.due_at
     FROM thaw.enrollments AS w
     WHERE w.status = 'paused' AND w.waits_for_account = part.waits AND w.account_id = $5::bigint
         AND (w.campaign_id, w.paused_at, w.id) > (part.after_campaign, part.after_time, part.after_id)

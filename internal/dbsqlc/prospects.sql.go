@@ -95,7 +95,7 @@ SELECT e.id, e.account_id::bigint AS account_id, e.campaign_id, workspace.key AS
     coalesce(e.external_id, '')::text AS external_id,
     (CASE WHEN e.paused_reason = 'paused_by_user' THEN coalesce(e.own_reason, '') ELSE '' END)::text AS own_reason
 FROM (
-    SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at, w.external_id, w.own_reason
+    SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at, w.external_id, w.own_reason, w.next_kind, w.due_at
     FROM (
         SELECT l.account_id, l.campaign_id, l.reason, l.waits_for_account
         FROM thaw.paused_keys AS l
@@ -115,7 +115,7 @@ FROM (
         ORDER BY head.paused_at, head.id
         LIMIT $9::integer) AS line
     CROSS JOIN LATERAL (
-        SELECT n.id, n.workspace_id, n.campaign_id, n.account_id, n.step, n.status, n.paused_reason, n.paused_at, n.next_action_at, n.waits_for_account, n.prospect_url, n.created_at, n.external_id, n.own_reason
+        SELECT n.id, n.workspace_id, n.campaign_id, n.account_id, n.step, n.status, n.paused_reason, n.paused_at, n.next_action_at, n.waits_for_account, n.prospect_url, n.created_at, n.external_id, n.own_reason, n.next_kind, n.due_at
         FROM thaw.enrollments AS n
         WHERE n.status = 'paused' AND n.waits_for_account = line.waits_for_account AND n.account_id = line.account_id
             AND n.campaign_id = line.campaign_id AND n.paused_reason = line.reason
@@ -263,7 +263,7 @@ SELECT e.id, e.account_id::bigint AS account_id, e.campaign_id, workspace.key AS
     coalesce(e.external_id, '')::text AS external_id,
     (CASE WHEN e.paused_reason = 'paused_by_user' THEN coalesce(e.own_reason, '') ELSE '' END)::text AS own_reason
 FROM (
-    SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at, w.external_id, w.own_reason
+    SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at, w.external_id, w.own_reason, w.next_kind, w.due_at
     FROM (
         SELECT l.account_id, l.campaign_id, l.reason, l.waits_for_account
         FROM thaw.paused_keys AS l
@@ -274,7 +274,7 @@ FROM (
                 coalesce(nullif($6::text, '')::thaw.pause_reason, enum_first(NULL::thaw.pause_reason)))
         ORDER BY l.account_id, l.campaign_id, l.reason) AS line
     CROSS JOIN LATERAL (
-        SELECT n.id, n.workspace_id, n.campaign_id, n.account_id, n.step, n.status, n.paused_reason, n.paused_at, n.next_action_at, n.waits_for_account, n.prospect_url, n.created_at, n.external_id, n.own_reason
+        SELECT n.id, n.workspace_id, n.campaign_id, n.account_id, n.step, n.status, n.paused_reason, n.paused_at, n.next_action_at, n.waits_for_account, n.prospect_url, n.created_at, n.external_id, n.own_reason, n.next_kind, n.due_at
         FROM thaw.enrollments AS n
         WHERE n.status = 'paused' AND n.waits_for_account = line.waits_for_account AND n.account_id = line.account_id
             AND n.campaign_id = line.campaign_id AND n.paused_reason = line.reason

@@ -22,7 +22,7 @@ type AccountLimits struct {
 	// account.
 	Account, Sweep, Signal Quota
 
-	Timezone       string     // of the account's owner; UTC if unknown
+	Timezone       string     // of the account's owner; empty if unknown
 	DisconnectedAt *time.Time // when the account last lost its connection
 	ReconnectedAt  *time.Time // when its login succeeded, if the provider has not confirmed it
 	FlappingUntil  *time.Time // until when a flapping account must stay connected; nil if it is not

@@ -60,7 +60,7 @@ CREATE TABLE thaw.accounts (
     pause_after         timestamptz,
     hold_until          timestamptz,
     hold_reason         text,
-    timezone            text NOT NULL DEFAULT 'UTC',
+    timezone            text,
     created_at          timestamptz NOT NULL DEFAULT thaw.now(),
     external_id         text,
     parked_reason       text,
@@ -88,6 +88,8 @@ COMMENT ON COLUMN thaw.accounts.member_id IS
     'The person behind the account. It stays the same when that person connects again as a new account.';
 COMMENT ON COLUMN thaw.accounts.external_id IS
     'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
+COMMENT ON COLUMN thaw.accounts.timezone IS
+    'The IANA time zone of the person behind the account, such as Europe/Berlin. Null: unknown. There is no default: with a wrong zone, the account would send at night.';
 COMMENT ON COLUMN thaw.accounts.parked_reason IS
     'Why Thaw cannot tell what the platform knows about this account (thaw adopt). Nothing is resumed or sent through it. Null: it is not parked.';
 COMMENT ON COLUMN thaw.accounts.status_at IS
@@ -340,6 +342,11 @@ CREATE TABLE thaw.enrollments (
     created_at        timestamptz NOT NULL DEFAULT thaw.now(),
     external_id       text,
     own_reason        text CHECK (length(own_reason) <= 1000),
+    next_kind         text COLLATE "C" CHECK (next_kind ~ '^[a-z][a-z0-9_]{0,63}$'),
+    -- A column of its own, so that the step of a prospect that Thaw does not schedule moves on
+    -- without a change of an indexed column.
+    due_at            timestamptz GENERATED ALWAYS AS (
+        CASE WHEN status = 'active' AND next_kind IS NOT NULL THEN next_action_at END) STORED,
     FOREIGN KEY (workspace_id, campaign_id) REFERENCES thaw.campaigns (workspace_id, id),
     FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts (workspace_id, id),
     CONSTRAINT enrollments_external_id_is_visible CHECK (thaw.is_visible(external_id) AND length(external_id) BETWEEN 1 AND 200),
@@ -359,6 +366,10 @@ COMMENT ON COLUMN thaw.enrollments.external_id IS
     'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
 COMMENT ON COLUMN thaw.enrollments.own_reason IS
     'Why the platform paused the prospect, in its own words. Shown while paused_reason is paused_by_user; cleared when the pause ends.';
+COMMENT ON COLUMN thaw.enrollments.next_kind IS
+    'The kind of the next action, such as invite or message. Null: the platform decides it, and Thaw does not schedule the action.';
+COMMENT ON COLUMN thaw.enrollments.due_at IS
+    'When Thaw may give out the next action: next_action_at of an active enrollment with a next_kind. Null for all others.';
 COMMENT ON COLUMN thaw.enrollments.waits_for_account IS
     'Whether the enrollment is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
 
@@ -378,6 +389,8 @@ CREATE TRIGGER enrollments_store_current_reason BEFORE INSERT OR UPDATE OF pause
 
 -- Finds the rows that a disconnect pauses.
 CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id, id) WHERE status = 'active';
+-- Finds the next action of each kind and campaign of an account.
+CREATE INDEX enrollments_due_idx ON thaw.enrollments (account_id, campaign_id, next_kind, due_at, id) WHERE due_at IS NOT NULL;
 -- Finds the prospects that have not started and move away from an account that is gone.
 CREATE INDEX enrollments_pending_idx ON thaw.enrollments (account_id, campaign_id, id) WHERE status = 'pending';
 

@@ -79,7 +79,7 @@ BEGIN
     INSERT INTO thaw.accounts (external_id, workspace_id, provider, provider_account_id, member_id, display_name, timezone)
     SELECT t.external_id, t.workspace_id, coalesce(t.change ->> 'provider', 'linkedin'),
         coalesce(nullif(t.change ->> 'provider_account_id', ''), 'not-connected:' || t.external_id), nullif(t.change ->> 'member_id', ''),
-        coalesce(t.change ->> 'name', ''), coalesce(nullif(t.change ->> 'timezone', ''), 'UTC')
+        coalesce(t.change ->> 'name', ''), nullif(t.change ->> 'timezone', '')
     FROM unnest(taken) AS t
     WHERE t.row_id IS NULL AND t.code IS NULL
     ORDER BY length(t.external_id), t.external_id;
@@ -94,7 +94,7 @@ BEGIN
                 ELSE old.provider_account_id END AS provider_account_id,
             CASE WHEN t.change ? 'member_id' THEN nullif(t.change ->> 'member_id', '') ELSE old.member_id END AS member_id,
             CASE WHEN t.change ? 'name' THEN coalesce(t.change ->> 'name', '') ELSE old.display_name END AS display_name,
-            CASE WHEN t.change ? 'timezone' THEN coalesce(nullif(t.change ->> 'timezone', ''), 'UTC') ELSE old.timezone END AS timezone,
+            CASE WHEN t.change ? 'timezone' THEN nullif(t.change ->> 'timezone', '') ELSE old.timezone END AS timezone,
             CASE WHEN NOT t.was_parked THEN old.parked_reason END AS parked_reason
         FROM unnest(taken) AS t JOIN thaw.accounts AS old ON old.id = t.row_id
         WHERE t.code IS NULL) AS new

@@ -59,7 +59,7 @@ ORDER BY part.part, part.id DESC;
 SELECT thaw.now()::timestamptz AS now, thaw.tick()::timestamptz AS tick_at, s.tick AS tick_length, coalesce(q.cap, thaw.account_cap(a.id))::integer AS account_cap, s.fleet_cap, s.signal_cap, s.jitter,
     coalesce(q.used, 0)::integer AS account_used, coalesce(sweep.used, 0)::integer AS sweep_used,
     coalesce(signal.used, 0)::integer AS signal_used,
-    a.timezone, a.disconnected_at, a.reconnected_at, coalesce(a.resume_after > thaw.now(), false)::boolean AS is_flapping, a.resume_after,
+    coalesce(a.timezone, '')::text AS timezone, a.disconnected_at, a.reconnected_at, coalesce(a.resume_after > thaw.now(), false)::boolean AS is_flapping, a.resume_after,
     w.shadow, coalesce(a.parked_reason, '')::text AS parked_reason,
     w.auto_resume, coalesce(w.auto_resume_reason, '')::text AS auto_resume_reason,
     safety.since AS safety_since, coalesce(safety.reason, '')::text AS safety_reason, safety.manual_exit AS safety_manual_exit,
