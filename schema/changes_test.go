@@ -241,9 +241,6 @@ func TestDriftEntersSafetyMode(t *testing.T) {
 	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.note_check(100000, 1200, 'leads')"))
 	require.Equal(t, "drift: 1200 of 100000 rows of the platform differ from Thaw's copy", testdb.Value[string](t, db, "SELECT reason FROM thaw.safety WHERE manual_exit"))
 
-	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT thaw.park_accounts('{1}', 'the column app.seats.state is missing')"))
-	require.Equal(t, "account_parked", testdb.Value[string](t, db, "SELECT thaw.sending_held_by('ann')"))
-	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT thaw.unpark_accounts('{1,2}')"))
 	db.Exec(t, "SELECT thaw.stop_adoption()")
 	require.False(t, testdb.Value[bool](t, db, "SELECT is_adopted FROM thaw.adopt_summary"))
 }

@@ -488,7 +488,7 @@ var nullable = map[string][]string{
 		"hold_reason", "timezone", "external_id", "parked_reason",
 	},
 	"adopt_errors":     {"external_id", "next_at", "place"},
-	"adopt_state":      {"started_at", "mapping", "checked_at", "rows_checked", "drift_rows", "drift_detail"},
+	"adopt_state":      {"started_at", "mapping", "checked_at", "rows_checked", "drift_rows", "drift_detail", "check_due_at", "consumer", "consumer_error", "consumer_error_at", "consumer_error_ended_at"},
 	"changes_queue":    {"from_account_id"},
 	"account_products": {"down_since"},
 	"provider_words":   {"says", "advice", "owner_advice"},

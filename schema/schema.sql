@@ -668,6 +668,30 @@ BEGIN
     RETURN reached;
 END;
 $_$;
+CREATE FUNCTION thaw.affected_accounts(p_kinds text[]) RETURNS SETOF bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    ids bigint[];
+BEGIN
+    -- One probe of an index per account and status.
+    ids := ARRAY(
+        SELECT a.id FROM thaw.accounts AS a
+        WHERE a.external_id IS NOT NULL
+            AND ('accounts' = ANY (p_kinds)
+                OR p_kinds && '{campaigns,enrollments}'::text[]
+                    AND (EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.status = 'active' AND e.account_id = a.id)
+                        OR EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.status = 'pending' AND e.account_id = a.id)
+                        OR EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = a.id)
+                        OR EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.status = 'paused' AND NOT e.waits_for_account AND e.account_id = a.id))));
+    RETURN QUERY
+    SELECT unnest(ids)
+    UNION
+    SELECT s.sibling_id FROM thaw.siblings AS s WHERE s.account_id = ANY (ids);
+END;
+$$;
 CREATE FUNCTION thaw.allows_resume(p_status thaw.campaign_status, p_waits_for_account boolean) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN ((p_status = 'running'::thaw.campaign_status) OR p_waits_for_account);
@@ -4493,6 +4517,35 @@ EXCEPTION WHEN OTHERS THEN
 END;
 $$;
 COMMENT ON FUNCTION thaw.note_adopt_failure(kind text, sqlstate text, message text) IS 'Called by the triggers of thaw adopt when they could not pass the rows of a statement: kind of the rows, SQLSTATE and message. A comparison (thaw adopt check) is then needed. Never raises. Returns 1.';
+CREATE FUNCTION thaw.note_adopt_problems(problems text[], kinds text[], is_clean boolean, OUT is_new boolean, OUT held bigint) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    due_at timestamptz;
+BEGIN
+    SELECT s.problems IS DISTINCT FROM note_adopt_problems.problems,
+        CASE WHEN kinds <> '{}' THEN coalesce(s.check_due_at, thaw.now()) WHEN NOT is_clean THEN s.check_due_at END
+    INTO is_new, due_at
+    FROM thaw.adopt_state AS s FOR NO KEY UPDATE;
+    UPDATE thaw.adopt_state AS s SET problems = note_adopt_problems.problems, check_due_at = due_at
+    WHERE (s.problems, s.check_due_at) IS DISTINCT FROM (note_adopt_problems.problems, due_at);
+    IF kinds <> '{}' THEN
+        WITH locked AS (
+            SELECT a.id FROM thaw.accounts AS a
+            WHERE a.parked_reason IS NULL AND a.id IN (SELECT thaw.affected_accounts(kinds)) ORDER BY a.id FOR NO KEY UPDATE)
+        UPDATE thaw.accounts AS a SET parked_reason = left(thaw.unfit() || note_adopt_problems.problems[1], 1000)
+        FROM locked WHERE a.id = locked.id;
+    ELSIF is_clean THEN
+        WITH locked AS (
+            SELECT a.id FROM thaw.accounts AS a
+            WHERE a.parked_reason IS NOT NULL AND starts_with(a.parked_reason, thaw.unfit()) ORDER BY a.id FOR NO KEY UPDATE)
+        UPDATE thaw.accounts AS a SET parked_reason = NULL FROM locked WHERE a.id = locked.id;
+    END IF;
+    held := (SELECT s.held_accounts FROM thaw.adopt_summary AS s);
+END;
+$$;
+COMMENT ON FUNCTION thaw.note_adopt_problems(problems text[], kinds text[], is_clean boolean, OUT is_new boolean, OUT held bigint) IS 'Notes what no longer fits the mapping of thaw adopt, and holds the accounts whose copy may be wrong (kinds: accounts, campaigns, enrollments). is_clean: a comparison found no difference, which releases them. Returns whether other problems were noted before, and how many accounts are held.';
 CREATE FUNCTION thaw.note_check(rows_checked bigint, drift_rows bigint, detail text, began timestamp with time zone DEFAULT thaw.now()) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4512,6 +4565,22 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.note_check(rows_checked bigint, drift_rows bigint, detail text, began timestamp with time zone) IS 'Stores the result of a comparison of the platform''s tables with the copy. Called by thaw adopt check.';
+CREATE FUNCTION thaw.note_consumer(consumer text, error text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF error IS NULL THEN
+        UPDATE thaw.adopt_state AS s SET consumer_error_ended_at = thaw.now()
+        WHERE s.consumer_error IS NOT NULL AND s.consumer_error_ended_at IS NULL;
+    ELSE
+        UPDATE thaw.adopt_state AS s SET consumer = left(note_consumer.consumer, 256), consumer_error = left(note_consumer.error, 1000),
+            consumer_error_at = thaw.now(), consumer_error_ended_at = NULL
+        WHERE s.consumer_error IS DISTINCT FROM left(note_consumer.error, 1000) OR s.consumer_error_ended_at IS NOT NULL
+            OR s.consumer_error_at < thaw.now() - interval '10 seconds';
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.oldest_jobs(p_queues text[]) RETURNS TABLE(queue text, waited interval)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -4677,21 +4746,6 @@ BEGIN
     ELSE
         NULL;
     END CASE;
-END;
-$$;
-CREATE FUNCTION thaw.park_accounts(external_ids text[], reason text) RETURNS integer
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    changed integer;
-BEGIN
-    WITH locked AS (
-        SELECT a.id FROM thaw.accounts AS a WHERE a.external_id = ANY (external_ids) ORDER BY a.id FOR NO KEY UPDATE)
-    UPDATE thaw.accounts AS a SET parked_reason = left(park_accounts.reason, 1000)
-    FROM locked WHERE a.id = locked.id AND a.parked_reason IS DISTINCT FROM left(park_accounts.reason, 1000);
-    GET DIAGNOSTICS changed = ROW_COUNT;
-    RETURN changed;
 END;
 $$;
 CREATE FUNCTION thaw.pause_account(account text, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS bigint
@@ -6513,6 +6567,14 @@ CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT NULL::t
            WHERE ((a.external_id = sending_held_by.account) AND ((sending_held_by.provider IS NULL) OR (a.provider = sending_held_by.provider)))), 'unknown_account'::text) AS "coalesce";
 END;
 COMMENT ON FUNCTION thaw.sending_held_by(account text, provider text) IS 'Why nothing may be sent through an account now: account_not_connected, account_locked, account_parked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
+CREATE FUNCTION thaw.set_adopt_column_types(types jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.adopt_state AS s SET column_types = set_adopt_column_types.types;
+END;
+$$;
 CREATE FUNCTION thaw.set_adopt_phase(phase text, progress jsonb DEFAULT NULL::jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6936,7 +6998,8 @@ CREATE FUNCTION thaw.stop_adoption() RETURNS void
     AS $$
 BEGIN
     UPDATE thaw.adopt_state AS s SET started_at = NULL, phase = 'off', mapping = NULL, progress = '{}', shadow_by_default = true,
-        checked_at = NULL, rows_checked = NULL, drift_rows = NULL, drift_detail = NULL;
+        checked_at = NULL, rows_checked = NULL, drift_rows = NULL, drift_detail = NULL, column_types = '{}', problems = '{}', check_due_at = NULL,
+        consumer = NULL, consumer_error = NULL, consumer_error_at = NULL, consumer_error_ended_at = NULL;
     DELETE FROM thaw.changes_queue;
     DELETE FROM thaw.adopt_errors;
     UPDATE thaw.accounts AS a SET parked_reason = NULL WHERE a.parked_reason IS NOT NULL;
@@ -7411,23 +7474,9 @@ BEGIN
     LIMIT p_size;
 END;
 $$;
-CREATE FUNCTION thaw.unpark_accounts(external_ids text[]) RETURNS integer
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    changed integer;
-BEGIN
-    WITH locked AS (
-        SELECT a.id FROM thaw.accounts AS a
-        WHERE a.external_id = ANY (external_ids) AND a.parked_reason IS NOT NULL
-            AND NOT EXISTS (SELECT FROM thaw.adopt_errors AS x WHERE x.kind = 'account' AND x.external_id = a.external_id)
-        ORDER BY a.id FOR NO KEY UPDATE)
-    UPDATE thaw.accounts AS a SET parked_reason = NULL FROM locked WHERE a.id = locked.id;
-    GET DIAGNOSTICS changed = ROW_COUNT;
-    RETURN changed;
-END;
-$$;
+CREATE FUNCTION thaw.unfit() RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN 'the platform''s tables no longer fit the mapping: '::text;
 CREATE FUNCTION thaw.usable_accounts(p_ids bigint[]) RETURNS bigint[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7735,6 +7784,13 @@ CREATE TABLE thaw.adopt_state (
     drift_detail text,
     drift_limit_rows integer DEFAULT 100 NOT NULL,
     drift_limit_percent integer DEFAULT 1 NOT NULL,
+    column_types jsonb DEFAULT '{}'::jsonb NOT NULL,
+    problems text[] DEFAULT '{}'::text[] NOT NULL,
+    check_due_at timestamp with time zone,
+    consumer text,
+    consumer_error text,
+    consumer_error_at timestamp with time zone,
+    consumer_error_ended_at timestamp with time zone,
     CONSTRAINT adopt_state_drift_limit_percent_check CHECK (((drift_limit_percent >= 0) AND (drift_limit_percent <= 100))),
     CONSTRAINT adopt_state_drift_limit_rows_check CHECK ((drift_limit_rows >= 0)),
     CONSTRAINT adopt_state_drift_rows_check CHECK ((drift_rows >= 0)),
@@ -7748,6 +7804,11 @@ COMMENT ON COLUMN thaw.adopt_state.progress IS 'How far the backfill is, by tabl
 COMMENT ON COLUMN thaw.adopt_state.shadow_by_default IS 'Whether a new workspace of the platform starts in shadow mode.';
 COMMENT ON COLUMN thaw.adopt_state.drift_rows IS 'How many rows of the copy differed in the last comparison. Null: there was none.';
 COMMENT ON COLUMN thaw.adopt_state.drift_limit_rows IS 'A comparison that finds more rows than this, and more than drift_limit_percent of all, enters safety mode.';
+COMMENT ON COLUMN thaw.adopt_state.column_types IS 'The types of the mapped columns when the mapping was applied, by schema.table.column.';
+COMMENT ON COLUMN thaw.adopt_state.problems IS 'What no longer fits the mapping (tables, columns, triggers, rights), by the last look at the catalog.';
+COMMENT ON COLUMN thaw.adopt_state.check_due_at IS 'Since when the copy of some rows may be wrong because of a problem. Null: it is not, or a check found no difference since.';
+COMMENT ON COLUMN thaw.adopt_state.consumer_error IS 'The last error of a consumer (thaw adopt run) that could not write a batch. Null: there was none.';
+COMMENT ON COLUMN thaw.adopt_state.consumer_error_ended_at IS 'When a batch succeeded after the last error. Null: none has.';
 CREATE TABLE thaw.changes_queue (
     generation bigint NOT NULL,
     kind text NOT NULL,
@@ -7799,9 +7860,14 @@ CREATE VIEW thaw.adopt_summary AS
          LIMIT 1) AS oldest_change_at,
     ( SELECT count(*) AS count
            FROM thaw.workspaces w
-          WHERE w.shadow) AS shadow_workspaces
+          WHERE w.shadow) AS shadow_workspaces,
+    s.problems,
+    s.check_due_at,
+    ( SELECT count(*) AS count
+           FROM thaw.accounts a
+          WHERE ((a.parked_reason IS NOT NULL) AND starts_with(a.parked_reason, thaw.unfit()))) AS held_accounts
    FROM thaw.adopt_state s;
-COMMENT ON VIEW thaw.adopt_summary IS 'One row: the state of the copy of the platform''s tables. parked and deferred count rows whose change could not be applied. Every count stops at 100,000.';
+COMMENT ON VIEW thaw.adopt_summary IS 'One row: the state of the copy of the platform''s tables. parked and deferred count rows whose change could not be applied. Every count but held_accounts stops at 100,000. problems, check_due_at and held_accounts: see thaw.note_adopt_problems.';
 CREATE TABLE thaw.allocations (
     tick_at timestamp with time zone NOT NULL,
     account_id bigint NOT NULL,
@@ -8401,6 +8467,7 @@ CREATE INDEX accounts_id_search_idx ON thaw.accounts USING btree (lower(provider
 CREATE INDEX accounts_link_idx ON thaw.accounts USING btree (link_id, workspace_id) WHERE (link_id IS NOT NULL);
 CREATE INDEX accounts_lost_idx ON thaw.accounts USING btree (lost_at) WHERE (lost_at IS NOT NULL);
 CREATE INDEX accounts_member_idx ON thaw.accounts USING btree (member_id, provider, workspace_id) WHERE (member_id IS NOT NULL);
+CREATE INDEX accounts_parked_idx ON thaw.accounts USING btree (id) WHERE (parked_reason IS NOT NULL);
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
 CREATE INDEX accounts_recovering_idx ON thaw.accounts USING btree (resume_after) WHERE ((needs_reconnect_at IS NOT NULL) AND (status = 'connected'::thaw.account_status));
 CREATE INDEX accounts_words_idx ON thaw.accounts USING gin (thaw.search_words(provider_account_id, display_name));

@@ -6,8 +6,11 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/thawline/thaw/internal/adopt"
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
@@ -15,8 +18,9 @@ import (
 
 type watchWorker struct {
 	river.WorkerDefaults[jobs.WatchArgs]
-	store  *store.Store
-	logger *slog.Logger
+	store       *store.Store
+	logger      *slog.Logger
+	riverSchema string
 }
 
 // Work checks the current state once, whichever minute the job was inserted for.
@@ -24,6 +28,7 @@ func (w *watchWorker) Work(ctx context.Context, job *river.Job[jobs.WatchArgs]) 
 	if _, err := w.store.Trip().Watch(ctx, job.ID); err != nil {
 		return fmt.Errorf("checking for lost accounts: %w", err)
 	}
+	w.look(ctx)
 	w.count(ctx)
 	// In a large database the count may time out. The safety check above has been made regardless.
 	if _, err := w.store.Trip().SampleBacklog(ctx); err != nil {
@@ -31,6 +36,29 @@ func (w *watchWorker) Work(ctx context.Context, job *river.Job[jobs.WatchArgs]) 
 	}
 	w.forecast(ctx)
 	return nil
+}
+
+// look checks that the tables of an adopted platform still fit the mapping. What does not is logged
+// once, and when it ends.
+func (w *watchWorker) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	var found adopt.Look
+	err := w.store.Tx(ctx, func(tx pgx.Tx, _ *dbsqlc.Queries) (err error) {
+		found, err = adopt.Watch(ctx, tx, w.riverSchema)
+		return err
+	})
+	switch {
+	case err != nil:
+		w.logger.WarnContext(ctx, "could not compare the platform's tables with the mapping; retrying in a minute", "error", err)
+	case !found.IsNew:
+	case len(found.Problems) == 0:
+		w.logger.InfoContext(ctx, "the platform's tables fit the mapping again; thaw adopt check releases the accounts that are held", "held_accounts", found.Held)
+	default:
+		for _, problem := range found.Problems {
+			w.logger.ErrorContext(ctx, "the platform's tables no longer fit the mapping", "problem", problem.Message, "what_to_do", problem.Fix, "held_accounts", found.Held)
+		}
+	}
 }
 
 // forecastWithin bounds the forecast of a large fleet. A forecast that takes longer is not stored,

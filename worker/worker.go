@@ -104,7 +104,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	river.AddWorker(workers, &pauseWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &healWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &pruneWorker{store: db, logger: c.Logger})
-	river.AddWorker(workers, &watchWorker{store: db, logger: c.Logger})
+	river.AddWorker(workers, &watchWorker{store: db, logger: c.Logger, riverSchema: c.RiverSchema})
 	// Registered even where nothing is delivered: a leader discards jobs of unknown kinds.
 	river.AddWorker(workers, &deliverWorker{store: db, logger: c.Logger, webhooks: c.Webhooks})
 

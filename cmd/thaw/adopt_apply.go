@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func (c *adoptApplyCmd) Run(ctx context.Context, e *env) error {
 		if err := m.Start(ctx, pool); err != nil {
 			return err
 		}
-		if err := prepared.Plan.Install(ctx, pool); err != nil {
+		if err := prepared.Install(ctx, pool); err != nil {
 			return err
 		}
 		printf(e.stdout, "Installed %s on %s.\n", many(prepared.Plan.TriggerCount(), "trigger"), many(len(prepared.Plan.Tables), "table"))
@@ -65,6 +66,9 @@ func (c *adoptApplyCmd) Run(ctx context.Context, e *env) error {
 		printComparison(e.stdout, result)
 		if result.Drift > 0 {
 			return fmt.Errorf("the copy differs in %s\nSafety mode stays on. Run \"thaw adopt check --fix\", then \"thaw safety exit\"", many(result.Drift, "row"))
+		}
+		if err := releaseAccounts(ctx, pool, prepared); err != nil {
+			return err
 		}
 		// An earlier attempt, which was interrupted, may have entered safety mode.
 		safety, err := readmodel.ReadSafety(ctx, db)
@@ -89,6 +93,17 @@ func (c *adoptApplyCmd) Run(ctx context.Context, e *env) error {
 		printf(e.stdout, "Done. New workspaces are in shadow mode: Thaw computes and shows everything, and changes nothing. Run \"thaw adopt run\" for the way back, then: thaw adopt live --workspace KEY\n")
 		return nil
 	})
+}
+
+// releaseAccounts looks at the schema after a comparison without a difference. If all is there, the accounts
+// are no longer held.
+func releaseAccounts(ctx context.Context, pool *pgxpool.Pool, prepared *adopt.Prepared) error {
+	problems, err := prepared.SchemaProblems(ctx, pool)
+	if err != nil {
+		return err
+	}
+	_, err = adopt.Note(ctx, pool, problems, true)
+	return err
 }
 
 func backfill(ctx context.Context, e *env, pool *pgxpool.Pool, prepared *adopt.Prepared) error {
@@ -167,16 +182,18 @@ type adoptCheckCmd struct {
 }
 
 func (adoptCheckCmd) Help() string {
-	return "Compares the triggers that are there with those that the mapping needs, then all mapped columns of all rows, in batches that lock nothing. Exits with 1 if something differs. If the mapping no longer fits the tables or a trigger is missing, nothing is resumed through the platform's accounts until a check succeeds. For CI after a migration of the platform, and for cron.\n\nExample:\n  thaw adopt check --fix"
+	return "Compares the triggers and rights that are there with those that the mapping needs, then all mapped columns of all rows, in batches that lock nothing. Exits with 1 if something differs, is missing, or if rows are parked. If the tables no longer fit the mapping, nothing is resumed through the affected accounts until a check succeeds. For CI after a migration of the platform, and for cron.\n\nExample:\n  thaw adopt check --fix"
 }
 
 // checked is the output of thaw adopt check --json.
 type checked struct {
-	// Problems are what is wrong with the mapping or the triggers.
+	// Problems are what is wrong with the tables, the triggers and the rights.
 	Problems []string `json:"problems"`
-	// HeldAccounts is how many accounts are parked because of them.
+	// HeldAccounts is how many accounts are held because of them.
 	HeldAccounts int64             `json:"held_accounts"`
 	Comparison   *adopt.Comparison `json:"comparison"` // null if the mapping does not fit the tables
+	// Parked are the rows of the platform whose change could not be applied.
+	Parked []adopt.Parked `json:"parked"`
 }
 
 func (c *adoptCheckCmd) Run(ctx context.Context, e *env) error {
@@ -193,21 +210,28 @@ func (c *adoptCheckCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			err = writeJSON(e.stdout, report)
 		} else {
-			for _, problem := range report.Problems {
-				printf(e.stdout, "PROBLEM: %s\n", problem)
-			}
-			if len(report.Problems) > 0 {
-				printf(e.stdout, "Nothing is resumed through the platform's accounts (%s held). Run \"thaw adopt check --fix\" to create the triggers again, or change the mapping and run \"thaw adopt apply\".\n", number(report.HeldAccounts))
-			}
-			if report.Comparison != nil {
-				printComparison(e.stdout, *report.Comparison)
-			}
+			printChecked(e.stdout, report)
 		}
-		if err == nil && (len(report.Problems) > 0 || report.Comparison.Drift > report.Comparison.Fixed) {
+		if err == nil && (len(report.Problems) > 0 || len(report.Parked) > 0 || report.Comparison.Drift > report.Comparison.Fixed) {
 			return errSilent
 		}
 		return err
 	})
+}
+
+func printChecked(w io.Writer, report checked) {
+	for _, problem := range report.Problems {
+		printf(w, "PROBLEM: %s\n", problem)
+	}
+	if report.HeldAccounts > 0 {
+		printf(w, "Nothing is resumed through %s until a check finds no problem and no drift.\n", many(report.HeldAccounts, "account"))
+	}
+	if report.Comparison != nil {
+		printComparison(w, *report.Comparison)
+	}
+	for _, parked := range report.Parked {
+		printf(w, "PARKED: %s\n", parked)
+	}
 }
 
 func (c *adoptCheckCmd) check(ctx context.Context, e *env, pool *pgxpool.Pool) (checked, error) {
@@ -216,42 +240,44 @@ func (c *adoptCheckCmd) check(ctx context.Context, e *env, pool *pgxpool.Pool) (
 	if err != nil {
 		return report, err
 	}
-	prepared, err := m.Prepare(ctx, pool, c.RiverSchema)
-	if problems, ok := errors.AsType[*adopt.Problems](err); ok {
-		for _, problem := range problems.List {
-			report.Problems = append(report.Problems, problem.String())
-		}
-		report.HeldAccounts, err = adopt.Park(ctx, pool, report.Problems[0])
-		return report, err
-	} else if err != nil {
+	problems, prepared, err := m.SchemaProblems(ctx, pool, c.RiverSchema)
+	if err != nil {
 		return report, err
 	}
-	if c.Fix {
-		if err := prepared.Plan.Install(ctx, pool); err != nil {
+	if prepared != nil && c.Fix {
+		if err := prepared.Install(ctx, pool); err != nil {
 			return report, err
 		}
 		if err := adopt.Retry(ctx, pool); err != nil {
 			return report, err
 		}
-	}
-	differences, err := prepared.Plan.Differences(ctx, pool)
-	if err != nil {
-		return report, err
-	}
-	report.Problems = append(report.Problems, differences...)
-	if len(differences) > 0 {
-		if report.HeldAccounts, err = adopt.Park(ctx, pool, differences[0]); err != nil {
+		if problems, err = prepared.SchemaProblems(ctx, pool); err != nil {
 			return report, err
 		}
 	}
-	result, err := compareAll(ctx, e, pool, prepared, c.Fix)
+	isClean := false
+	// Held before the comparison, which takes a while in a large database.
+	if _, err := adopt.Note(ctx, pool, problems, isClean); err != nil {
+		return report, err
+	}
+	canRead := !slices.ContainsFunc(problems, func(p adopt.SchemaProblem) bool { return p.IsUnreadable })
+	if prepared != nil && canRead {
+		result, err := compareAll(ctx, e, pool, prepared, c.Fix)
+		if err != nil {
+			return report, err
+		}
+		report.Comparison = &result
+		isClean = result.Drift == result.Fixed
+	}
+	look, err := adopt.Note(ctx, pool, problems, isClean)
 	if err != nil {
 		return report, err
 	}
-	report.Comparison = &result
-	if len(report.Problems) == 0 && result.Drift == result.Fixed {
-		_, err = adopt.Unpark(ctx, pool)
+	for _, problem := range look.Problems {
+		report.Problems = append(report.Problems, problem.String())
 	}
+	report.HeldAccounts = look.Held
+	report.Parked, err = adopt.ParkedRows(ctx, pool)
 	return report, err
 }
 
@@ -314,9 +340,22 @@ func printAdoption(w io.Writer, s adoptionStatus) {
 	} else {
 		printf(w, "Last check %s: %s of %s with drift.\n", stamp(*s.CheckedAt), number(s.Drift), many(s.Rows, "row"))
 	}
+	for _, problem := range s.Problems {
+		printf(w, "PROBLEM: %s\n", problem)
+	}
+	if s.CheckDueAt != nil {
+		printf(w, "The copy of some rows may be wrong since %s: nothing is resumed through %s until thaw adopt check finds no problem and no drift.\n",
+			stamp(*s.CheckDueAt), many(s.HeldAccounts, "account"))
+	}
 	printf(w, "Changes for the platform: %s waiting", number(s.Changes))
 	if s.OldestChangeAt != nil {
 		printf(w, ", the oldest since %s", stamp(*s.OldestChangeAt))
+	}
+	if s.Consumer.At != nil {
+		printf(w, ".\nLast error of %s, %s: %s", *s.Consumer.Name, stamp(*s.Consumer.At), *s.Consumer.Error)
+		if s.Consumer.EndedAt != nil {
+			printf(w, ". It writes again since %s", stamp(*s.Consumer.EndedAt))
+		}
 	}
 	printf(w, ".\nChanges of the platform that are not in the copy: %s parked, %s deferred, %s.\n",
 		many(s.Parked, "row"), many(s.Deferred, "row"), many(s.Failed, "failed statement"))

@@ -188,6 +188,8 @@ func TestBrokenAdoptionFires(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, 15, firing(t, "ThawCopyDiffers", 60, series("thaw_drift_rows", "0x9 1x50"))[0])
 	require.Equal(t, 15, firing(t, "ThawCopyDiffers", 60, series(`thaw_adopt_errors{state="statement"}`, "0x9 1x50"))[0])
+	require.Equal(t, 12, firing(t, "ThawMappingDoesNotFit", 60, series("thaw_adopt_schema_problems", "0x9 1x50"))[0])
+	require.Equal(t, 12, firing(t, "ThawMappingDoesNotFit", 60, series("thaw_adopt_held_accounts", "0x9 40x50"))[0])
 	require.Equal(t, 20, firing(t, "ThawChangesNotCopied", 60, series(`thaw_adopt_errors{state="parked"}`, "0x9 1x50"))[0])
 	require.Empty(t, firing(t, "ThawChangesNotCopied", 60, series(`thaw_adopt_errors{state="deferred"}`, "0x9 5x5 0x50")))
 	require.Equal(t, 8, firing(t, "ThawChangesWait", 60, series("thaw_adopt_oldest_change_age_seconds", "0+60x60"))[0])

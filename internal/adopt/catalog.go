@@ -136,11 +136,20 @@ var literal = regexp.MustCompile(`'((?:[^']|'')*)'::`)
 
 // ReadCatalog reads the tables of the platform. Tables in riverSchema are not the platform's.
 func ReadCatalog(ctx context.Context, db Queryer, riverSchema string) (*Catalog, error) {
+	return readCatalog(ctx, db, riverSchema, nil)
+}
+
+// readCatalog is [ReadCatalog] for the named tables only, or for all if there are no names.
+func readCatalog(ctx context.Context, db Queryer, riverSchema string, only []Name) (*Catalog, error) {
 	catalog := &Catalog{}
+	var schemas, names []string // nil: null
+	for _, name := range only {
+		schemas, names = append(schemas, name.Schema), append(names, name.Table)
+	}
 	byOID := map[int64]*Table{}
 	var oids []int64
 	var t Table
-	err := each(ctx, db, tablesSQL, []any{riverSchema, maxTables},
+	err := each(ctx, db, tablesSQL, []any{riverSchema, maxTables, schemas, names},
 		[]any{&t.OID, &t.Name.Schema, &t.Name.Table, &t.Kind, &t.IsTemporary, &t.IsPartition, &t.Owner, &t.Rows}, func() {
 			table := t
 			catalog.Tables = append(catalog.Tables, &table)

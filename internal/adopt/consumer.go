@@ -64,6 +64,7 @@ type Consumer struct {
 	logger    *slog.Logger
 	writers   map[Kind]writer
 	hasFailed bool // the last batch
+	isNoted   bool // whether a result was noted
 }
 
 // NewConsumer returns a consumer with a name for logs.
@@ -239,8 +240,27 @@ func wait(ctx context.Context, d time.Duration, bell <-chan struct{}) {
 // Batch writes the changes that have waited longest, in one transaction.
 func (c *Consumer) Batch(ctx context.Context, db Database) (Written, error) {
 	done, err := c.batch(ctx, db)
+	c.note(ctx, db, err)
 	c.hasFailed = err != nil
 	return done, err
+}
+
+// note records the error of a batch for thaw adopt status, or that batches succeed again. A process
+// that was restarted does not know whether the last batch failed.
+func (c *Consumer) note(ctx context.Context, db Database, failure error) {
+	if ctx.Err() != nil || errors.Is(failure, ErrNotAdopted) || failure == nil && c.isNoted && !c.hasFailed {
+		return
+	}
+	var text *string
+	if failure != nil {
+		line := strings.Join(strings.Fields(failure.Error()), " ")
+		text = &line
+	}
+	if err := exec(ctx, db, "SELECT thaw.note_consumer($1, $2)", c.name, text); err != nil {
+		c.logger.DebugContext(ctx, "could not note the result of a batch", "error", err)
+		return
+	}
+	c.isNoted = true
 }
 
 // takenChange is a change that thaw.take_changes returned.

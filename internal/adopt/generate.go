@@ -436,6 +436,16 @@ func differ(columns []string) string {
 	return side("n") + " IS DISTINCT FROM " + side("o")
 }
 
+// The functions that the owners of the platform's tables call, in the triggers and in a consumer of
+// the platform.
+var (
+	triggerFunctions = []string{
+		"thaw.take_workspaces(jsonb, boolean)", "thaw.take_accounts(jsonb, boolean)", "thaw.take_campaigns(jsonb, boolean)",
+		"thaw.take_enrollments(jsonb, boolean)", "thaw.note_adopt_failure(text, text, text)",
+	}
+	consumerFunctions = []string{"thaw.take_changes(text, integer)", "thaw.confirm_changes(text, text[])"}
+)
+
 // grants returns the statements that give the platform's role and Thaw's role what they need. There
 // are none if they are the same role.
 func (g *generator) grants(owner string) []string {
@@ -448,7 +458,7 @@ func (g *generator) grants(owner string) []string {
 		}
 		if table.Owner != g.thawRole && !owners[table.Owner] {
 			all = append(all, "GRANT USAGE ON SCHEMA thaw TO "+quote(table.Owner))
-			all = append(all, "GRANT EXECUTE ON FUNCTION thaw.take_workspaces(jsonb, boolean), thaw.take_accounts(jsonb, boolean), thaw.take_campaigns(jsonb, boolean),\n    thaw.take_enrollments(jsonb, boolean), thaw.note_adopt_failure(text, text, text), thaw.take_changes(text, integer), thaw.confirm_changes(text, text[]) TO "+quote(table.Owner))
+			all = append(all, "GRANT EXECUTE ON FUNCTION "+strings.Join(slices.Concat(triggerFunctions, consumerFunctions), ", ")+" TO "+quote(table.Owner))
 		}
 		owners[table.Owner] = true
 	}

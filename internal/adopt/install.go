@@ -77,26 +77,24 @@ func readInstalled(ctx context.Context, db Queryer) (installed, error) {
 	return in, err
 }
 
-// Differences compares the triggers that are in the database with those of the plan, and returns
-// each difference as a sentence. None: the triggers are complete.
-func (p *Plan) Differences(ctx context.Context, db Queryer) ([]string, error) {
-	in, err := readInstalled(ctx, db)
-	if err != nil {
-		return nil, err
+// differences compares the triggers and functions that are in the database with those of the plan.
+// None: they are complete.
+func (p *Plan) differences(in installed) []SchemaProblem {
+	const again = `Run "thaw adopt check --fix" to create the triggers again`
+	var all []SchemaProblem
+	add := func(function, format string, args ...any) {
+		kind, event, _ := strings.Cut(function, "_")
+		// Without the trigger for INSERT, Thaw misses new rows. What it knows about the others is right.
+		all = append(all, SchemaProblem{Kind: Kind(kind), Holds: event != "insert", Message: fmt.Sprintf(format, args...), Fix: again})
 	}
-	return p.differences(in), nil
-}
-
-func (p *Plan) differences(in installed) []string {
-	var all []string
 	for _, f := range p.Functions {
 		switch found, ok := in.functions[f.Name]; {
 		case !ok:
-			all = append(all, fmt.Sprintf("the function thaw_adopt.%s is missing", f.Name))
+			add(f.Name, "the function thaw_adopt.%s is missing", f.Name)
 		case strings.TrimSpace(found.Body) != strings.TrimSpace(f.Body):
-			all = append(all, fmt.Sprintf("the function thaw_adopt.%s is not the one of the mapping and the tables", f.Name))
+			add(f.Name, "the function thaw_adopt.%s is not the one of the mapping and the tables", f.Name)
 		case found.Owner != f.Owner:
-			all = append(all, fmt.Sprintf("the function thaw_adopt.%s belongs to %s and not to %s", f.Name, found.Owner, f.Owner))
+			add(f.Name, "the function thaw_adopt.%s belongs to %s and not to %s", f.Name, found.Owner, f.Owner)
 		}
 	}
 	for _, t := range p.Tables {
@@ -104,23 +102,23 @@ func (p *Plan) differences(in installed) []string {
 			i := slices.IndexFunc(in.triggers[t.Name], func(found Trigger) bool { return found.Name == want.Name })
 			switch {
 			case i < 0:
-				all = append(all, fmt.Sprintf("the trigger %s on %s is missing", want.Name, t.Name))
+				add(want.Function, "the trigger %s on %s is missing", want.Name, t.Name)
 			case in.broken[t.Name][want.Name] != "":
-				all = append(all, fmt.Sprintf("the trigger %s on %s %s", want.Name, t.Name, in.broken[t.Name][want.Name]))
+				add(want.Function, "the trigger %s on %s %s", want.Name, t.Name, in.broken[t.Name][want.Name])
 			case in.triggers[t.Name][i] != want:
-				all = append(all, fmt.Sprintf("the trigger %s on %s is not the one of the mapping", want.Name, t.Name))
+				add(want.Function, "the trigger %s on %s is not the one of the mapping", want.Name, t.Name)
 			}
 		}
 	}
 	for _, extra := range p.extras(in) {
-		all = append(all, fmt.Sprintf("the trigger %s on %s is not in the mapping", extra.name, extra.table))
+		add(extra.function, "the trigger %s on %s is not in the mapping", extra.name, extra.table)
 	}
 	return all
 }
 
 type installedTrigger struct {
-	table Name
-	name  string
+	table          Name
+	name, function string
 }
 
 // extras are triggers of Thaw's that the plan does not have, in the order of their tables.
@@ -130,7 +128,7 @@ func (p *Plan) extras(in installed) []installedTrigger {
 		i := slices.IndexFunc(p.Tables, func(t TableTriggers) bool { return t.Name == table })
 		for _, trigger := range triggers {
 			if i < 0 || !slices.ContainsFunc(p.Tables[i].Triggers, func(t Trigger) bool { return t.Name == trigger.Name }) {
-				all = append(all, installedTrigger{table, trigger.Name})
+				all = append(all, installedTrigger{table, trigger.Name, trigger.Function})
 			}
 		}
 	}

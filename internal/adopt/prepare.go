@@ -14,19 +14,30 @@ type Prepared struct {
 	Notices []Notice
 
 	riverSchema string
+	thawRole    string // the owner of Thaw's schema
+}
+
+// A Reader runs statements: a connection, a pool or a transaction.
+type Reader interface {
+	Queryer
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
 // A Database runs statements and transactions: a pool or a connection.
 type Database interface {
-	Queryer
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	Reader
 	BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
 }
 
 // Prepare compares the mapping with the tables of the database and makes its plan. The error is
 // [*Problems] if they do not fit.
-func (m *Mapping) Prepare(ctx context.Context, db Database, riverSchema string) (*Prepared, error) {
-	catalog, err := ReadCatalog(ctx, db, riverSchema)
+func (m *Mapping) Prepare(ctx context.Context, db Reader, riverSchema string) (*Prepared, error) {
+	return m.prepare(ctx, db, riverSchema, nil)
+}
+
+// prepare is [Mapping.Prepare] that reads only the named tables, or all if there are no names.
+func (m *Mapping) prepare(ctx context.Context, db Reader, riverSchema string, only []Name) (*Prepared, error) {
+	catalog, err := readCatalog(ctx, db, riverSchema, only)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +49,7 @@ func (m *Mapping) Prepare(ctx context.Context, db Database, riverSchema string) 
 	if err := db.QueryRow(ctx, "SELECT pg_catalog.pg_get_userbyid(n.nspowner) FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'thaw'").Scan(&owner); err != nil {
 		return nil, err
 	}
-	return &Prepared{Mapping: m, Catalog: catalog, Plan: m.Generate(catalog, owner), Notices: notices, riverSchema: riverSchema}, nil
+	return &Prepared{Mapping: m, Catalog: catalog, Plan: m.Generate(catalog, owner), Notices: notices, riverSchema: riverSchema, thawRole: owner}, nil
 }
 
 // TriggerCount returns how many triggers the plan creates.

@@ -66,6 +66,22 @@ func TestPlatformRolesNeedNoRights(t *testing.T) {
 	require.Contains(t, copies(t, db), "cl_1 paused paused_by_user travel 2 acc_ann")
 	require.Equal(t, Comparison{Rows: 15, Waiting: 1, Examples: []Difference{}}, compared(t, db, p, false))
 
+	// Rights that are missing later are found, each with the statement that grants it.
+	thaw := testdb.Value[string](t, db, "SELECT current_user")
+	require.Empty(t, fits(t, db, p))
+	db.Exec(t, "REVOKE EXECUTE ON FUNCTION thaw.take_campaigns FROM "+owner)
+	missing := fits(t, db, p)
+	require.Len(t, missing, 1)
+	require.Equal(t, SchemaProblem{
+		Kind: Campaigns, Holds: true, Message: "the role " + owner + " lacks a right, so that the triggers copy nothing",
+		Fix: "Run as the owner or a superuser: GRANT EXECUTE ON FUNCTION thaw.take_campaigns(jsonb, boolean) TO " + owner,
+	}, missing[0])
+	db.Exec(t, "GRANT EXECUTE ON FUNCTION thaw.take_campaigns TO "+owner)
+	if !testdb.Value[bool](t, db, "SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user") {
+		db.Exec(t, "REVOKE UPDATE (next_run_at) ON app.campaign_leads FROM "+thaw)
+		require.Len(t, fits(t, db, p), 1)
+	}
+
 	// The mapping no longer fits: what is granted is read from the catalog.
 	db.Exec(t, "ALTER TABLE app.campaign_leads RENAME next_run_at TO due_at")
 	tables, err := Tables(t.Context(), db.Pool)

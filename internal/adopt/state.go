@@ -17,6 +17,8 @@ var (
 	workspacesSQL string
 	//go:embed sql/errors.sql
 	errorsSQL string
+	//go:embed sql/parked.sql
+	parkedSQL string
 )
 
 // ErrNotAdopted is returned by everything that needs an applied mapping.
@@ -38,20 +40,38 @@ type State struct {
 	Changes        int64      `json:"changes_waiting"`
 	OldestChangeAt *time.Time `json:"oldest_change_at"`
 	IsOverLimit    bool       `json:"is_over_limit"`
+	// Problems are what no longer fits the mapping, by the last look at the tables, their triggers and
+	// the rights. CheckDueAt is since when the copy of some rows may be wrong because of one, until a
+	// check finds no difference; HeldAccounts are the accounts that nothing is resumed through.
+	Problems     []string   `json:"problems"`
+	CheckDueAt   *time.Time `json:"check_due_at"`
+	HeldAccounts int64      `json:"held_accounts"`
+	// Consumer is the last error of a consumer: thaw adopt run.
+	Consumer ConsumerError `json:"consumer_error"`
 	// ShadowByDefault is whether new workspaces start in shadow mode.
 	ShadowByDefault bool `json:"shadow_by_default"`
 }
 
+// A ConsumerError is the last error of a consumer. All is null if there was none.
+type ConsumerError struct {
+	Name  *string    `json:"consumer"`
+	Error *string    `json:"error"`
+	At    *time.Time `json:"at"`
+	// EndedAt is when a batch succeeded again. Null: none has.
+	EndedAt *time.Time `json:"ended_at"`
+}
+
 // ReadState reads the state of the adoption.
-func ReadState(ctx context.Context, db Database) (State, error) {
+func ReadState(ctx context.Context, db Reader) (State, error) {
 	var s State
 	err := db.QueryRow(ctx, stateSQL).Scan(&s.StartedAt, &s.Phase, &s.Mapping, &s.CheckedAt, &s.Rows, &s.Drift, &s.Detail,
-		&s.Parked, &s.Deferred, &s.Failed, &s.Changes, &s.OldestChangeAt, &s.IsOverLimit, &s.ShadowByDefault)
+		&s.Parked, &s.Deferred, &s.Failed, &s.Changes, &s.OldestChangeAt, &s.IsOverLimit, &s.ShadowByDefault,
+		&s.Problems, &s.CheckDueAt, &s.HeldAccounts, &s.Consumer.Name, &s.Consumer.Error, &s.Consumer.At, &s.Consumer.EndedAt)
 	return s, err
 }
 
 // Applied returns the mapping that was applied last, or [ErrNotAdopted].
-func Applied(ctx context.Context, db Database) (*Mapping, error) {
+func Applied(ctx context.Context, db Reader) (*Mapping, error) {
 	state, err := ReadState(ctx, db)
 	switch {
 	case err != nil:
@@ -98,6 +118,50 @@ func Failures(ctx context.Context, db Queryer, n int) ([]Failure, error) {
 	all := []Failure{}
 	var one Failure
 	err := each(ctx, db, errorsSQL, []any{n}, []any{&one.Kind, &one.ID, &one.Code, &one.Problem, &one.IsDeferred, &one.At}, func() { all = append(all, one) })
+	return all, err
+}
+
+// Parked are rows of the platform whose change could not be applied for one cause. They are not
+// resumed.
+type Parked struct {
+	Kind    string `json:"kind"`
+	Code    string `json:"code"`
+	Rows    int64  `json:"rows"`
+	Example string `json:"example"` // the external ID of one
+	Problem string `json:"problem"` // of one
+	Fix     string `json:"fix"`
+}
+
+func (p Parked) String() string {
+	rows, verb := p.Kind+"s", "are"
+	if p.Rows == 1 {
+		rows, verb = p.Kind, "is"
+	}
+	return fmt.Sprintf("%d %s %s not copied, for example %s: %s. %s.", p.Rows, rows, verb, p.Example, p.Problem, p.Fix)
+}
+
+// fixes say what to do about a row that is parked, by code.
+var fixes = map[string]string{
+	"unknown_word":   `Add the word to the mapping, then run "thaw adopt apply"`,
+	"unknown_parent": `Run "thaw adopt check --fix". If it stays, insert the row that it refers to`,
+	"unknown_row":    `Run "thaw adopt check --fix"`,
+	"ambiguous":      "Give each row an ID of its own: Thaw cannot tell which of them changed",
+}
+
+// maxCauses is how many causes of parked rows are listed.
+const maxCauses = 30
+
+// ParkedRows reads which rows are parked and why, most frequent cause first.
+func ParkedRows(ctx context.Context, db Queryer) ([]Parked, error) {
+	all := []Parked{}
+	var one Parked
+	err := each(ctx, db, parkedSQL, []any{maxCauses}, []any{&one.Kind, &one.Code, &one.Rows, &one.Example, &one.Problem}, func() {
+		one.Fix = fixes[one.Code]
+		if one.Fix == "" {
+			one.Fix = `Correct the value in the platform's table, then run "thaw adopt check --fix"`
+		}
+		all = append(all, one)
+	})
 	return all, err
 }
 
@@ -155,26 +219,6 @@ func (c Comparison) Note(ctx context.Context, db Database, began time.Time) (isO
 func Now(ctx context.Context, db Database) (now time.Time, err error) {
 	err = db.QueryRow(ctx, "SELECT thaw.now()").Scan(&now)
 	return now, err
-}
-
-// parkAll begins the reason of accounts that a check has parked.
-const parkAll = "thaw adopt check: "
-
-// Park parks all accounts of the platform: what Thaw knows about their prospects may be wrong, so
-// nothing is resumed through them.
-func Park(ctx context.Context, db Database, reason string) (accounts int64, err error) {
-	err = db.QueryRow(ctx, `
-		SELECT thaw.park_accounts(ARRAY(SELECT a.external_id FROM thaw.accounts AS a WHERE a.external_id IS NOT NULL AND a.parked_reason IS NULL), $1)`,
-		parkAll+reason).Scan(&accounts)
-	return accounts, err
-}
-
-// Unpark ends what Park did.
-func Unpark(ctx context.Context, db Database) (accounts int64, err error) {
-	err = db.QueryRow(ctx, `
-		SELECT thaw.unpark_accounts(ARRAY(SELECT a.external_id FROM thaw.accounts AS a WHERE a.external_id IS NOT NULL AND starts_with(a.parked_reason, $1)))`,
-		parkAll).Scan(&accounts)
-	return accounts, err
 }
 
 // SetShadow takes a workspace into shadow mode or out of it, by its key; with "" all of them, and

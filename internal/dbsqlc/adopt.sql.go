@@ -16,7 +16,7 @@ SELECT s.is_adopted::boolean AS is_adopted, s.phase, s.checked_at, coalesce(s.dr
     coalesce(s.is_over_limit, false)::boolean AS is_over_limit, s.failed_statements::bigint AS failed_statements, s.parked::bigint AS parked,
     s.deferred::bigint AS deferred, s.changes::bigint AS changes,
     coalesce(extract(epoch FROM thaw.now() - s.oldest_change_at), 0)::double precision AS oldest_change_age,
-    s.shadow_workspaces::bigint AS shadow_workspaces
+    s.shadow_workspaces::bigint AS shadow_workspaces, s.problems::text[] AS problems, s.check_due_at, s.held_accounts::bigint AS held_accounts
 FROM thaw.adopt_summary AS s
 `
 
@@ -34,6 +34,9 @@ type AdoptSummaryRow struct {
 	Changes          int64
 	OldestChangeAge  float64
 	ShadowWorkspaces int64
+	Problems         []string
+	CheckDueAt       *time.Time
+	HeldAccounts     int64
 }
 
 // The state of the copy of the platform's own tables.
@@ -54,6 +57,9 @@ func (q *Queries) AdoptSummary(ctx context.Context) (AdoptSummaryRow, error) {
 		&i.Changes,
 		&i.OldestChangeAge,
 		&i.ShadowWorkspaces,
+		&i.Problems,
+		&i.CheckDueAt,
+		&i.HeldAccounts,
 	)
 	return i, err
 }

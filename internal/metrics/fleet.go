@@ -67,6 +67,8 @@ var (
 	changesDesc = desc("adopt_changes_waiting",
 		"Changes of Thaw that the platform has not taken yet; values above 100,000 are reported as 100,000.")
 	changesAgeDesc = desc("adopt_oldest_change_age_seconds", "Age of the oldest change that the platform has not taken yet; 0 if none waits.")
+	schemaDesc     = desc("adopt_schema_problems", "What no longer fits the mapping: tables, columns and their types, triggers, permissions.")
+	heldDesc       = desc("adopt_held_accounts", "Accounts through which nothing is resumed, because the platform's tables no longer fit the mapping, until thaw adopt check succeeds.")
 	shadowDesc     = desc("shadow_workspaces", "Workspaces in shadow mode.")
 
 	workersDesc = desc("workers_alive", "Worker processes that are alive. Processes with --poll-only count as one at most.")
@@ -269,7 +271,8 @@ func readAdoption(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, 
 	return []prometheus.Metric{
 		gauge(driftDesc, float64(s.DriftRows)), gauge(changesDesc, float64(s.Changes)), gauge(changesAgeDesc, s.OldestChangeAge),
 		gauge(adoptErrorsDesc, float64(s.Parked), "parked"), gauge(adoptErrorsDesc, float64(s.Deferred), "deferred"),
-		gauge(adoptErrorsDesc, float64(s.FailedStatements), "statement"), gauge(shadowDesc, float64(s.ShadowWorkspaces)),
+		gauge(adoptErrorsDesc, float64(s.FailedStatements), "statement"), gauge(schemaDesc, float64(len(s.Problems))),
+		gauge(heldDesc, float64(s.HeldAccounts)), gauge(shadowDesc, float64(s.ShadowWorkspaces)),
 	}, nil
 }
 

@@ -18,6 +18,9 @@ type Adoption struct {
 	Deferred         int64      `json:"deferred"`          // rows whose change is tried again
 	FailedStatements int64      `json:"failed_statements"` // statements that were not copied since then
 	Changes          int64      `json:"changes"`           // of Thaw, that the platform has not taken
+	SchemaProblems   []string   `json:"schema_problems"`   // what no longer fits the mapping; see adopt.SchemaProblem
+	CheckDueAt       *time.Time `json:"check_due_at"`      // since when rows may be wrong because of one; nil: they are not
+	HeldAccounts     int64      `json:"held_accounts"`     // that nothing is resumed through until a check succeeds
 
 	isOverLimit bool
 }
@@ -28,13 +31,19 @@ func readAdoption(ctx context.Context, q *dbsqlc.Queries) (*Adoption, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the state of the adoption: %w", err)
 	}
+	return AdoptionOf(s), nil
+}
+
+// AdoptionOf returns nil if the platform's tables are not adopted.
+func AdoptionOf(s dbsqlc.AdoptSummaryRow) *Adoption {
 	if !s.IsAdopted {
-		return nil, nil //nolint:nilnil // nil is documented
+		return nil
 	}
 	return &Adoption{
 		Phase: s.Phase, ShadowWorkspaces: s.ShadowWorkspaces, CheckedAt: utc(s.CheckedAt), DriftRows: s.DriftRows, Parked: s.Parked,
 		Deferred: s.Deferred, FailedStatements: s.FailedStatements, Changes: s.Changes, isOverLimit: s.IsOverLimit,
-	}, nil
+		SchemaProblems: s.Problems, CheckDueAt: utc(s.CheckDueAt), HeldAccounts: s.HeldAccounts,
+	}
 }
 
 // Problems says what keeps the copy from being trusted, and what to do, a sentence or two each.
@@ -43,6 +52,17 @@ func (a *Adoption) Problems() []string {
 		return nil
 	}
 	var problems []string
+	if n := len(a.SchemaProblems); n > 0 {
+		text := "The platform's tables no longer fit the mapping: " + a.SchemaProblems[0]
+		if n > 1 {
+			text += fmt.Sprintf(" There are %d more problems: thaw adopt status lists them.", n-1)
+		}
+		problems = append(problems, text)
+	}
+	if a.CheckDueAt != nil {
+		problems = append(problems, fmt.Sprintf("Thaw's copy of the platform's tables may be wrong since %s: nothing is resumed through the affected accounts (%d) until thaw adopt check finds no problem and no drift.",
+			a.CheckDueAt.Format(time.RFC3339), a.HeldAccounts))
+	}
 	if a.FailedStatements > 0 {
 		problems = append(problems, fmt.Sprintf("Changes of the platform's tables were lost (failed statements: %d). Run thaw adopt check --fix.", a.FailedStatements))
 	}

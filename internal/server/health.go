@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/thawline/thaw/internal/database"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/schema"
 )
@@ -34,7 +35,10 @@ type health struct {
 type readiness struct {
 	Ready  bool              `json:"ready"`
 	Checks map[string]string `json:"checks"`
-	at     time.Time
+	// Warnings need a person, and do not make the process unready: no other process would do better,
+	// and a load balancer that takes all of them out loses the provider's webhooks and the pages.
+	Warnings []string `json:"warnings,omitempty"`
+	at       time.Time
 }
 
 // live serves GET /healthz, for liveness probes. It does not check the database, because a restart
@@ -77,15 +81,12 @@ func (h *health) check(ctx context.Context) readiness {
 		// first is set if the later checks are meaningless when this one fails.
 		first bool
 	}{
-		{"database", h.database, true}, {"migrations", h.migrations, true}, {"instance", h.instance, false}, {"worker", h.worker, false}, {"sweep", h.sweep, false}, {"adoption", h.adoption, false},
+		{"database", h.database, true}, {"migrations", h.migrations, true}, {"instance", h.instance, false}, {"worker", h.worker, false}, {"sweep", h.sweep, false},
 	} {
 		verdict, err := check.run(ctx)
 		if err != nil {
 			h.logger.ErrorContext(ctx, "readiness check failed", "check", check.name, "error", err)
 			verdict = "check failed; see the log"
-		}
-		if verdict == notApplicable {
-			continue
 		}
 		found.Checks[check.name] = verdict
 		if verdict == ok {
@@ -93,17 +94,21 @@ func (h *health) check(ctx context.Context) readiness {
 		}
 		found.Ready = false
 		if check.first || err != nil {
-			break
+			return found
 		}
 	}
+	adoption, err := h.store.Read().AdoptSummary(ctx)
+	if err != nil {
+		h.logger.ErrorContext(ctx, "reading the state of the adoption failed", "error", err)
+		found.Warnings = []string{"the state of the adoption could not be read; see the log"}
+		return found
+	}
+	found.Warnings = readmodel.AdoptionOf(adoption).Problems()
 	return found
 }
 
-// Verdicts of a check that passed, and of one that this installation does not need.
-const (
-	ok            = "ok"
-	notApplicable = ""
-)
+// ok is the verdict of a check that passed.
+const ok = "ok"
 
 func (h *health) database(ctx context.Context) (string, error) {
 	state, err := h.store.Read().DatabaseState(ctx)
@@ -142,23 +147,6 @@ func (h *health) instance(ctx context.Context) (string, error) {
 		return "", err
 	case instance.WhyCopy != "":
 		return instance.WhyCopy + ": run thaw instance adopt --as NAME --reason TEXT", nil
-	default:
-		return ok, nil
-	}
-}
-
-// adoption fails while the copy of the platform's own tables cannot be trusted.
-func (h *health) adoption(ctx context.Context) (string, error) {
-	s, err := h.store.Read().AdoptSummary(ctx)
-	switch {
-	case err != nil:
-		return "", err
-	case !s.IsAdopted:
-		return notApplicable, nil
-	case s.FailedStatements > 0:
-		return fmt.Sprintf("%d statements on the platform's tables were not copied: run thaw adopt check --fix", s.FailedStatements), nil
-	case s.IsOverLimit:
-		return fmt.Sprintf("%d of %d rows of the platform differ from Thaw's copy: run thaw adopt check --fix", s.DriftRows, s.RowsChecked), nil
 	default:
 		return ok, nil
 	}

@@ -38,6 +38,13 @@ CREATE TABLE thaw.adopt_state (
     drift_detail        text,
     drift_limit_rows    integer NOT NULL DEFAULT 100 CHECK (drift_limit_rows >= 0),
     drift_limit_percent integer NOT NULL DEFAULT 1 CHECK (drift_limit_percent BETWEEN 0 AND 100),
+    column_types        jsonb NOT NULL DEFAULT '{}',
+    problems            text[] NOT NULL DEFAULT '{}',
+    check_due_at        timestamptz,
+    consumer            text,
+    consumer_error      text,
+    consumer_error_at   timestamptz,
+    consumer_error_ended_at timestamptz,
     CONSTRAINT adopt_state_phase_is_started CHECK ((started_at IS NULL) = (phase = 'off'))
 );
 COMMENT ON TABLE thaw.adopt_state IS 'One row: whether Thaw copies the platform''s own tables (started_at), and what the last comparison found.';
@@ -46,6 +53,11 @@ COMMENT ON COLUMN thaw.adopt_state.progress IS 'How far the backfill is, by tabl
 COMMENT ON COLUMN thaw.adopt_state.shadow_by_default IS 'Whether a new workspace of the platform starts in shadow mode.';
 COMMENT ON COLUMN thaw.adopt_state.drift_rows IS 'How many rows of the copy differed in the last comparison. Null: there was none.';
 COMMENT ON COLUMN thaw.adopt_state.drift_limit_rows IS 'A comparison that finds more rows than this, and more than drift_limit_percent of all, enters safety mode.';
+COMMENT ON COLUMN thaw.adopt_state.column_types IS 'The types of the mapped columns when the mapping was applied, by schema.table.column.';
+COMMENT ON COLUMN thaw.adopt_state.problems IS 'What no longer fits the mapping (tables, columns, triggers, rights), by the last look at the catalog.';
+COMMENT ON COLUMN thaw.adopt_state.check_due_at IS 'Since when the copy of some rows may be wrong because of a problem. Null: it is not, or a check found no difference since.';
+COMMENT ON COLUMN thaw.adopt_state.consumer_error IS 'The last error of a consumer (thaw adopt run) that could not write a batch. Null: there was none.';
+COMMENT ON COLUMN thaw.adopt_state.consumer_error_ended_at IS 'When a batch succeeded after the last error. Null: none has.';
 INSERT INTO thaw.adopt_state DEFAULT VALUES;
 
 -- Rows are only appended and deleted, never updated, so that a failure never waits for another

@@ -391,7 +391,8 @@ $$;
 CREATE FUNCTION thaw.stop_adoption() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE thaw.adopt_state AS s SET started_at = NULL, phase = 'off', mapping = NULL, progress = '{}', shadow_by_default = true,
-        checked_at = NULL, rows_checked = NULL, drift_rows = NULL, drift_detail = NULL;
+        checked_at = NULL, rows_checked = NULL, drift_rows = NULL, drift_detail = NULL, column_types = '{}', problems = '{}', check_due_at = NULL,
+        consumer = NULL, consumer_error = NULL, consumer_error_at = NULL, consumer_error_ended_at = NULL;
     DELETE FROM thaw.changes_queue;
     DELETE FROM thaw.adopt_errors;
     UPDATE thaw.accounts AS a SET parked_reason = NULL WHERE a.parked_reason IS NOT NULL;
@@ -399,40 +400,6 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.stop_adoption() IS 'Records that Thaw no longer copies the platform''s tables. Called by thaw adopt remove.';
-
--- Parks accounts, by the platform's IDs: nothing is resumed or sent through them, because the copy
--- of their prospects may be wrong.
--- +goose StatementBegin
-CREATE FUNCTION thaw.park_accounts(external_ids text[], reason text) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    changed integer;
-BEGIN
-    WITH locked AS (
-        SELECT a.id FROM thaw.accounts AS a WHERE a.external_id = ANY (external_ids) ORDER BY a.id FOR NO KEY UPDATE)
-    UPDATE thaw.accounts AS a SET parked_reason = left(park_accounts.reason, 1000)
-    FROM locked WHERE a.id = locked.id AND a.parked_reason IS DISTINCT FROM left(park_accounts.reason, 1000);
-    GET DIAGNOSTICS changed = ROW_COUNT;
-    RETURN changed;
-END;
-$$;
--- +goose StatementEnd
-
--- +goose StatementBegin
-CREATE FUNCTION thaw.unpark_accounts(external_ids text[]) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    changed integer;
-BEGIN
-    WITH locked AS (
-        SELECT a.id FROM thaw.accounts AS a
-        WHERE a.external_id = ANY (external_ids) AND a.parked_reason IS NOT NULL
-            AND NOT EXISTS (SELECT FROM thaw.adopt_errors AS x WHERE x.kind = 'account' AND x.external_id = a.external_id)
-        ORDER BY a.id FOR NO KEY UPDATE)
-    UPDATE thaw.accounts AS a SET parked_reason = NULL FROM locked WHERE a.id = locked.id;
-    GET DIAGNOSTICS changed = ROW_COUNT;
-    RETURN changed;
-END;
-$$;
--- +goose StatementEnd
 
 -- Stores what a comparison found. It began at p_began: failures of whole statements before that are
 -- covered by it. Over the limit of drift, the copy cannot be trusted: safety mode is entered, and
@@ -458,6 +425,13 @@ $$;
 COMMENT ON FUNCTION thaw.note_check(bigint, bigint, text, timestamptz) IS
     'Stores the result of a comparison of the platform''s tables with the copy. Called by thaw adopt check.';
 
+-- How the reason of an account begins that is parked because the platform's tables no longer fit the
+-- mapping, and not because of its own row.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.unfit() RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN 'the platform''s tables no longer fit the mapping: ';
+-- +goose StatementEnd
+
 -- The adoption in figures, for readiness, metrics and pages.
 CREATE VIEW thaw.adopt_summary AS
 SELECT s.started_at IS NOT NULL AS is_adopted, s.phase, s.checked_at, s.drift_rows, s.rows_checked, s.drift_detail,
@@ -469,21 +443,21 @@ SELECT s.started_at IS NOT NULL AS is_adopted, s.phase, s.checked_at, s.drift_ro
         SELECT x.kind, x.external_id FROM thaw.adopt_errors AS x WHERE x.is_deferred LIMIT 100000) AS kept) AS deferred,
     (SELECT count(*) FROM (SELECT FROM thaw.changes_queue LIMIT 100000) AS waiting) AS changes,
     (SELECT q.at FROM thaw.changes_queue AS q ORDER BY q.generation LIMIT 1) AS oldest_change_at,
-    (SELECT count(*) FROM thaw.workspaces AS w WHERE w.shadow) AS shadow_workspaces
+    (SELECT count(*) FROM thaw.workspaces AS w WHERE w.shadow) AS shadow_workspaces,
+    s.problems, s.check_due_at,
+    (SELECT count(*) FROM thaw.accounts AS a WHERE a.parked_reason IS NOT NULL AND starts_with(a.parked_reason, thaw.unfit())) AS held_accounts
 FROM thaw.adopt_state AS s;
-COMMENT ON VIEW thaw.adopt_summary IS 'One row: the state of the copy of the platform''s tables. parked and deferred count rows whose change could not be applied. Every count stops at 100,000.';
+COMMENT ON VIEW thaw.adopt_summary IS 'One row: the state of the copy of the platform''s tables. parked and deferred count rows whose change could not be applied. Every count but held_accounts stops at 100,000. problems, check_due_at and held_accounts: see thaw.note_adopt_problems.';
 
 REVOKE ALL ON FUNCTION thaw.queue_changes(text, bigint[], text, text), thaw.cause_of(thaw.event_source), thaw.enrollment_events_queue(),
     thaw.campaign_events_queue(), thaw.account_events_queue(), thaw.take_changes(text, integer), thaw.confirm_changes(text, text[]), thaw.ring_changes(),
     thaw.refuse_in_shadow(bigint[]), thaw.set_shadow(text, boolean, text, text), thaw.go_live(text, text, text), thaw.go_shadow(text, text, text),
-    thaw.start_adoption(text), thaw.set_adopt_phase(text, jsonb), thaw.stop_adoption(), thaw.park_accounts(text[], text),
-    thaw.unpark_accounts(text[]), thaw.note_check(bigint, bigint, text, timestamptz) FROM PUBLIC;
+    thaw.start_adoption(text), thaw.set_adopt_phase(text, jsonb), thaw.stop_adoption(), thaw.unfit(), thaw.note_check(bigint, bigint, text, timestamptz) FROM PUBLIC;
 
 -- +goose Down
 DROP VIEW thaw.adopt_summary;
+DROP FUNCTION thaw.unfit();
 DROP FUNCTION thaw.note_check(bigint, bigint, text, timestamptz);
-DROP FUNCTION thaw.unpark_accounts(text[]);
-DROP FUNCTION thaw.park_accounts(text[], text);
 DROP FUNCTION thaw.stop_adoption();
 DROP FUNCTION thaw.set_adopt_phase(text, jsonb);
 DROP FUNCTION thaw.start_adoption(text);
