@@ -40,7 +40,7 @@ func (s *scenario) checker(lost func() string) {
 	}
 	s.closing.rows = value[int64](s, "SELECT count(*) FROM thaw.enrollments")
 	require.Empty(s, s.records(), "violated invariants")
-	verify := s.command(launch{command: "verify", options: []string{"--json"}})
+	verify := s.command(launch{program: s.verifier, command: "verify", options: []string{"--json"}})
 	report, err := verify.Output()
 	require.NoError(s, err, "thaw verify: %s", report)
 	s.closing.lost = "nothing"

@@ -75,6 +75,8 @@ type scenario struct {
 	// url is the URL for the processes. pool is the harness's own connection pool.
 	url  string
 	pool *pgxpool.Pool
+	// verifier is the program that runs thaw verify. Default: built from this tree.
+	verifier string
 
 	ahead     atomic.Int64 // offset of the database's clock, in nanoseconds
 	processes atomic.Int64 // started so far

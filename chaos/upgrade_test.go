@@ -1,7 +1,6 @@
 package chaos_test
 
 import (
-	"encoding/json"
 	"net/http"
 	"os"
 	"os/exec"
@@ -30,12 +29,7 @@ func TestUpgrade(t *testing.T) {
 	old := buildTag(t, tag)
 	s := begin(t)
 	db := testdb.NewEmpty(t)
-	migrate := func(program string) {
-		command := s.command(launch{program: program, command: "migrate", options: []string{"up"}, url: db.Direct})
-		output, err := command.CombinedOutput()
-		require.NoError(s, err, "%s", output)
-	}
-	migrate(old)
+	s.migrate(db, old)
 	db.Exec(s, movableClock)
 	s.use(db)
 
@@ -57,7 +51,7 @@ func TestUpgrade(t *testing.T) {
 	start(old)
 	start(old)
 	reconnect()
-	migrate("")
+	s.migrate(db, "")
 	reconnect()
 	for range 2 {
 		start("")
@@ -71,7 +65,7 @@ func TestUpgrade(t *testing.T) {
 	s.until(scale(time.Minute, 5*time.Minute), "SELECT NOT EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.waits_for_account)")
 	s.checker(nil)
 
-	if schemaOf(t, s.command(launch{program: old, command: "version", options: []string{"--json"}})) < schemaOf(t, s.command(launch{command: "version", options: []string{"--json"}})) {
+	if s.schemaOf(old) < s.schemaOf("") {
 		output, err := s.command(launch{program: old, command: "work"}).CombinedOutput()
 		require.Error(s, err)
 		require.Contains(s, string(output), "the database is newer than this program")
@@ -106,15 +100,4 @@ func buildTag(t *testing.T, tag string) string {
 	output, err = build.CombinedOutput()
 	require.NoError(t, err, "%s", output)
 	return path
-}
-
-// schemaOf returns the newest migration of a program.
-func schemaOf(t *testing.T, version *exec.Cmd) (newest int64) {
-	t.Helper()
-	output, err := version.Output()
-	require.NoError(t, err)
-	var build struct{ Schema int64 }
-	require.NoError(t, json.Unmarshal(output, &build))
-	require.Positive(t, build.Schema)
-	return build.Schema
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/tracing"
 	"github.com/thawline/thaw/internal/webhook"
+	"github.com/thawline/thaw/internal/when"
 	"github.com/thawline/thaw/schema"
 )
 
@@ -97,15 +98,21 @@ func (f *workFlag) Validate() error {
 
 // httpFlag has the flags of a process that serves HTTP.
 type httpFlag struct {
-	shown     []readmodel.ProcessSetting
-	adminFlag `embed:""`
-	Addr      string           `help:"Address to listen on." default:"127.0.0.1:8080" env:"THAW_ADDR"`
-	Webhooks  webhook.Dialects `embed:""`
+	shown         []readmodel.ProcessSetting
+	adminFlag     `embed:""`
+	Addr          string           `help:"Address to listen on." default:"127.0.0.1:8080" env:"THAW_ADDR"`
+	ShutdownDelay time.Duration    `help:"How long the process continues after SIGTERM while /readyz fails, at most 5m. Set it to longer than a load balancer takes to notice." default:"0s" placeholder:"DURATION" env:"THAW_SHUTDOWN_DELAY"`
+	Webhooks      webhook.Dialects `embed:""`
 }
 
 func (f *httpFlag) Validate() error {
+	if f.ShutdownDelay < 0 || f.ShutdownDelay > maxShutdownDelay {
+		return fmt.Errorf("--shutdown-delay=%s: must be between 0s and %s", when.Duration(f.ShutdownDelay), when.Duration(maxShutdownDelay))
+	}
 	return f.requireFor("--addr", f.Addr)
 }
+
+const maxShutdownDelay = 5 * time.Minute
 
 // metricsFlag has the HTTP flags of a process that only works.
 type metricsFlag struct {
@@ -187,7 +194,7 @@ func (p *longRunning) run(ctx context.Context, e *env, settings *fleet, work *wo
 		}
 		defer listener.Close()
 		c.Web = &process.Web{
-			Listener: listener, AdminPassword: web.AdminPassword, Settings: web.shown,
+			Listener: listener, ShutdownDelay: web.ShutdownDelay, AdminPassword: web.AdminPassword, Settings: web.shown,
 			Webhooks: webhook.Config{Dialects: web.Webhooks},
 		}
 	}

@@ -91,7 +91,10 @@ type Work struct {
 // Web configures the HTTP server. See server.Config.
 type Web struct {
 	// Listener is closed by Run. Required.
-	Listener      net.Listener
+	Listener net.Listener
+	// ShutdownDelay is how long the process continues after it was asked to stop, while /readyz
+	// fails, so that load balancers stop sending requests before the listener closes.
+	ShutdownDelay time.Duration
 	AdminPassword string
 	Webhooks      webhook.Config
 	// Settings are shown on the page of settings.
@@ -114,7 +117,14 @@ func Run(ctx context.Context, c Config) error {
 	// ctx only asks for the shutdown, so running jobs and requests use a context that outlives it.
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	group, stopping := errgroup.WithContext(ctx)
+	shutdown := ctx
+	if c.Web != nil {
+		shutdown = delayed(running, ctx, c.Web.ShutdownDelay)
+		context.AfterFunc(ctx, func() {
+			c.Logger.InfoContext(ctx, "stopping: /readyz fails from now on", "shutdown_delay", c.Web.ShutdownDelay)
+		})
+	}
+	group, stopping := errgroup.WithContext(shutdown)
 	if c.Web != nil {
 		defer c.Web.Listener.Close()
 	}
@@ -165,7 +175,7 @@ func Run(ctx context.Context, c Config) error {
 		handler, err = server.New(running, server.Config{
 			Store: store.New(c.Pools.Reads), Receiver: store.New(c.Pools.Webhooks), Notify: notify, Lag: lag, Client: client, Migrator: c.Migrator,
 			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Metrics: numbers.Handler(),
-			Settings: c.Web.Settings, Traces: c.Traces, Stopping: stopping, Logger: c.Logger,
+			Settings: c.Web.Settings, Traces: c.Traces, Leaving: ctx, Stopping: stopping, Logger: c.Logger,
 		})
 		if err != nil {
 			return err
@@ -185,7 +195,7 @@ func Run(ctx context.Context, c Config) error {
 		c.Logger.InfoContext(ctx, "working", "concurrency", c.Work.Concurrency)
 	}
 	if c.Web != nil {
-		serve(running, stopping, group, c.Web.Listener, handler, readTimeout, c.DrainFor)
+		serve(running, stopping, group, c.Web.Listener, closing(ctx, handler), readTimeout, c.DrainFor)
 		c.Logger.InfoContext(ctx, "serving", "url", "http://"+c.Web.Listener.Addr().String()+"/")
 	}
 	if c.Monitor != nil {
@@ -199,8 +209,27 @@ func Run(ctx context.Context, c Config) error {
 	}
 
 	<-stopping.Done()
-	c.Logger.InfoContext(ctx, "stopping: finishing running jobs and requests")
+	c.Logger.InfoContext(ctx, "finishing running jobs and requests")
 	return group.Wait()
+}
+
+// delayed returns a context that ends with running, or a while after ctx.
+func delayed(running, ctx context.Context, while time.Duration) context.Context {
+	later, end := context.WithCancel(running)
+	context.AfterFunc(ctx, func() { time.AfterFunc(while, end) })
+	return later
+}
+
+// closing closes connections after their next response once leaving is done. A client that keeps a
+// connection open then moves to another process before this one closes it, perhaps in the moment in
+// which the client sends a request.
+func closing(leaving context.Context, handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if leaving.Err() != nil {
+			w.Header().Set("Connection", "close")
+		}
+		handler.ServeHTTP(w, r)
+	})
 }
 
 // readTimeout is the time limit for reading a request. It is shorter than DrainFor, so that a

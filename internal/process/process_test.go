@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
@@ -45,6 +46,53 @@ func TestSlowClientDoesNotKeepAProcessFromStopping(t *testing.T) {
 	<-arrived
 	stop()
 	require.NoError(t, group.Wait())
+}
+
+// A process that was asked to stop reports it to load balancers and asks clients to connect
+// elsewhere, while it serves requests for the time of the delay.
+func TestShutdownDelay(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	migrator, err := schema.NewMigrator(db.Pool, schema.Name, testdb.Logger(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = migrator.Close() })
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	queue, err := pgxpool.NewWithConfig(t.Context(), db.Pool.Config())
+	require.NoError(t, err)
+	t.Cleanup(queue.Close)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, Config{
+			Pools:       Pools{Webhooks: db.Pool, Queue: queue, Reads: db.Pool},
+			RiverSchema: schema.Name, Migrator: migrator, DrainFor: 30 * time.Second, Logger: testdb.Logger(t),
+			Web: &Web{Listener: listener, ShutdownDelay: 3 * time.Second},
+		})
+	}()
+	get := func(path string) (*http.Response, string) {
+		response, err := http.Get("http://" + listener.Addr().String() + path)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		return response, string(body)
+	}
+	response, body := get("/readyz")
+	require.NotContains(t, body, "stopping")
+	require.False(t, response.Close)
+
+	stop()
+	response, body = get("/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+	require.JSONEq(t, `{"ready":false,"checks":{"process":"stopping: send requests to another process"}}`, body)
+	require.True(t, response.Close)
+	response, _ = get("/")
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	require.True(t, response.Close)
+	require.NoError(t, <-ended)
+	_, err = net.Dial("tcp", listener.Addr().String())
+	require.Error(t, err)
 }
 
 // A process stops with one error if its schema is rolled back, instead of failing job by job. A

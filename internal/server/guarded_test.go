@@ -28,7 +28,7 @@ func TestPasswordIsRequired(t *testing.T) {
 	require.NoError(t, err)
 	handler, err := server.New(t.Context(), server.Config{
 		Store: store.New(db.Pool), Client: client, Migrator: migrator, AdminPassword: "opensesame",
-		Metrics: http.NotFoundHandler(), Stopping: t.Context(), Logger: slog.New(slog.DiscardHandler),
+		Metrics: http.NotFoundHandler(), Leaving: t.Context(), Stopping: t.Context(), Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	web := httptest.NewServer(handler)

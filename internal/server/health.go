@@ -25,6 +25,7 @@ const readinessTTL = time.Second
 type health struct {
 	store    *store.Store
 	migrator *schema.Migrator
+	leaving  context.Context
 	logger   *slog.Logger
 
 	mu   sync.Mutex
@@ -49,9 +50,12 @@ func live(w http.ResponseWriter, _ *http.Request) {
 }
 
 // ready serves GET /readyz, for load balancers and alerts: 200 if all checks are "ok", else 503
-// with the problems.
+// with the problems. It fails as soon as the process was asked to stop.
 func (h *health) ready(w http.ResponseWriter, r *http.Request) {
-	found := h.readiness(r.Context())
+	found := readiness{Checks: map[string]string{"process": "stopping: send requests to another process"}}
+	if h.leaving.Err() == nil {
+		found = h.readiness(r.Context())
+	}
 	w.Header().Set("Content-Type", "application/json")
 	if !found.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)

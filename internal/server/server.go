@@ -51,6 +51,9 @@ type Config struct {
 	AdminPassword string
 	// Settings are the settings of the process, for the page of settings.
 	Settings []readmodel.ProcessSetting
+	// Leaving is done when the process was asked to stop. Then /readyz fails, but requests are
+	// served until the listener closes. Required.
+	Leaving context.Context
 	// Stopping is done when the process starts to stop, before it waits for open requests.
 	// Required.
 	Stopping context.Context
@@ -82,7 +85,7 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 		return nil, err
 	}
 
-	health := &health{store: c.Store, migrator: c.Migrator, logger: c.Logger}
+	health := &health{store: c.Store, migrator: c.Migrator, leaving: c.Leaving, logger: c.Logger}
 	mux.HandleFunc("GET /healthz", live)
 	mux.HandleFunc("GET /readyz", health.ready)
 

@@ -79,6 +79,7 @@ func serve(t *testing.T, db *testdb.DB, webhooks webhook.Config) *site {
 	require.NoError(t, err)
 	handler, err := server.New(t.Context(), server.Config{
 		Store: store.New(db.Pool), Client: client, Migrator: migrator, Webhooks: webhooks,
+		Leaving:  t.Context(),
 		Stopping: t.Context(),
 		Logger:   slog.New(slog.DiscardHandler),
 	})

@@ -76,6 +76,7 @@ func TestChartIsValid(t *testing.T) {
 	require.Equal(t, objects["Service"].(*corev1.Service).Spec.Selector, objects["Deployment"].(*appsv1.Deployment).Spec.Selector.MatchLabels)
 	require.Subset(t, pod.Labels, objects["Service"].(*corev1.Service).Spec.Selector)
 	require.True(t, *pod.Spec.SecurityContext.RunAsNonRoot)
+	require.EqualValues(t, 35, *pod.Spec.TerminationGracePeriodSeconds, "the shutdown delay, and the time for jobs")
 	container := pod.Spec.Containers[0]
 	require.Equal(t, "registry.example.com/thaw:0.0.0", container.Image)
 	require.True(t, *container.SecurityContext.ReadOnlyRootFilesystem)

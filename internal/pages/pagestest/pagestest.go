@@ -92,7 +92,7 @@ func Setup(t *testing.T) *Dashboard {
 	t.Cleanup(func() { require.NoError(t, migrator.Close()) })
 	stopping, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	handler, err := server.New(t.Context(), server.Config{
-		Store: store.New(db.Pool), Client: w.Client(), Migrator: migrator, Stopping: stopping,
+		Store: store.New(db.Pool), Client: w.Client(), Migrator: migrator, Leaving: stopping, Stopping: stopping,
 		Logger: testdb.Logger(t),
 	})
 	require.NoError(t, err)
