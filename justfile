@@ -14,7 +14,7 @@ test:
 matrix *args:
     .ci/matrix {{args}}
 
-# The tests that need Chromium, Prometheus or an OpenAPI validator.
+# The tests that need Chromium, Prometheus, an OpenAPI validator, or ORMs.
 e2e *flags: tools
     cd e2e && go test ./... {{flags}}
 

@@ -1,5 +1,6 @@
-// The tests that need large tools: Chromium, Prometheus and an OpenAPI validator. They are a module
-// of their own, so that go test ./... of the main module does not download and build these tools.
+// The tests that need large tools: Chromium, Prometheus, an OpenAPI validator and ORMs. They are a
+// module of their own, so that go test ./... of the main module does not download and build these
+// tools.
 // go.work keeps this module out of the main module's workspace, for the same reason.
 module github.com/thawline/thaw/e2e
 

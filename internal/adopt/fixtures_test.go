@@ -1,6 +1,7 @@
 package adopt
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,17 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// answers are what the proposal for each fixture could not guess: pairs of a text of the proposal
-// and its replacement.
-var answers = map[string][]string{
-	"outreach": {`on_vacation: "?"`, "on_vacation: pending", `"?": account_disconnected`, "account_lost: account_disconnected"},
-	"rails": {
-		`"1": "?" # one of connecting`, `"1": connected # one of connecting`, `"2": "?" # one of connecting`, `"2": disconnected # one of connecting`,
-		`"0": "?" # one of pending`, `"0": pending # one of pending`, `"1": "?" # one of pending`, `"1": active # one of pending`,
-		`"2": "?" # one of pending`, `"2": paused # one of pending`, `"?": paused`, "paused: paused",
-	},
-	"django": {`"?": paused`, "paused: paused"},
-	"prisma": nil,
+// answersOf are what a person replaces in the proposal for each fixture: pairs of a text and its
+// replacement.
+func answersOf(t *testing.T) (answers map[string][]string) {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata", "answers.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(content, &answers))
+	return answers
 }
 
 // answered returns the mapping of a fixture, with the answers.
@@ -27,7 +25,7 @@ func answered(t *testing.T, fixture string) *Mapping {
 	t.Helper()
 	proposal, err := os.ReadFile(filepath.Join("testdata", fixture+".yaml"))
 	require.NoError(t, err)
-	m, err := Parse(strings.NewReplacer(answers[fixture]...).Replace(string(proposal)))
+	m, err := Parse(strings.NewReplacer(answersOf(t)[fixture]...).Replace(string(proposal)))
 	require.NoError(t, err)
 	return m
 }
@@ -36,7 +34,7 @@ func answered(t *testing.T, fixture string) *Mapping {
 // every table.
 func TestFixturesArePlanned(t *testing.T) {
 	t.Parallel()
-	for fixture := range answers {
+	for fixture := range answersOf(t) {
 		t.Run(fixture, func(t *testing.T) {
 			t.Parallel()
 			db := withFixture(t, fixture)
