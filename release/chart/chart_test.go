@@ -25,6 +25,12 @@ const (
 // required are the values without a default.
 var required = []string{"--set", "image.repository=registry.example.com/thaw,secret=thaw"}
 
+// everyValue sets the values that add something to the objects.
+var everyValue = []string{
+	"--set", "settings.THAW_TICK=10m,settings.THAW_FLEET_CAP=500,ingress.enabled=true,ingress.host=thaw.example.com,ingress.tlsSecret=tls",
+	"--set", "nodeSelector.disk=fast,podAnnotations.a=b,imagePullSecrets[0].name=pull,tolerations[0].key=x,ingress.className=nginx,ingress.annotations.c=d",
+}
+
 func runHelm(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var problems bytes.Buffer
@@ -84,8 +90,7 @@ func TestChartIsValid(t *testing.T) {
 	require.Equal(t, []corev1.Capability{"ALL"}, container.SecurityContext.Capabilities.Drop)
 	require.Equal(t, "thaw", container.EnvFrom[0].SecretRef.Name)
 
-	objects = rendered(t, "--set", "replicas=1,settings.THAW_TICK=10m,settings.THAW_FLEET_CAP=500,ingress.enabled=true,ingress.host=thaw.example.com,ingress.tlsSecret=tls",
-		"--set", "nodeSelector.disk=fast,podAnnotations.a=b,imagePullSecrets[0].name=pull,tolerations[0].key=x,ingress.className=nginx,ingress.annotations.c=d")
+	objects = rendered(t, append(everyValue, "--set", "replicas=1")...)
 	require.NotContains(t, objects, "PodDisruptionBudget", "one process may be evicted")
 	container = objects["Deployment"].(*appsv1.Deployment).Spec.Template.Spec.Containers[0]
 	require.Contains(t, container.Env, corev1.EnvVar{Name: "THAW_FLEET_CAP", Value: "500"})
