@@ -212,6 +212,9 @@ func printPlan(w io.Writer, preview adopt.Preview, notices []adopt.Notice) {
 		for _, v := range t.Violations {
 			printf(w, "  %s: %s, for example %s: %s\n", many(v.Rows, "row"), v.Rule, v.Example, v.Effect)
 		}
+		for _, r := range t.Refusals {
+			printf(w, "  WARNING: %s\n", r)
+		}
 	}
 	if len(notices) > 0 {
 		printf(w, "\n")

@@ -51,6 +51,7 @@ type Table struct {
 	Columns     []*Column
 	Keys        []Key
 	References  []Reference
+	Checks      []CheckConstraint
 	// Children are its partitions and the tables that inherit from it.
 	Children []Child
 }
@@ -67,6 +68,14 @@ type Column struct {
 	HasDefault  bool
 	// Words are the labels of an enum type, or the words of a CHECK constraint.
 	Words []string
+}
+
+// A CheckConstraint is a CHECK constraint.
+type CheckConstraint struct {
+	Name       string
+	Definition string // as in CREATE TABLE
+	Columns    []string
+	condition  string // over the columns of a row
 }
 
 // A Key is an index.
@@ -189,12 +198,17 @@ func readCatalog(ctx context.Context, db Queryer, riverSchema string, only []Nam
 	}); err != nil {
 		return nil, err
 	}
-	var name, definition string
-	if err := each(ctx, db, checksSQL, []any{oids}, []any{&oid, &name, &definition}, func() {
-		c := byOID[oid].Column(name)
-		for _, found := range literal.FindAllStringSubmatch(definition, -1) {
-			c.Words = append(c.Words, strings.ReplaceAll(found[1], "''", "'"))
+	var check CheckConstraint
+	if err := each(ctx, db, checksSQL, []any{oids}, []any{&oid, &check.Name, &check.Definition, &check.condition, &check.Columns}, func() {
+		t := byOID[oid]
+		t.Checks = append(t.Checks, check)
+		if len(check.Columns) == 1 {
+			c := t.Column(check.Columns[0])
+			for _, found := range literal.FindAllStringSubmatch(check.Definition, -1) {
+				c.Words = append(c.Words, strings.ReplaceAll(found[1], "''", "'"))
+			}
 		}
+		check.Columns = nil
 	}); err != nil {
 		return nil, err
 	}

@@ -28,6 +28,8 @@ type TablePreview struct {
 	Reasons []WordCount `json:"reasons"`
 	// Violations are rows that Thaw parks or reads differently.
 	Violations []Violation `json:"violations"`
+	// Refusals are constraints of the platform that refuse what Thaw writes.
+	Refusals []Refusal `json:"refusals"`
 	// Unreadable says why the rows were not counted. Empty: they were.
 	Unreadable string `json:"unreadable,omitempty"`
 }
@@ -75,7 +77,7 @@ const (
 	isIgnored = "Thaw ignores the value"
 )
 
-// Preview counts the rows of all mapped tables, in one snapshot. It reads each table once or twice.
+// Preview counts the rows of all mapped tables, in one snapshot. It reads each table a few times.
 // A table that this role may not read is reported as unreadable.
 func (m *Mapping) Preview(ctx context.Context, conn Database, catalog *Catalog) (Preview, error) {
 	var p Preview
@@ -86,7 +88,7 @@ func (m *Mapping) Preview(ctx context.Context, conn Database, catalog *Catalog) 
 	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // It only ends the snapshot.
 	g := &generator{mapping: m, catalog: catalog}
 	for _, e := range m.Entities {
-		t := TablePreview{Kind: e.Kind, Table: e.Table.String(), Statuses: []WordCount{}, Reasons: []WordCount{}, Violations: []Violation{}}
+		t := TablePreview{Kind: e.Kind, Table: e.Table.String(), Statuses: []WordCount{}, Reasons: []WordCount{}, Violations: []Violation{}, Refusals: []Refusal{}}
 		// A savepoint, so that a table without permission does not end the snapshot.
 		err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return g.preview(ctx, tx, e, &t) })
 		var denied *pgconn.PgError
@@ -143,6 +145,11 @@ func (g *generator) preview(ctx context.Context, tx pgx.Tx, e *Entity, t *TableP
 	for i, r := range rules {
 		if found[i].Rows > 0 {
 			t.Violations = append(t.Violations, Violation{r.what, r.effect, found[i].Rows, *examples[i]})
+		}
+	}
+	if e.Status != nil {
+		if t.Refusals, err = g.refusals(ctx, tx, e); err != nil {
+			return err
 		}
 	}
 	for _, d := range g.duplicates(e) {
