@@ -3,8 +3,8 @@ package jobs
 import "github.com/riverqueue/river"
 
 // WatchArgs checks once a minute whether safety mode must be entered, because many accounts were
-// lost in a short time, or exited, because the incident is over. It also looks whether the tables of
-// an adopted platform still fit the mapping. Every process inserts the job, and it runs once.
+// lost in a short time, or exited, because the incident is over. It also looks whether the tables
+// of an adopted platform still fit the mapping. Every process inserts the job, and it runs once.
 type WatchArgs struct {
 	// MinuteAt is the minute, by the database clock.
 	MinuteAt Tick `json:"minute_at"`

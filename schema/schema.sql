@@ -2509,7 +2509,7 @@ BEGIN
     IF found IS NULL THEN
         RAISE EXCEPTION 'there is no %account "%"%', coalesce(p_provider || ' ', ''), p_account,
             coalesce((SELECT format(' in workspace "%s"', w.key) FROM thaw.workspaces AS w WHERE w.id = p_workspace_id), '')
-            USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
+            USING ERRCODE = 'no_data_found', HINT = 'Use a provider_account_id or an external_id of thaw.accounts.';
     ELSIF cardinality(found) > 1 AND is_external THEN
         RAISE EXCEPTION '% workspaces have an account with the platform''s ID "%": %', cardinality(found), p_account, workspaces
             USING ERRCODE = 'cardinality_violation', HINT = 'Use the provider account ID.';
@@ -2560,7 +2560,7 @@ DECLARE
 BEGIN
     IF found IS NULL THEN
         RAISE EXCEPTION 'there is no workspace "%"', p_workspace
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
+            USING ERRCODE = 'no_data_found', HINT = 'Use a key or an external_id of thaw.workspaces.';
     END IF;
     RETURN found;
 END;
@@ -6656,19 +6656,17 @@ CREATE FUNCTION thaw.set_shadow(p_workspace_key text, p_shadow boolean, p_reason
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
+    the_id    bigint := CASE WHEN p_workspace_key IS NOT NULL THEN thaw.find_workspace(p_workspace_key) END;
     workspace thaw.workspaces;
     changed   integer := 0;
 BEGIN
     PERFORM thaw.require_reason(p_reason, p_actor);
     IF p_workspace_key IS NULL THEN
         UPDATE thaw.adopt_state AS s SET shadow_by_default = p_shadow;
-    ELSIF NOT EXISTS (SELECT FROM thaw.workspaces AS w WHERE w.key = p_workspace_key) THEN
-        RAISE EXCEPTION 'there is no workspace "%"', p_workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
     END IF;
     FOR workspace IN
         SELECT w.* FROM thaw.workspaces AS w
-        WHERE w.shadow <> p_shadow AND (w.key = p_workspace_key OR p_workspace_key IS NULL AND (w.external_id IS NOT NULL OR w.shadow))
+        WHERE w.shadow <> p_shadow AND (w.id = the_id OR the_id IS NULL AND (w.external_id IS NOT NULL OR w.shadow))
         ORDER BY w.id FOR NO KEY UPDATE
     LOOP
         UPDATE thaw.workspaces AS w SET shadow = p_shadow WHERE w.id = workspace.id;

@@ -18,8 +18,8 @@ func (accountsCmd) Help() string {
 type accountsLinkCmd struct {
 	database   `embed:""`
 	reasonFlag `embed:""`
-	Old        string `arg:"" help:"Provider account ID of the replaced account."`
-	New        string `arg:"" help:"Provider account ID of the new account."`
+	Old        string `arg:"" help:"The replaced account, named by ${account_id}."`
+	New        string `arg:"" help:"The new account, named by ${account_id}."`
 	Provider   string `help:"Provider of both accounts. Needed if several providers use an ID." placeholder:"NAME"`
 }
 

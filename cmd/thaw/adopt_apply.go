@@ -95,8 +95,8 @@ func (c *adoptApplyCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
-// releaseAccounts looks at the schema after a comparison without a difference. If all is there, the accounts
-// are no longer held.
+// releaseAccounts looks at the schema after a comparison without a difference. If all is there, the
+// accounts are no longer held.
 func releaseAccounts(ctx context.Context, pool *pgxpool.Pool, prepared *adopt.Prepared) error {
 	problems, err := prepared.SchemaProblems(ctx, pool)
 	if err != nil {
@@ -384,7 +384,7 @@ func printAdoption(w io.Writer, s adoptionStatus) {
 type shadowFlags struct {
 	database   `embed:""`
 	reasonFlag `embed:""`
-	Workspace  string `help:"This workspace." placeholder:"KEY" xor:"workspaces" required:""`
+	Workspace  string `help:"This workspace, named by ${workspace_id}." placeholder:"KEY" xor:"workspaces" required:""`
 	All        bool   `help:"All workspaces that the platform's tables have, and new ones." xor:"workspaces" required:""`
 }
 

@@ -18,7 +18,7 @@ type auditCmd struct {
 	listFlags `embed:""`
 	Action    string        `help:"Only entries of this kind, for example paused, held or settings_changed." placeholder:"KIND" enum:",${actions}" default:""`
 	Actor     string        `help:"Only entries by this actor, for example cli:jane or page:admin." placeholder:"NAME"`
-	Workspace string        `help:"Only entries about this workspace, its accounts and its campaigns." placeholder:"KEY"`
+	Workspace string        `help:"Only entries about this workspace, its accounts and its campaigns. It is named by ${workspace_id}." placeholder:"KEY"`
 	Within    time.Duration `help:"Only entries of this period until now, for example 12h, 3d or 1w." placeholder:"DURATION"`
 }
 

@@ -46,7 +46,7 @@ func (c *autoResumeOffCmd) Run(ctx context.Context, e *env) error { return c.set
 
 type autoResumeSwitch struct {
 	database  `embed:""`
-	Workspace string  `arg:"" help:"Key of the workspace."`
+	Workspace string  `arg:"" help:"The workspace, named by ${workspace_id}."`
 	Reason    *string `help:"Reason, for the audit log." aliases:"why,note" placeholder:"TEXT"`
 }
 
@@ -115,7 +115,7 @@ func (c *autoResumeListCmd) Run(ctx context.Context, e *env) error {
 type autoResumeHistoryCmd struct {
 	database  `embed:""`
 	listFlags `embed:""`
-	Workspace string `arg:"" help:"Key of the workspace."`
+	Workspace string `arg:"" help:"The workspace, named by ${workspace_id}."`
 }
 
 func (autoResumeHistoryCmd) Help() string { return "Example:\n  thaw auto-resume history acme" }

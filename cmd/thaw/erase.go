@@ -18,7 +18,7 @@ import (
 type eraseCmd struct {
 	database  `embed:""`
 	Prospect  string   `arg:"" help:"URL of the prospect in any spelling, an e-mail address, or the platform's own ID of the prospect in a campaign."`
-	Workspace string   `help:"Workspace of the platform's ID, if several workspaces use it. The person is erased in all workspaces." placeholder:"KEY"`
+	Workspace string   `help:"Workspace of the platform's ID, if several workspaces use it, named by ${workspace_id}. The person is erased in all workspaces." placeholder:"KEY"`
 	Also      []string `help:"Another text that identifies the person, such as the name: it is erased wherever it is mentioned. Can be repeated." placeholder:"TEXT" sep:"none"`
 	Reason    string   `help:"Reason, for the audit log. It must not name the person." placeholder:"TEXT"`
 	Yes       bool     `help:"Erase without asking." short:"y"`

@@ -16,7 +16,7 @@ type findCmd struct {
 	database  `embed:""`
 	Text      []string `arg:"" help:"What to find: one or more URLs, a profile name, the name of a person, an account or a campaign, an ID, or an e-mail address."`
 	Kind      string   `help:"Find only this kind: ${enum}." enum:"all,prospects,accounts,campaigns,workspaces" default:"all"`
-	Workspace string   `help:"Find only in this workspace." placeholder:"KEY"`
+	Workspace string   `help:"Find only in this workspace, named by ${workspace_id}." placeholder:"KEY"`
 	Limit     int      `help:"Number of results per kind, at most 200." default:"10"`
 	JSON      bool     `help:"Print JSON, in the format of GET /api/v1/search."`
 }

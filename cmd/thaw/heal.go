@@ -28,10 +28,10 @@ func (healCmd) Help() string { return healStartCmd{}.Help() }
 
 type healStartCmd struct {
 	database  `embed:""`
-	Workspace string        `help:"Resume the paused prospects of this workspace." placeholder:"KEY" xor:"target"`
-	Account   string        `help:"Resume the paused prospects of this account, given by its provider account ID." placeholder:"ID" xor:"target"`
+	Workspace string        `help:"Resume the paused prospects of this workspace, named by ${workspace_id}." placeholder:"KEY" xor:"target"`
+	Account   string        `help:"Resume the paused prospects of this account, named by ${account_id}." placeholder:"ID" xor:"target"`
 	Provider  string        `help:"Provider of the account, if several providers use its ID." placeholder:"NAME"`
-	Prospect  []string      `help:"Resume this prospect in all of its campaigns. Repeatable." placeholder:"URL" sep:"none" xor:"target"`
+	Prospect  []string      `help:"Resume this prospect, named by ${prospect_id}, in all of its campaigns. Repeatable." placeholder:"URL" sep:"none" xor:"target"`
 	File      string        `help:"Resume the prospects in this file: one URL per line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE" xor:"target"`
 	All       bool          `help:"Resume the paused prospects of the whole fleet, for example after an incident. Requires --rate. Workspaces whose auto-resume is off are not included." xor:"target"`
 	Cap       *int32        `help:"Maximum number of enrollments to resume. Default: ${heal_cap}; with --all, the number of enrollments that wait." placeholder:"N"`

@@ -23,7 +23,7 @@ func (healCapCmd) Help() string {
 type healCapSetCmd struct {
 	database   `embed:""`
 	reasonFlag `embed:""`
-	Workspace  string `arg:"" help:"Key of the workspace."`
+	Workspace  string `arg:"" help:"The workspace, named by ${workspace_id}."`
 	Cap        int32  `arg:"" help:"Prospects per tick."`
 }
 
@@ -51,7 +51,7 @@ func (c *healCapSetCmd) Run(ctx context.Context, e *env) error {
 type healCapOffCmd struct {
 	database   `embed:""`
 	reasonFlag `embed:""`
-	Workspace  string `arg:"" help:"Key of the workspace."`
+	Workspace  string `arg:"" help:"The workspace, named by ${workspace_id}."`
 }
 
 func (healCapOffCmd) Help() string {

@@ -12,7 +12,7 @@ import (
 type healListCmd struct {
 	database  `embed:""`
 	listFlags `embed:""`
-	Workspace string `help:"Only heals of this workspace and its accounts." placeholder:"KEY"`
+	Workspace string `help:"Only heals of this workspace and its accounts. It is named by ${workspace_id}." placeholder:"KEY"`
 	Status    string `help:"Only heals with this status: running, stopped or done." placeholder:"STATUS" enum:",running,stopped,done" default:""`
 }
 

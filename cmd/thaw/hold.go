@@ -12,7 +12,7 @@ import (
 type holdCmd struct {
 	database   `embed:""`
 	reasonFlag `embed:""`
-	Account    string    `arg:"" help:"Provider account ID of the account, or its name."`
+	Account    string    `arg:"" help:"The account, named by ${account_id}, or by its name."`
 	Until      time.Time `help:"End of the hold: ${times}. At most a year from now. A time without a zone is local time." placeholder:"TIME"`
 	Correct    bool      `help:"Correct a mistaken hold: set an earlier end, or an end more than a year from now. Without --until the hold ends now. Requires the role that owns the schema. The reason is recorded."`
 	End        bool      `help:"End a mistaken hold now. Same as --correct without --until."`

@@ -144,7 +144,9 @@ func newParser(c *cli, options ...kong.Option) *kong.Kong {
 		kong.Name("thaw"),
 		kong.Description("Thaw resumes prospects that were paused when their account disconnected. It resumes them as soon as the connect signal arrives. If the signal is lost, a periodic sweep resumes them."),
 		kong.Exit(func(code int) { panic(exit(code)) }),
-		kong.Vars{"version": version(), "heal_cap": strconv.Itoa(operator.DefaultHealCap), "benchmarks": benchmarkNames(), "times": when.Examples, "actions": actionKinds()},
+		kong.Vars{"version": version(), "heal_cap": strconv.Itoa(operator.DefaultHealCap), "benchmarks": benchmarkNames(), "times": when.Examples, "actions": actionKinds(),
+			"account_id": "its provider account ID or the platform's own ID", "workspace_id": "its key or the platform's own ID",
+			"campaign_id": "its key or the platform's own ID", "prospect_id": "its URL in any spelling or the platform's own ID of it in a campaign"},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 	)...)
 }

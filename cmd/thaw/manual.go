@@ -14,11 +14,11 @@ import (
 type action struct {
 	database   `embed:""`
 	reasonFlag `embed:""`
-	Account    string `help:"All prospects of this account, by its provider account ID or its name." placeholder:"ID" xor:"target"`
-	Campaign   string `help:"This campaign of the workspace in --workspace." placeholder:"KEY" xor:"target"`
-	Prospect   string `help:"This prospect, by its URL in any spelling (a Sales Navigator URL is also accepted) or by the last part of its profile URL. Applies to all of its campaigns, or only to those of --workspace." placeholder:"URL" xor:"target"`
+	Account    string `help:"All prospects of this account, named by ${account_id}, or by its name." placeholder:"ID" xor:"target"`
+	Campaign   string `help:"This campaign of the workspace in --workspace, named by ${campaign_id}." placeholder:"KEY" xor:"target"`
+	Prospect   string `help:"This prospect, named by ${prospect_id}. A Sales Navigator URL and the last part of its profile URL are also accepted. Applies to all of its campaigns, or only to those of --workspace." placeholder:"URL" xor:"target"`
 	AllMatches bool   `help:"With --prospect, act on every prospect that matches, including those that match only by a name. With --json, one object is printed per prospect."`
-	Workspace  string `help:"Workspace of the campaign or prospect." placeholder:"KEY"`
+	Workspace  string `help:"Workspace of the campaign or prospect, named by ${workspace_id}." placeholder:"KEY"`
 	Provider   string `help:"Provider of the account, if several providers use its ID." placeholder:"NAME"`
 	JSON       bool   `help:"Print JSON."`
 }

@@ -26,7 +26,7 @@ func (tokenCmd) Help() string { return tokenCreateCmd{}.Help() }
 
 type tokenCreateCmd struct {
 	database  `embed:""`
-	Workspace string        `help:"Restrict the token to this workspace." placeholder:"KEY" xor:"scope"`
+	Workspace string        `help:"Restrict the token to this workspace, named by ${workspace_id}." placeholder:"KEY" xor:"scope"`
 	Operator  bool          `help:"Give the token all rights of an operator." xor:"scope"`
 	Name      string        `help:"Name of the token's user, for the audit log." placeholder:"TEXT" required:""`
 	Reason    string        `help:"Reason, for the audit log." placeholder:"TEXT"`
@@ -91,7 +91,7 @@ func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
 type tokenListCmd struct {
 	database  `embed:""`
 	listFlags `embed:""`
-	Workspace string `help:"Only tokens of this workspace." placeholder:"KEY"`
+	Workspace string `help:"Only tokens of this workspace, named by ${workspace_id}." placeholder:"KEY"`
 	Valid     bool   `help:"Only tokens that are neither revoked nor expired."`
 }
 

@@ -16,7 +16,7 @@ type workspaceCmd struct {
 
 type workspaceRemoveCmd struct {
 	database  `embed:""`
-	Workspace string `arg:"" help:"Key of the workspace."`
+	Workspace string `arg:"" help:"The workspace, named by ${workspace_id}."`
 	Reason    string `help:"Reason, for the audit log." placeholder:"TEXT"`
 	Yes       bool   `help:"Remove it without asking." short:"y"`
 	DryRun    bool   `help:"Show what would be removed without changing anything."`

@@ -173,8 +173,8 @@ func (p *Prepared) missingRights(ctx context.Context, db Queryer) ([]SchemaProbl
 	return all, err
 }
 
-// schemaProblems compares the database with a mapping that may not fit its tables. It reads only the
-// named tables, or all if there are no names. Prepared is nil if the mapping does not fit.
+// schemaProblems compares the database with a mapping that may not fit its tables. It reads only
+// the named tables, or all if there are no names. Prepared is nil if the mapping does not fit.
 func (m *Mapping) schemaProblems(ctx context.Context, db Reader, riverSchema string, only []Name) ([]SchemaProblem, *Prepared, error) {
 	p, err := m.prepare(ctx, db, riverSchema, only)
 	if unfit, ok := errors.AsType[*Problems](err); ok {
@@ -197,8 +197,8 @@ func (m *Mapping) schemaProblems(ctx context.Context, db Reader, riverSchema str
 	return all, p, err
 }
 
-// SchemaProblems compares the database with the mapping, which may not fit its tables: then there is
-// no [Prepared].
+// SchemaProblems compares the database with the mapping, which may not fit its tables: then there
+// is no [Prepared].
 func (m *Mapping) SchemaProblems(ctx context.Context, db Reader, riverSchema string) ([]SchemaProblem, *Prepared, error) {
 	return m.schemaProblems(ctx, db, riverSchema, nil)
 }
@@ -213,9 +213,9 @@ type Look struct {
 }
 
 // Watch looks at the tables, triggers and rights that the applied mapping needs, and notes what it
-// finds (see [Note]). It reads the catalog only, so it waits for no lock on the platform's tables,
-// and nobody waits for it. Tx serializes it with thaw adopt apply, which changes the schema: while
-// one is under way, it does nothing.
+// finds (see [Note]). It reads the catalog only: it takes no lock on the platform's tables. The lock
+// on the state makes it run before or after a step of thaw adopt apply. While that copies rows, it
+// does nothing.
 func Watch(ctx context.Context, tx pgx.Tx, riverSchema string) (Look, error) {
 	var source, phase string
 	if err := tx.QueryRow(ctx, "SELECT coalesce(s.mapping, ''), s.phase FROM thaw.adopt_state AS s FOR NO KEY UPDATE").Scan(&source, &phase); err != nil {

@@ -26,8 +26,8 @@ func fits(t *testing.T, db *testdb.DB, p *Prepared) []SchemaProblem {
 	return problems
 }
 
-// Which accounts are held depends on whose rows may be wrong. Those that are parked because of their
-// own row stay parked.
+// Which accounts are held depends on whose rows may be wrong. Those that are parked because of
+// their own row stay parked.
 func TestOnlyAffectedAccountsAreHeld(t *testing.T) {
 	t.Parallel()
 	db, p := adopted(t)

@@ -76,7 +76,7 @@ func (a *api) paused(r *request) (reply, error) {
 			return reply{}, err
 		}
 		if len(filter.AccountIDs) == 0 {
-			return reply{}, &problem{kind: notFound, detail: "There is no such account. Use a provider account ID."}
+			return reply{}, &problem{kind: notFound, detail: "There is no such account. Use its provider account ID or the platform's own ID."}
 		}
 	}
 	if campaign := r.query["campaign"]; campaign != "" {

@@ -57,7 +57,7 @@ SELECT t.id, coalesce(w.key, '')::text AS workspace, t.name, t.created_at, t.cre
     count(*) OVER () AS total
 FROM thaw.api_tokens AS t
 LEFT JOIN thaw.workspaces AS w ON w.id = t.workspace_id
-WHERE ($1::text IS NULL OR w.key = $1::text)
+WHERE ($1::text IS NULL OR w.id IN (SELECT named.id FROM thaw.workspaces_named($1::text) AS named))
     AND (NOT $2::boolean OR t.revoked_at IS NULL AND (t.expires_at > thaw.now()) IS NOT FALSE)
 ORDER BY t.id DESC
 LIMIT $3::integer

@@ -59,7 +59,7 @@ func (o *Operator) account(ctx context.Context, named Account) (dbsqlc.NamedAcco
 		return none, fmt.Errorf("looking for account %q: %w", named.ID, err)
 	}
 	if len(rows) == 0 {
-		return none, notFound("Use a provider account ID.", "there is no account %q", named.ID)
+		return none, notFound("Use its provider account ID or the platform's own ID.", "there is no account %q", named.ID)
 	}
 	if named.Workspace != "" {
 		// It may be named by the ID of the platform. An unknown one matches no account.

@@ -82,7 +82,7 @@ func TestTenant(t *testing.T) {
 	o := operator.New(store.New(db.Pool), readmodel.OfWorkspace(1), "token:1")
 	ctx := t.Context()
 	_, err := o.StartHeal(ctx, operator.Heal{Account: "zoe"})
-	require.Equal(t, operator.Problem{Kind: operator.NotFound, Message: `there is no account "zoe"`, Fix: "Use a provider account ID."}, problem(t, err))
+	require.Equal(t, operator.Problem{Kind: operator.NotFound, Message: `there is no account "zoe"`, Fix: "Use its provider account ID or the platform's own ID."}, problem(t, err))
 	_, err = o.StartHeal(ctx, operator.Heal{Workspace: "umbrella"})
 	require.Equal(t, operator.NotFound, problem(t, err).Kind)
 	_, err = o.StartHeal(ctx, operator.Heal{Workspace: "acme", EvenIfOff: true})

@@ -112,7 +112,7 @@ func (s *site) wantedPaused(r *http.Request) (wantedPaused, error) {
 			return w, err
 		}
 		if len(w.filter.AccountIDs) == 0 {
-			return w, badRequestError{fmt.Sprintf("There is no account %q. Use its provider account ID.", w.Account)}
+			return w, badRequestError{fmt.Sprintf("There is no account %q. Use its provider account ID or the platform's own ID.", w.Account)}
 		}
 	}
 	if w.Campaign != "" {

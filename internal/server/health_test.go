@@ -91,8 +91,8 @@ func TestReadyWhileTicksAreSwept(t *testing.T) {
 	require.Eventually(t, ready, 30*time.Second, 10*time.Millisecond)
 }
 
-// A copy of the platform's tables that cannot be trusted is a warning: the process takes webhooks and
-// serves pages nevertheless.
+// A copy of the platform's tables that cannot be trusted is a warning: the process takes webhooks
+// and serves pages nevertheless.
 func TestBrokenAdoptionIsAWarning(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -14,7 +14,7 @@ DECLARE
 BEGIN
     IF found IS NULL THEN
         RAISE EXCEPTION 'there is no workspace "%"', p_workspace
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
+            USING ERRCODE = 'no_data_found', HINT = 'Use a key or an external_id of thaw.workspaces.';
     END IF;
     RETURN found;
 END;
@@ -43,7 +43,7 @@ BEGIN
     IF found IS NULL THEN
         RAISE EXCEPTION 'there is no %account "%"%', coalesce(p_provider || ' ', ''), p_account,
             coalesce((SELECT format(' in workspace "%s"', w.key) FROM thaw.workspaces AS w WHERE w.id = p_workspace_id), '')
-            USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
+            USING ERRCODE = 'no_data_found', HINT = 'Use a provider_account_id or an external_id of thaw.accounts.';
     ELSIF cardinality(found) > 1 AND is_external THEN
         RAISE EXCEPTION '% workspaces have an account with the platform''s ID "%": %', cardinality(found), p_account, workspaces
             USING ERRCODE = 'cardinality_violation', HINT = 'Use the provider account ID.';

@@ -314,19 +314,17 @@ $$;
 CREATE FUNCTION thaw.set_shadow(p_workspace_key text, p_shadow boolean, p_reason text, p_actor text) RETURNS integer LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    the_id    bigint := CASE WHEN p_workspace_key IS NOT NULL THEN thaw.find_workspace(p_workspace_key) END;
     workspace thaw.workspaces;
     changed   integer := 0;
 BEGIN
     PERFORM thaw.require_reason(p_reason, p_actor);
     IF p_workspace_key IS NULL THEN
         UPDATE thaw.adopt_state AS s SET shadow_by_default = p_shadow;
-    ELSIF NOT EXISTS (SELECT FROM thaw.workspaces AS w WHERE w.key = p_workspace_key) THEN
-        RAISE EXCEPTION 'there is no workspace "%"', p_workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
     END IF;
     FOR workspace IN
         SELECT w.* FROM thaw.workspaces AS w
-        WHERE w.shadow <> p_shadow AND (w.key = p_workspace_key OR p_workspace_key IS NULL AND (w.external_id IS NOT NULL OR w.shadow))
+        WHERE w.shadow <> p_shadow AND (w.id = the_id OR the_id IS NULL AND (w.external_id IS NOT NULL OR w.shadow))
         ORDER BY w.id FOR NO KEY UPDATE
     LOOP
         UPDATE thaw.workspaces AS w SET shadow = p_shadow WHERE w.id = workspace.id;
@@ -425,8 +423,8 @@ $$;
 COMMENT ON FUNCTION thaw.note_check(bigint, bigint, text, timestamptz) IS
     'Stores the result of a comparison of the platform''s tables with the copy. Called by thaw adopt check.';
 
--- How the reason of an account begins that is parked because the platform's tables no longer fit the
--- mapping, and not because of its own row.
+-- How the reason of an account begins that is parked because the platform's tables no longer fit
+-- the mapping, and not because of its own row.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.unfit() RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN 'the platform''s tables no longer fit the mapping: ';

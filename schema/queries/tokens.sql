@@ -32,7 +32,7 @@ SELECT t.id, coalesce(w.key, '')::text AS workspace, t.name, t.created_at, t.cre
     count(*) OVER () AS total
 FROM thaw.api_tokens AS t
 LEFT JOIN thaw.workspaces AS w ON w.id = t.workspace_id
-WHERE (sqlc.narg(workspace)::text IS NULL OR w.key = sqlc.narg(workspace)::text)
+WHERE (sqlc.narg(workspace)::text IS NULL OR w.id IN (SELECT named.id FROM thaw.workspaces_named(sqlc.narg(workspace)::text) AS named))
     AND (NOT sqlc.arg(only_valid)::boolean OR t.revoked_at IS NULL AND (t.expires_at > thaw.now()) IS NOT FALSE)
 ORDER BY t.id DESC
 LIMIT sqlc.arg(size)::integer;

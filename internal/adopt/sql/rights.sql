@@ -1,7 +1,7 @@
--- The rights that are missing, each with the statement that grants it, the kind of the rows that are
--- affected, and whether the triggers need it. $1 is the role that owns Thaw's schema, $2 the columns
--- that it reads or writes (privilege). $3 are the functions that the triggers call, and $4 the roles
--- with whose rights they run.
+-- The rights that are missing, each with the statement that grants it, the kind of the rows that
+-- are affected, and whether the triggers need it. $1 is the role that owns Thaw's schema, $2 the
+-- columns that it reads or writes (privilege). $3 are the functions that the triggers call, and $4
+-- the roles with whose rights they run.
 WITH columns AS (
     SELECT t.oid, n.oid AS schema_oid, n.nspname AS schema, t.relname AS name, g."column", g.privilege, g.kind
     FROM jsonb_to_recordset($2::jsonb) AS g (schema text, "table" text, "column" text, privilege text, kind text)

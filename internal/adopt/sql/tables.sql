@@ -1,6 +1,6 @@
 -- Tables, views and their like that a mapping can name, without those of Thaw, of Postgres and of
--- extensions: all, or the named ones ($3 schemas, $4 names). One more row than the limit is read, so
--- that a longer list is noticed.
+-- extensions: all, or the named ones ($3 schemas, $4 names). One more row than the limit is read,
+-- so that a longer list is noticed.
 SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
     c.relpersistence = 't' AS is_temporary, c.relispartition AS is_partition,
     pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
