@@ -99,8 +99,8 @@ func TestTablesOfORMsAreAdopted(t *testing.T) {
 	}
 }
 
-// environment returns the environment of a program that uses a database: ORMs read it as libpq does,
-// because they do not agree on URLs with a Unix socket.
+// environment returns the environment of a program that uses a database: ORMs read it as libpq
+// does, because they do not agree on URLs with a Unix socket.
 func environment(db *testdb.DB) []string {
 	c := db.Pool.Config().ConnConfig
 	return append(os.Environ(), "THAW_DATABASE_URL="+db.Direct, "DJANGO_SETTINGS_MODULE=settings",

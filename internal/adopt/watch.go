@@ -213,9 +213,9 @@ type Look struct {
 }
 
 // Watch looks at the tables, triggers and rights that the applied mapping needs, and notes what it
-// finds (see [Note]). It reads the catalog only: it takes no lock on the platform's tables. The lock
-// on the state makes it run before or after a step of thaw adopt apply. While that copies rows, it
-// does nothing.
+// finds (see [Note]). It reads the catalog only: it takes no lock on the platform's tables. The
+// lock on the state makes it run before or after a step of thaw adopt apply. While that copies
+// rows, it does nothing.
 func Watch(ctx context.Context, tx pgx.Tx, riverSchema string) (Look, error) {
 	var source, phase string
 	if err := tx.QueryRow(ctx, "SELECT coalesce(s.mapping, ''), s.phase FROM thaw.adopt_state AS s FOR NO KEY UPDATE").Scan(&source, &phase); err != nil {
