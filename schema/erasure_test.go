@@ -1,6 +1,7 @@
 package schema_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -109,4 +110,70 @@ func TestErasureDeletesKeptChanges(t *testing.T) {
 	db.Exec(t, "INSERT INTO app.sequences VALUES (7, 'acme', 'live'); SELECT thaw.retry_adoption(everything => true)")
 	require.Equal(t, []string{"https://www.linkedin.com/in/bob", "https://www.linkedin.com/in/eve"},
 		testdb.Column[string](t, db, "SELECT prospect_url FROM thaw.enrollments ORDER BY external_id"))
+}
+
+// An application role that was granted only the functions erases a person and removes a workspace,
+// in batches. What is left afterwards is proved by a dump.
+func TestErasureAndRemovalByRoleWithGrants(t *testing.T) {
+	t.Parallel()
+	db := withPlatform(t)
+	db.Exec(t, `
+		INSERT INTO app.leads SELECT n, 1, 1 + n % 2, format('https://www.linkedin.com/in/ada?n=%s', n), 'running' FROM generate_series(1, 9) AS n;
+		INSERT INTO app.leads SELECT n, 1, 1 + n % 2, format('https://example.com/in/%s', n), 'running' FROM generate_series(10, 60) AS n`)
+	role, app := asApp(t, db)
+	erase := func(size int) (erased, remaining int) {
+		require.NoError(t, app.QueryRow(t.Context(), "SELECT sum(erased), sum(remaining) FROM thaw.erase_prospect('https://www.linkedin.com/in/ada', 'request 17', size => $1)", size).Scan(&erased, &remaining))
+		return erased, remaining
+	}
+	remove := func() (done bool) {
+		require.NoError(t, app.QueryRow(t.Context(), "SELECT done FROM thaw.remove_workspace('acme', 'the contract ended', size => 20)").Scan(&done))
+		return done
+	}
+	for _, sql := range []string{
+		"SELECT thaw.erase_prospect('https://www.linkedin.com/in/ada', 'request 17')", "SELECT thaw.count_mentions('{https://www.linkedin.com/in/ada}')", "SELECT thaw.remove_workspace('acme', 'why')",
+	} {
+		_, err := app.Exec(t.Context(), sql)
+		require.True(t, isCode(err, "42501"), "%s: %v", sql, err)
+	}
+	db.Exec(t, "GRANT EXECUTE ON FUNCTION thaw.erase_prospect, thaw.count_mentions, thaw.remove_workspace TO "+role)
+
+	// A row that another transaction holds is left to the next call.
+	holder, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = holder.Rollback(context.WithoutCancel(t.Context())) }()
+	_, err = holder.Exec(t.Context(), "SELECT FROM thaw.enrollments WHERE external_id = '1' FOR UPDATE")
+	require.NoError(t, err)
+	for _, want := range [][2]int{{3, 6}, {3, 3}, {2, 1}, {0, 1}} {
+		erased, remaining := erase(4)
+		require.Equal(t, want, [2]int{erased, remaining})
+	}
+	require.NoError(t, holder.Rollback(t.Context()))
+	_, remaining := erase(4)
+	require.Zero(t, remaining)
+	require.False(t, strings.Contains(dump(t, db, "--data-only"), "linkedin.com/in/ada"))
+	_, err = app.Exec(t.Context(), "SELECT thaw.erase_prospect('https://www.linkedin.com/in/ada', 'request 17', size => 0)")
+	require.ErrorContains(t, err, "size is 0")
+
+	// Waiting changes of both directions go with the workspace, and only with it.
+	db.Exec(t, `
+		SELECT thaw.take_workspaces('[{"id": "globex"}]');
+		INSERT INTO app.seats VALUES (77, 'globex', 'gus', 'ok'), (78, 'globex', 'gil', 'ok');
+		SELECT thaw.go_live('globex', 'a test');
+		SELECT thaw.signal('linkedin', a.provider_account_id, 'disconnected') FROM thaw.accounts AS a WHERE a.external_id IN ('1', '78');
+		INSERT INTO app.leads VALUES (71, 7, 1, 'https://example.com/in/71', 'running');
+		UPDATE app.seats SET state = 'no such word' WHERE id IN (2, 77);
+		UPDATE app.leads SET state = 'no such word' WHERE id IN (20, 21);
+		UPDATE app.sequences SET state = 'no such word'`)
+	require.NotZero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.changes_queue"))
+	for batches, done := 0, false; !done; batches++ {
+		require.Less(t, batches, 300)
+		done = remove()
+	}
+	require.Equal(t, []string{"account 77"}, testdb.Column[string](t, db, "SELECT kind || ' ' || external_id FROM thaw.adopt_errors"))
+	require.Equal(t, []string{"globex"}, testdb.Column[string](t, db, `
+		SELECT DISTINCT w.key FROM thaw.changes_queue AS q LEFT JOIN thaw.accounts AS a ON q.kind = 'account' AND a.id = q.row_id LEFT JOIN thaw.workspaces AS w ON w.id = a.workspace_id`))
+	left := dump(t, db, "--data-only")
+	for _, text := range []string{"example.com", "\tann\t", "\tbob\t"} {
+		require.False(t, strings.Contains(left, text), text)
+	}
 }

@@ -1764,10 +1764,14 @@ DECLARE
 BEGIN
     WITH stale AS (
         SELECT s.tick_at FROM thaw.sweeps AS s WHERE s.finished_at IS NULL AND s.tick_at < p_tick_at
+    ), held AS MATERIALIZED (
+        SELECT g.tick_at, g.account_id FROM thaw.allocations AS g
+        WHERE g.tick_at IN (SELECT stale.tick_at FROM stale) AND g.finished_at IS NULL
+        ORDER BY g.tick_at, g.account_id FOR NO KEY UPDATE
     ), closed AS (
         UPDATE thaw.allocations AS g SET finished_at = thaw.now(), verdict = 'stale_tick'
-        FROM stale
-        WHERE g.tick_at = stale.tick_at AND g.finished_at IS NULL
+        FROM held
+        WHERE g.tick_at = held.tick_at AND g.account_id = held.account_id
         RETURNING g.tick_at
     ), ended AS (
         UPDATE thaw.sweeps AS s SET
@@ -2274,77 +2278,99 @@ BEGIN
     RETURN true;
 END;
 $$;
-CREATE FUNCTION thaw.erase_person(p_urls text[], p_also text[], p_reason text, p_actor text) RETURNS TABLE(table_name text, erased bigint, remaining bigint)
+CREATE FUNCTION thaw.erase_found(p_found jsonb, p_person text, p_mention text) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET jit TO 'off'
     AS $_$
 DECLARE
+    line   record;
+    keys   text[];
+    gone   bigint[] := '{}';
+    n      bigint;
+    done   bigint;
+    counts jsonb := '{}';
+BEGIN
+    FOR line IN SELECT m.* FROM thaw.mention_tables() AS m LOOP
+        keys := ARRAY(SELECT jsonb_array_elements_text(p_found -> line.table_name));
+        done := 0;
+        -- A statement of its own: the next one sees what other transactions have changed until now.
+        EXECUTE format('SELECT array_agg(held.key) FROM (
+                SELECT t.%1$I::text AS key FROM thaw.%2$I AS t WHERE t.%1$I = ANY ($1::%3$s[]) FOR NO KEY UPDATE SKIP LOCKED) AS held',
+            line.key_name, line.table_name, line.key_type) INTO keys USING keys;
+        CASE line.table_name
+        WHEN 'adopt_errors' THEN
+            DELETE FROM thaw.adopt_errors AS x
+            WHERE x.id = ANY (keys::bigint[]) AND (x.change::text ~* p_person OR x.kind = 'enrollment' AND EXISTS (
+                SELECT FROM thaw.enrollments AS e WHERE e.external_id = x.external_id HAVING bool_and(e.prospect_url ~* p_person)));
+            GET DIAGNOSTICS done = ROW_COUNT;
+        WHEN 'enrollments' THEN
+            WITH deleted AS (
+                DELETE FROM thaw.enrollments AS e WHERE e.id = ANY (keys::bigint[]) AND e.prospect_url ~* p_person RETURNING e.id)
+            SELECT coalesce(array_agg(deleted.id), '{}') INTO gone FROM deleted;
+            done := cardinality(gone);
+            counts := counts || jsonb_build_object('gone', done);
+        WHEN 'enrollment_events' THEN
+            -- All text about a prospect that is gone. These rows are found by the prospect.
+            UPDATE thaw.enrollment_events AS event SET detail = NULL WHERE event.enrollment_id = ANY (gone) AND event.detail IS NOT NULL;
+            GET DIAGNOSTICS done = ROW_COUNT;
+        WHEN 'manual_actions' THEN
+            -- The text of an action on the prospect is about this person, whatever it says.
+            UPDATE thaw.manual_actions AS d SET
+                prospect_url = CASE WHEN d.prospect_url !~* p_mention THEN d.prospect_url END,
+                actor = regexp_replace(d.actor, p_mention, '[erased]', 'gi'),
+                reason = CASE WHEN d.prospect_url ~* p_person THEN '[erased]' ELSE regexp_replace(d.reason, p_mention, '[erased]', 'gi') END,
+                detail = CASE WHEN d.prospect_url ~* p_person THEN NULL ELSE regexp_replace(d.detail, p_mention, '[erased]', 'gi') END
+            WHERE d.id = ANY (keys::bigint[])
+                AND (d.prospect_url ~* p_mention OR d.actor ~* p_mention OR d.reason ~* p_mention OR d.detail ~* p_mention);
+            GET DIAGNOSTICS done = ROW_COUNT;
+        ELSE
+            NULL;
+        END CASE;
+        EXECUTE format('UPDATE thaw.%I AS t SET %s WHERE t.%I = ANY ($2::%s[]) AND (%s)', line.table_name, line.changes, line.key_name, line.key_type, line.condition)
+        USING p_mention, keys;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        -- A row of the audit log may have been changed twice.
+        counts := counts || jsonb_build_object(line.table_name, least(done + n, coalesce(cardinality(keys), 0)
+            + CASE line.table_name WHEN 'enrollment_events' THEN done ELSE 0 END));
+    END LOOP;
+    RETURN counts;
+END;
+$_$;
+CREATE FUNCTION thaw.erase_person(p_urls text[], p_also text[], p_reason text, p_actor text, p_size integer DEFAULT 10000) RETURNS TABLE(table_name text, erased bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
     person    text := thaw.mention_pattern(p_urls);
     mention   text := thaw.mention_pattern(p_urls || p_also);
-    line      record;
-    gone      bigint[];
-    n         bigint;
-    kept      bigint;
-    counts    jsonb := '{}';
+    counts    jsonb;
     action_id bigint;
 BEGIN
     PERFORM thaw.require_reason(p_reason, p_actor);
     IF p_reason ~* mention OR p_actor ~* mention THEN
         RAISE EXCEPTION 'the reason or the actor names the person' USING ERRCODE = 'invalid_parameter_value',
             HINT = 'The audit log keeps both. Write, for example, the number of the request.';
+    ELSIF coalesce(p_size, 0) NOT BETWEEN 1 AND 100000 THEN
+        RAISE EXCEPTION 'size is %', coalesce(p_size::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Erase from 1 to 100000 rows of each table per call.';
     END IF;
     -- Recorded first: see thaw.accounts_keep_hold.
     INSERT INTO thaw.manual_actions AS d (what, actor, reason) VALUES ('prospect_erased', p_actor, p_reason) RETURNING d.id INTO action_id;
-    DELETE FROM thaw.adopt_errors AS x
-    WHERE x.change::text ~* person OR x.kind = 'enrollment' AND EXISTS (
-            SELECT FROM thaw.enrollments AS e WHERE e.external_id = x.external_id HAVING bool_and(e.prospect_url ~* person));
-    GET DIAGNOSTICS kept = ROW_COUNT;
-    -- Mentions first: nothing that a pass waits for is locked while the tables are read.
-    FOR line IN
-        SELECT c.table_name, string_agg(format('t.%I::text ~* $1', c.column_name), ' OR ') AS condition,
-            string_agg(format('%I = regexp_replace(t.%1$I::text, $1, ''[erased]'', ''gi'')::%s', c.column_name, c.type_name), ', ') AS changes
-        FROM thaw.text_columns() AS c WHERE NOT c.is_name AND c.table_name NOT IN ('manual_actions', 'enrollments', 'enrollment_events')
-        GROUP BY c.table_name ORDER BY c.table_name
-    LOOP
-        EXECUTE format('UPDATE thaw.%I AS t SET %s WHERE %s', line.table_name, line.changes, line.condition) USING mention;
-        GET DIAGNOSTICS n = ROW_COUNT;
-        counts := counts || jsonb_build_object(line.table_name, n + CASE line.table_name WHEN 'adopt_errors' THEN kept ELSE 0 END);
-    END LOOP;
-    -- The text of an action on the prospect is about this person, whatever it says.
-    UPDATE thaw.manual_actions AS d SET
-        prospect_url = CASE WHEN d.prospect_url !~* mention THEN d.prospect_url END,
-        actor = regexp_replace(d.actor, mention, '[erased]', 'gi'),
-        reason = CASE WHEN d.prospect_url ~* person THEN '[erased]' ELSE regexp_replace(d.reason, mention, '[erased]', 'gi') END,
-        detail = CASE WHEN d.prospect_url ~* person THEN NULL ELSE regexp_replace(d.detail, mention, '[erased]', 'gi') END,
-        before = regexp_replace(d.before::text, mention, '[erased]', 'gi')::jsonb
-    WHERE d.prospect_url ~* mention OR d.actor ~* mention OR d.reason ~* mention OR d.detail ~* mention OR d.before::text ~* mention;
-    GET DIAGNOSTICS n = ROW_COUNT;
-    counts := counts || jsonb_build_object('manual_actions', n);
-    gone := ARRAY(SELECT e.id FROM thaw.enrollments AS e WHERE e.prospect_url ~* person ORDER BY e.id FOR UPDATE);
-    UPDATE thaw.enrollment_events AS event SET
-        detail = CASE WHEN event.enrollment_id <> ALL (gone) THEN regexp_replace(event.detail, mention, '[erased]', 'gi') END
-    WHERE event.detail IS NOT NULL AND (event.enrollment_id = ANY (gone) OR event.detail ~* mention);
-    GET DIAGNOSTICS n = ROW_COUNT;
-    counts := counts || jsonb_build_object('enrollment_events', n);
-    UPDATE thaw.enrollments AS e SET own_reason = regexp_replace(e.own_reason, mention, '[erased]', 'gi')
-    WHERE e.own_reason ~* mention AND e.id <> ALL (gone);
-    GET DIAGNOSTICS n = ROW_COUNT;
-    counts := counts || jsonb_build_object('enrollments', n + cardinality(gone));
-    DELETE FROM thaw.enrollments AS e WHERE e.id = ANY (gone);
-    UPDATE thaw.manual_actions AS d SET enrollments = cardinality(gone) WHERE d.id = action_id;
-    RETURN QUERY
-    SELECT remaining.table_name, coalesce((counts ->> remaining.table_name)::bigint, 0), remaining.mentions
-    FROM thaw.count_mentions(p_urls || p_also) AS remaining;
+    counts := thaw.erase_found(thaw.find_mentions(person, mention, p_size), person, mention);
+    UPDATE thaw.manual_actions AS d SET enrollments = (counts ->> 'gone')::integer WHERE d.id = action_id;
+    RETURN QUERY SELECT count.key, count.value::bigint FROM jsonb_each_text(counts - 'gone') AS count;
 END;
-$_$;
-CREATE FUNCTION thaw.erase_prospect(prospect text, reason text, actor text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, also text[] DEFAULT '{}'::text[]) RETURNS TABLE(table_name text, erased bigint, remaining bigint)
+$$;
+CREATE FUNCTION thaw.erase_prospect(prospect text, reason text, actor text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, also text[] DEFAULT '{}'::text[], size integer DEFAULT 10000) RETURNS TABLE(table_name text, erased bigint, remaining bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     urls       text[];
     workspaces bigint;
+    counts     jsonb;
 BEGIN
     SELECT array_agg(DISTINCT e.prospect_url), CASE WHEN bool_or(e.prospect_url = erase_prospect.prospect) THEN 1 ELSE count(DISTINCT e.workspace_id) END
     INTO urls, workspaces
@@ -2359,11 +2385,15 @@ BEGIN
             USING ERRCODE = 'no_data_found', HINT = 'Use a URL, an address, or the platform''s ID of a prospect that is enrolled.';
     END IF;
     -- A person who is no longer enrolled may still be mentioned.
-    RETURN QUERY SELECT done.* FROM thaw.erase_person(
-        coalesce(urls, ARRAY[erase_prospect.prospect]), erase_prospect.also, erase_prospect.reason, erase_prospect.actor) AS done;
+    urls := coalesce(urls, ARRAY[erase_prospect.prospect]);
+    SELECT jsonb_object_agg(done.table_name, done.erased) INTO counts
+    FROM thaw.erase_person(urls, erase_prospect.also, erase_prospect.reason, erase_prospect.actor, erase_prospect.size) AS done;
+    RETURN QUERY
+    SELECT remaining.table_name, coalesce((counts ->> remaining.table_name)::bigint, 0), remaining.mentions
+    FROM thaw.count_mentions(urls || erase_prospect.also) AS remaining;
 END;
 $$;
-COMMENT ON FUNCTION thaw.erase_prospect(prospect text, reason text, actor text, workspace_key text, also text[]) IS 'Erases a person, given by a URL or by the platform''s ID of a prospect: enrollments in all campaigns and workspaces, and every mention in history, audit log, messages, webhook bodies and jobs. also: other texts to erase, such as the name. Returns, per table, how many rows were erased and how many still mention the person. Cannot be undone. For the owner of the schema and roles that were granted it.';
+COMMENT ON FUNCTION thaw.erase_prospect(prospect text, reason text, actor text, workspace_key text, also text[], size integer) IS 'Erases a person, given by a URL or by the platform''s ID of a prospect: enrollments in all campaigns and workspaces, and every mention in history, audit log, messages, webhook bodies and jobs. also: other texts to erase, such as the name. size: at most so many rows of each table. Returns, per table, how many rows were erased and how many still mention the person; while the latter is not 0, call it again. Cannot be undone. For the owner of the schema and roles that were granted it.';
 CREATE FUNCTION thaw.exit_safety_mode(p_reason text, p_actor text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2551,6 +2581,31 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.find_enrollment(workspace_key text, external_id text) IS 'The ID of the enrollment with an ID of the platform (external_id) in a workspace, which is named by its key or its own external_id.';
+CREATE FUNCTION thaw.find_mentions(p_person text, p_mention text, p_size integer) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $_$
+DECLARE
+    line  record;
+    keys  jsonb;
+    found jsonb := '{}';
+BEGIN
+    FOR line IN SELECT m.* FROM thaw.mention_tables() AS m LOOP
+        EXECUTE format('SELECT coalesce(jsonb_agg(found.key), ''[]'') FROM (SELECT t.%I::text AS key FROM thaw.%I AS t WHERE %s LIMIT $3) AS found',
+            line.key_name, line.table_name, CASE line.table_name
+                WHEN 'enrollments' THEN line.condition || ' OR t.prospect_url ~* $2'
+                WHEN 'manual_actions' THEN line.condition || ' OR t.prospect_url ~* $1'
+                -- A prospect whose rows are all of this person.
+                WHEN 'adopt_errors' THEN line.condition || $c$ OR t.kind = 'enrollment' AND EXISTS (
+                    SELECT FROM thaw.enrollments AS e WHERE e.external_id = t.external_id HAVING bool_and(e.prospect_url ~* $2))$c$
+                ELSE line.condition END)
+        INTO keys USING p_mention, p_person, p_size;
+        found := found || jsonb_build_object(line.table_name, keys);
+    END LOOP;
+    RETURN found;
+END;
+$_$;
 CREATE FUNCTION thaw.find_workspace(p_workspace text) RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2710,18 +2765,29 @@ CREATE FUNCTION thaw.forget_events(p_events thaw.enrollment_events[]) RETURNS vo
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    IF p_events IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM FROM thaw.heals AS h
+    WHERE h.id IN (SELECT event.heal_id FROM unnest(p_events) AS event) ORDER BY h.id FOR NO KEY UPDATE;
     UPDATE thaw.heals AS h SET resumed = h.resumed - line.resumed, moved = h.moved - line.moved
     FROM (
         SELECT event.heal_id, count(*) FILTER (WHERE event.kind = 'resumed')::integer AS resumed,
             count(*) FILTER (WHERE event.kind = 'moved')::integer AS moved
         FROM unnest(p_events) AS event WHERE event.source = 'heal' GROUP BY event.heal_id) AS line
     WHERE h.id = line.heal_id;
+    PERFORM FROM thaw.allocations AS g
+    WHERE (g.tick_at, g.account_id) IN (SELECT event.tick_at, event.to_account_id FROM unnest(p_events) AS event)
+    ORDER BY g.tick_at, g.account_id FOR NO KEY UPDATE;
     UPDATE thaw.allocations AS g SET resumed = g.resumed - line.n
     FROM (
         SELECT event.tick_at, event.to_account_id, count(*)::integer AS n
         FROM unnest(p_events) AS event WHERE event.source = 'sweep' AND event.kind = 'resumed'
         GROUP BY event.tick_at, event.to_account_id) AS line
     WHERE g.tick_at = line.tick_at AND g.account_id = line.to_account_id;
+    PERFORM FROM thaw.account_quotas AS q
+    WHERE (q.tick_at, q.account_id) IN (SELECT event.tick_at, event.to_account_id FROM unnest(p_events) AS event)
+    ORDER BY q.tick_at, q.account_id FOR NO KEY UPDATE;
     UPDATE thaw.account_quotas AS q SET carried = q.carried + line.n
     FROM (
         SELECT event.tick_at, event.to_account_id, count(*)::integer AS n
@@ -2729,18 +2795,24 @@ BEGIN
         WHERE event.source IN ('sweep', 'signal', 'heal') AND event.kind = 'resumed' AND event.tick_at IS NOT NULL
         GROUP BY event.tick_at, event.to_account_id) AS line
     WHERE q.tick_at = line.tick_at AND q.account_id = line.to_account_id;
+    PERFORM FROM thaw.fleet_quotas AS q
+    WHERE q.tick_at IN (SELECT event.tick_at FROM unnest(p_events) AS event) ORDER BY q.tick_at, q.lane FOR NO KEY UPDATE;
     UPDATE thaw.fleet_quotas AS q SET carried = q.carried + line.n
     FROM (
         SELECT event.tick_at, event.source::text::thaw.lane AS lane, count(*)::integer AS n
         FROM unnest(p_events) AS event WHERE event.source IN ('sweep', 'signal') AND event.kind = 'resumed'
         GROUP BY event.tick_at, event.source) AS line
     WHERE q.tick_at = line.tick_at AND q.lane = line.lane;
+    PERFORM FROM thaw.sweeps AS s
+    WHERE s.tick_at IN (SELECT event.tick_at FROM unnest(p_events) AS event) ORDER BY s.tick_at FOR NO KEY UPDATE;
     UPDATE thaw.sweeps AS s SET resumed = s.resumed - line.resumed, moved = s.moved - line.moved
     FROM (
         SELECT event.tick_at, count(*) FILTER (WHERE event.kind = 'resumed')::integer AS resumed,
             count(*) FILTER (WHERE event.kind = 'moved')::integer AS moved
         FROM unnest(p_events) AS event WHERE event.source = 'sweep' GROUP BY event.tick_at) AS line
     WHERE s.tick_at = line.tick_at;
+    PERFORM FROM thaw.account_signals AS s
+    WHERE s.id IN (SELECT event.signal_id FROM unnest(p_events) AS event) ORDER BY s.id FOR NO KEY UPDATE;
     UPDATE thaw.account_signals AS s SET resumed = s.resumed - line.n
     FROM (
         SELECT event.signal_id, count(*)::integer AS n
@@ -3914,6 +3986,54 @@ CREATE FUNCTION thaw.is_transient(p_status thaw.account_status) RETURNS boolean
 CREATE FUNCTION thaw.is_gone(p_status thaw.account_status) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((p_status <> ALL (ARRAY['connected'::thaw.account_status, 'restricted'::thaw.account_status])) AND (NOT thaw.is_transient(p_status)));
+CREATE TABLE thaw.adopt_errors (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    external_id text,
+    change jsonb NOT NULL,
+    code text NOT NULL,
+    problem text NOT NULL,
+    is_deferred boolean DEFAULT false NOT NULL,
+    attempts integer DEFAULT 1 NOT NULL,
+    next_at timestamp with time zone,
+    place bigint,
+    first_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT adopt_errors_attempts_check CHECK ((attempts >= 1)),
+    CONSTRAINT adopt_errors_code_check CHECK ((code <> ''::text)),
+    CONSTRAINT adopt_errors_deferred_is_retried CHECK (((NOT is_deferred) OR (next_at IS NOT NULL))),
+    CONSTRAINT adopt_errors_external_id_check CHECK ((external_id <> ''::text)),
+    CONSTRAINT adopt_errors_kind_check CHECK ((kind = ANY (ARRAY['workspace'::text, 'account'::text, 'campaign'::text, 'enrollment'::text]))),
+    CONSTRAINT adopt_errors_problem_check CHECK (((length(problem) >= 1) AND (length(problem) <= 1000)))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+COMMENT ON TABLE thaw.adopt_errors IS 'Changes of the platform''s rows that could not be applied to the copy yet.';
+COMMENT ON COLUMN thaw.adopt_errors.external_id IS 'The platform''s ID of the row. Null: the rows of a whole statement are unknown, and only a comparison (thaw adopt check) finds them.';
+COMMENT ON COLUMN thaw.adopt_errors.change IS 'What is to be applied: the argument of thaw.take_enrollments and the like, with the former failures of the row.';
+COMMENT ON COLUMN thaw.adopt_errors.code IS 'A SQLSTATE, or unknown_word, unknown_row, unknown_parent, ambiguous.';
+COMMENT ON COLUMN thaw.adopt_errors.is_deferred IS 'Whether only a lock or another passing condition was in the way. The row is not parked.';
+COMMENT ON COLUMN thaw.adopt_errors.next_at IS 'When it is tried again. Null: with the next change of the row, or by thaw adopt check --fix.';
+COMMENT ON COLUMN thaw.adopt_errors.place IS 'The id that the newest change in it had when it was first kept. Null: its own id. 0: a row of a backfill, which is older than every change. Changes of one row are merged in this order.';
+CREATE FUNCTION thaw.is_kept_of(p_kept thaw.adopt_errors, p_workspace_id bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    change constant jsonb := p_kept.change;
+    owners bigint[];
+BEGIN
+    owners := CASE
+        WHEN p_kept.kind = 'workspace' THEN ARRAY(SELECT w.id FROM thaw.workspaces AS w WHERE w.external_id = p_kept.external_id)
+        WHEN change ->> 'workspace' IS NOT NULL THEN ARRAY(SELECT w.id FROM thaw.workspaces AS w WHERE w.external_id = change ->> 'workspace')
+        WHEN p_kept.kind = 'account' THEN ARRAY(SELECT a.workspace_id FROM thaw.accounts AS a WHERE a.external_id = p_kept.external_id)
+        WHEN p_kept.kind = 'campaign' THEN ARRAY(SELECT c.workspace_id FROM thaw.campaigns AS c WHERE c.external_id = p_kept.external_id)
+        ELSE ARRAY(
+            SELECT c.workspace_id FROM thaw.campaigns AS c WHERE c.external_id = change ->> 'campaign'
+            UNION SELECT a.workspace_id FROM thaw.accounts AS a WHERE a.external_id = change ->> 'account'
+            UNION SELECT e.workspace_id FROM thaw.enrollments AS e WHERE e.external_id = p_kept.external_id) END;
+    RETURN owners = ARRAY[p_workspace_id];
+END;
+$$;
 CREATE FUNCTION thaw.is_listed(p_heal thaw.heals) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN (((p_heal).workspace_id IS NULL) AND ((p_heal).account_id IS NULL) AND (NOT (p_heal).is_fleet));
@@ -4393,6 +4513,26 @@ BEGIN
             ELSE '(?<![[:alnum:]_])' || alternative || '(?![[:alnum:]_])' END;
     END LOOP;
     RETURN array_to_string(ARRAY(SELECT DISTINCT one.text FROM unnest(all_of_them) AS one (text)), '|');
+END;
+$_$;
+CREATE FUNCTION thaw.mention_tables() RETURNS TABLE(table_name text, key_name text, key_type text, condition text, changes text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+BEGIN
+    RETURN QUERY
+    SELECT c.table_name, coalesce(key.name, 'ctid'), coalesce(key.type, 'tid'), string_agg(format('t.%I::text ~* $1', c.column_name), ' OR '),
+        string_agg(format('%I = regexp_replace(t.%1$I::text, $1, ''[erased]'', ''gi'')::%s', c.column_name, c.type_name), ', ')
+    FROM thaw.text_columns() AS c
+    LEFT JOIN LATERAL (
+        SELECT a.attname::text AS name, format_type(a.atttypid, NULL) AS type
+        FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = format('thaw.%I', c.table_name)::regclass AND i.indisprimary AND i.indnkeyatts = 1
+            AND a.atttypid IN ('bigint'::regtype, 'integer'::regtype)) AS key ON true
+    WHERE NOT c.is_name
+    GROUP BY c.table_name, key.name, key.type
+    -- Enrollments before their history.
+    ORDER BY c.table_name = 'enrollment_events', c.table_name;
 END;
 $_$;
 CREATE FUNCTION thaw.merge_change(p_earlier jsonb, p_later jsonb) RETURNS jsonb
@@ -5722,6 +5862,9 @@ BEGIN
                 DELETE FROM thaw.enrollment_events AS event WHERE event.enrollment_id = ANY (ids) RETURNING event)
             SELECT array_agg(forgotten.event) INTO events FROM forgotten;
             PERFORM thaw.forget_events(events);
+            DELETE FROM thaw.adopt_errors AS x
+            USING thaw.enrollments AS e
+            WHERE e.id = ANY (ids) AND x.kind = 'enrollment' AND x.external_id = e.external_id AND thaw.is_kept_of(x, gone);
             DELETE FROM thaw.enrollments AS e WHERE e.id = ANY (ids);
             p_removal.removed := p_removal.removed + cardinality(ids);
             p_removal.at_id := p_removal.at_id + pages;
@@ -5736,8 +5879,27 @@ BEGIN
             PERFORM thaw.forget_events(events);
             is_over := to_id IS NULL;
             p_removal.at_id := coalesce(to_id, 0);
+        WHEN 'kept' THEN
+            to_id := (SELECT max(next.id) FROM (SELECT x.id FROM thaw.adopt_errors AS x WHERE x.id > p_removal.at_id ORDER BY x.id LIMIT 10 * p_size) AS next);
+            DELETE FROM thaw.adopt_errors AS x WHERE x.id > p_removal.at_id AND x.id <= to_id AND thaw.is_kept_of(x, gone);
+            is_over := to_id IS NULL;
+            p_removal.at_id := coalesce(to_id, 0);
+        WHEN 'changes' THEN
+            -- By now the rows are gone, so that no other change of theirs can be queued.
+            to_id := (
+                SELECT max(next.generation) FROM (
+                    SELECT q.generation FROM thaw.changes_queue AS q WHERE q.generation > p_removal.at_id ORDER BY q.generation LIMIT 10 * p_size) AS next);
+            DELETE FROM thaw.changes_queue AS q
+            WHERE q.generation > p_removal.at_id AND q.generation <= to_id AND CASE q.kind
+                WHEN 'account' THEN NOT EXISTS (SELECT FROM thaw.accounts AS a WHERE a.id = q.row_id)
+                WHEN 'campaign' THEN NOT EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = q.row_id)
+                ELSE NOT EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.id = q.row_id) END;
+            is_over := to_id IS NULL;
+            p_removal.at_id := coalesce(to_id, 0);
         WHEN 'accounts' THEN
-            ids := ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = gone AND a.id > p_removal.at_id ORDER BY a.id LIMIT greatest(1, p_size / 100));
+            ids := ARRAY(
+                SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = gone AND a.id > p_removal.at_id
+                ORDER BY a.id LIMIT greatest(1, p_size / 100) FOR NO KEY UPDATE);
             DELETE FROM thaw.account_events AS event WHERE event.account_id = ANY (ids);
             DELETE FROM thaw.account_signals AS s USING thaw.accounts AS a
             WHERE a.id = ANY (ids) AND s.provider = a.provider AND s.provider_account_id = a.provider_account_id;
@@ -5766,6 +5928,11 @@ BEGIN
         WHEN 'campaigns' THEN
             -- Few at a time: Postgres looks for enrollments of each, without an index.
             ids := ARRAY(SELECT c.id FROM thaw.campaigns AS c WHERE c.workspace_id = gone ORDER BY c.id LIMIT greatest(1, p_size / 100));
+            PERFORM FROM thaw.heals AS h
+            WHERE h.id IN (SELECT event.heal_id FROM thaw.campaign_events AS event WHERE event.campaign_id = ANY (ids)) ORDER BY h.id FOR NO KEY UPDATE;
+            PERFORM FROM thaw.campaigns AS c WHERE c.id = ANY (ids) ORDER BY c.id FOR UPDATE;
+            PERFORM FROM thaw.sweeps AS s
+            WHERE s.tick_at IN (SELECT event.tick_at FROM thaw.campaign_events AS event WHERE event.campaign_id = ANY (ids)) ORDER BY s.tick_at FOR NO KEY UPDATE;
             WITH forgotten AS (
                 DELETE FROM thaw.campaign_events AS event WHERE event.campaign_id = ANY (ids) RETURNING event.*
             ), healed AS (
@@ -5786,11 +5953,13 @@ BEGIN
         WHEN 'heals' THEN
             ids := ARRAY(
                 SELECT h.id FROM thaw.heals AS h
-                WHERE h.workspace_id = gone OR h.tenant_id = gone OR h.account_id = ANY (seats) ORDER BY h.id LIMIT p_size);
+                WHERE h.workspace_id = gone OR h.tenant_id = gone OR h.account_id = ANY (seats) ORDER BY h.id LIMIT p_size FOR UPDATE);
             DELETE FROM thaw.heals AS h WHERE h.id = ANY (ids);
             is_over := ids = '{}';
         WHEN 'seats' THEN
             ids := ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = gone ORDER BY a.id DESC LIMIT greatest(1, p_size / 100));
+            PERFORM FROM thaw.accounts AS a
+            WHERE (a.id = ANY (ids) OR a.link_id = ANY (ids)) AND a.workspace_id = gone ORDER BY a.id FOR UPDATE;
             UPDATE thaw.accounts AS a SET link_id = NULL WHERE a.link_id = ANY (ids) AND a.workspace_id = gone;
             DELETE FROM thaw.accounts AS a WHERE a.id = ANY (ids);
             p_removal.removed := p_removal.removed + cardinality(ids);
@@ -5820,23 +5989,42 @@ CREATE FUNCTION thaw.remove_workspace(workspace_key text, reason text, actor tex
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    phases    constant text[] := '{messages,enrollments,events,accounts,plans,quotas,heals,campaigns,seats,rest}';
+    phases    constant text[] := '{messages,enrollments,events,kept,accounts,plans,quotas,heals,campaigns,seats,changes,rest}';
     workspace thaw.workspaces;
     removal   thaw.workspace_removals;
     part      record;
+    found     bigint;
 BEGIN
     PERFORM thaw.require_reason(reason, actor);
-    SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.id = thaw.find_workspace(remove_workspace.workspace_key);
+    workspace.id := thaw.find_workspace(remove_workspace.workspace_key);
+    SELECT r.* INTO removal FROM thaw.workspace_removals AS r WHERE r.workspace_id = workspace.id;
+    IF removal.workspace_id IS NULL THEN
+        -- Before the workspace is locked: this reads all enrollments.
+        found := (SELECT count(*) FROM thaw.enrollments AS e WHERE e.workspace_id = workspace.id)
+            + (SELECT count(*) FROM thaw.accounts AS a WHERE a.workspace_id = workspace.id)
+            + (SELECT count(*) FROM thaw.campaigns AS c WHERE c.workspace_id = workspace.id);
+    END IF;
+    -- The workspace first: that is the lock order. Only its deletion needs the stronger lock, which
+    -- would block inserts of the platform.
+    IF removal.phase = 'rest' THEN
+        SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.id = workspace.id FOR UPDATE;
+    ELSE
+        SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.id = workspace.id FOR NO KEY UPDATE;
+    END IF;
+    IF workspace.id IS NULL THEN
+        PERFORM thaw.find_workspace(remove_workspace.workspace_key); -- another call has removed it meanwhile
+    END IF;
     SELECT r.* INTO removal FROM thaw.workspace_removals AS r WHERE r.workspace_id = workspace.id FOR NO KEY UPDATE;
     IF removal.workspace_id IS NULL THEN
         INSERT INTO thaw.manual_actions AS d (what, actor, reason, detail)
         VALUES ('workspace_removed', remove_workspace.actor, remove_workspace.reason, workspace.key) RETURNING d.id INTO removal.action_id;
         INSERT INTO thaw.workspace_removals AS r (workspace_id, action_id, found)
-        SELECT workspace.id, removal.action_id,
-            (SELECT count(*) FROM thaw.enrollments AS e WHERE e.workspace_id = workspace.id)
-            + (SELECT count(*) FROM thaw.accounts AS a WHERE a.workspace_id = workspace.id)
-            + (SELECT count(*) FROM thaw.campaigns AS c WHERE c.workspace_id = workspace.id)
+        VALUES (workspace.id, removal.action_id, coalesce(found, 0))
         RETURNING r.* INTO removal;
+        PERFORM FROM thaw.heals AS h
+        WHERE h.status = 'running' AND (h.workspace_id = workspace.id OR h.tenant_id = workspace.id
+            OR h.account_id IN (SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = workspace.id))
+        ORDER BY h.id FOR NO KEY UPDATE;
         UPDATE thaw.heals AS h SET status = 'stopped', stopped_at = thaw.now(), stopped_reason = 'the workspace is being removed'
         WHERE h.status = 'running' AND (h.workspace_id = workspace.id OR h.tenant_id = workspace.id
             OR h.account_id IN (SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = workspace.id));
@@ -5853,7 +6041,10 @@ BEGIN
             removal.at_id := 0;
             removal.at_tick := '-infinity';
         END IF;
-    EXCEPTION WHEN foreign_key_violation THEN
+    EXCEPTION
+    WHEN deadlock_detected THEN
+        NULL; -- this batch changed nothing, and the next call tries it again
+    WHEN foreign_key_violation THEN
         -- Rows that another transaction held, or that were inserted since the walk passed.
         IF removal.restarts >= 5 THEN
             RAISE EXCEPTION 'workspace "%" still gets new rows', workspace.key
@@ -5879,7 +6070,7 @@ BEGIN
     END IF;
 END;
 $$;
-COMMENT ON FUNCTION thaw.remove_workspace(workspace_key text, reason text, actor text, size integer, OUT phase text, OUT removed bigint, OUT remaining bigint, OUT done boolean) IS 'Removes a workspace with everything that belongs to it, one batch per call, until done: enrollments, accounts, campaigns, history, signals, plans, heals, messages, tokens and manual actions. Call it in a transaction of its own. Cannot be undone. thaw workspace remove calls it. For the owner of the schema and roles that were granted it.';
+COMMENT ON FUNCTION thaw.remove_workspace(workspace_key text, reason text, actor text, size integer, OUT phase text, OUT removed bigint, OUT remaining bigint, OUT done boolean) IS 'Removes a workspace with everything that belongs to it, one batch per call, until done: enrollments, accounts, campaigns, history, signals, plans, heals, messages, tokens, manual actions, and changes of an adoption that wait. Call it in a transaction of its own. Cannot be undone. thaw workspace remove calls it. For the owner of the schema and roles that were granted it.';
 CREATE FUNCTION thaw.replay(p_message_id text, p_since timestamp with time zone, p_failed boolean, p_before bigint, p_size integer, OUT messages bigint, OUT deliveries bigint, OUT next_before bigint) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7733,34 +7924,6 @@ ALTER TABLE thaw.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-CREATE TABLE thaw.adopt_errors (
-    id bigint NOT NULL,
-    kind text NOT NULL,
-    external_id text,
-    change jsonb NOT NULL,
-    code text NOT NULL,
-    problem text NOT NULL,
-    is_deferred boolean DEFAULT false NOT NULL,
-    attempts integer DEFAULT 1 NOT NULL,
-    next_at timestamp with time zone,
-    place bigint,
-    first_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    CONSTRAINT adopt_errors_attempts_check CHECK ((attempts >= 1)),
-    CONSTRAINT adopt_errors_code_check CHECK ((code <> ''::text)),
-    CONSTRAINT adopt_errors_deferred_is_retried CHECK (((NOT is_deferred) OR (next_at IS NOT NULL))),
-    CONSTRAINT adopt_errors_external_id_check CHECK ((external_id <> ''::text)),
-    CONSTRAINT adopt_errors_kind_check CHECK ((kind = ANY (ARRAY['workspace'::text, 'account'::text, 'campaign'::text, 'enrollment'::text]))),
-    CONSTRAINT adopt_errors_problem_check CHECK (((length(problem) >= 1) AND (length(problem) <= 1000)))
-)
-WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
-COMMENT ON TABLE thaw.adopt_errors IS 'Changes of the platform''s rows that could not be applied to the copy yet.';
-COMMENT ON COLUMN thaw.adopt_errors.external_id IS 'The platform''s ID of the row. Null: the rows of a whole statement are unknown, and only a comparison (thaw adopt check) finds them.';
-COMMENT ON COLUMN thaw.adopt_errors.change IS 'What is to be applied: the argument of thaw.take_enrollments and the like, with the former failures of the row.';
-COMMENT ON COLUMN thaw.adopt_errors.code IS 'A SQLSTATE, or unknown_word, unknown_row, unknown_parent, ambiguous.';
-COMMENT ON COLUMN thaw.adopt_errors.is_deferred IS 'Whether only a lock or another passing condition was in the way. The row is not parked.';
-COMMENT ON COLUMN thaw.adopt_errors.next_at IS 'When it is tried again. Null: with the next change of the row, or by thaw adopt check --fix.';
-COMMENT ON COLUMN thaw.adopt_errors.place IS 'The id that the newest change in it had when it was first kept. Null: its own id. 0: a row of a backfill, which is older than every change. Changes of one row are merged in this order.';
 ALTER TABLE thaw.adopt_errors ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.adopt_errors_id_seq
     START WITH 1

@@ -43,9 +43,9 @@ func (q *Queries) CountMentions(ctx context.Context, texts []string) ([]CountMen
 }
 
 const erasePerson = `-- name: ErasePerson :many
-SELECT done.table_name::text AS table_name, done.erased::bigint AS erased, done.remaining::bigint AS remaining
+SELECT done.table_name::text AS table_name, done.erased::bigint AS erased
 FROM thaw.erase_person($1::text[], $2::text[], $3::text, $4::text) AS done
-WHERE done.erased + done.remaining > 0
+WHERE done.erased > 0
 ORDER BY done.table_name
 `
 
@@ -59,10 +59,9 @@ type ErasePersonParams struct {
 type ErasePersonRow struct {
 	TableName string
 	Erased    int64
-	Remaining int64
 }
 
-// Erases a person, and counts per table what was erased and what is left. Reads all tables twice.
+// Erases a person, and counts per table what was erased. Reads all tables.
 func (q *Queries) ErasePerson(ctx context.Context, arg ErasePersonParams) ([]ErasePersonRow, error) {
 	rows, err := q.db.Query(ctx, erasePerson,
 		arg.Urls,
@@ -77,7 +76,7 @@ func (q *Queries) ErasePerson(ctx context.Context, arg ErasePersonParams) ([]Era
 	var items []ErasePersonRow
 	for rows.Next() {
 		var i ErasePersonRow
-		if err := rows.Scan(&i.TableName, &i.Erased, &i.Remaining); err != nil {
+		if err := rows.Scan(&i.TableName, &i.Erased); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

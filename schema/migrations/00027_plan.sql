@@ -325,10 +325,14 @@ DECLARE
 BEGIN
     WITH stale AS (
         SELECT s.tick_at FROM thaw.sweeps AS s WHERE s.finished_at IS NULL AND s.tick_at < p_tick_at
+    ), held AS MATERIALIZED (
+        SELECT g.tick_at, g.account_id FROM thaw.allocations AS g
+        WHERE g.tick_at IN (SELECT stale.tick_at FROM stale) AND g.finished_at IS NULL
+        ORDER BY g.tick_at, g.account_id FOR NO KEY UPDATE
     ), closed AS (
         UPDATE thaw.allocations AS g SET finished_at = thaw.now(), verdict = 'stale_tick'
-        FROM stale
-        WHERE g.tick_at = stale.tick_at AND g.finished_at IS NULL
+        FROM held
+        WHERE g.tick_at = held.tick_at AND g.account_id = held.account_id
         RETURNING g.tick_at
     ), ended AS (
         UPDATE thaw.sweeps AS s SET

@@ -16,7 +16,10 @@
 -- come from the catalog. Keys and IDs are never changed: a mention there is reported as left.
 --
 -- An erasure reads all tables once to erase and once to count, so it takes time in proportion to
--- them. It locks only the rows that it changes.
+-- them. It locks only the rows that it changes, and only after it has read all tables. It never
+-- waits for a row, so it is part of no deadlock, in whatever order others lock: a row that another
+-- transaction holds is left, and counted as left. A call changes at most p_size rows of each table.
+-- The caller calls it again until nothing is left.
 
 -- +goose Up
 
@@ -97,84 +100,156 @@ $$;
 COMMENT ON FUNCTION thaw.count_mentions(text[]) IS
     'How many rows of each table mention one of the texts (URLs in any spelling, names, addresses), in any column that holds text.';
 
--- Erases the person with the given URLs, and mentions of the other texts. erased: rows that were
--- deleted or changed. remaining: rows that still mention one of the texts.
+-- How to find and to change mentions in each table. key_name and key_type: its key, if that is one
+-- number, or else the row address.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.erase_person(p_urls text[], p_also text[], p_reason text, p_actor text)
-RETURNS TABLE (table_name text, erased bigint, remaining bigint) LANGUAGE plpgsql
+CREATE FUNCTION thaw.mention_tables() RETURNS TABLE (table_name text, key_name text, key_type text, condition text, changes text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+    SELECT c.table_name, coalesce(key.name, 'ctid'), coalesce(key.type, 'tid'), string_agg(format('t.%I::text ~* $1', c.column_name), ' OR '),
+        string_agg(format('%I = regexp_replace(t.%1$I::text, $1, ''[erased]'', ''gi'')::%s', c.column_name, c.type_name), ', ')
+    FROM thaw.text_columns() AS c
+    LEFT JOIN LATERAL (
+        SELECT a.attname::text AS name, format_type(a.atttypid, NULL) AS type
+        FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = format('thaw.%I', c.table_name)::regclass AND i.indisprimary AND i.indnkeyatts = 1
+            AND a.atttypid IN ('bigint'::regtype, 'integer'::regtype)) AS key ON true
+    WHERE NOT c.is_name
+    GROUP BY c.table_name, key.name, key.type
+    -- Enrollments before their history.
+    ORDER BY c.table_name = 'enrollment_events', c.table_name;
+END;
+$$;
+-- +goose StatementEnd
+
+-- The keys of at most p_size rows of each table that an erasure deletes or changes, by table.
+-- Locks nothing.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.find_mentions(p_person text, p_mention text, p_size integer) RETURNS jsonb LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    line  record;
+    keys  jsonb;
+    found jsonb := '{}';
+BEGIN
+    FOR line IN SELECT m.* FROM thaw.mention_tables() AS m LOOP
+        EXECUTE format('SELECT coalesce(jsonb_agg(found.key), ''[]'') FROM (SELECT t.%I::text AS key FROM thaw.%I AS t WHERE %s LIMIT $3) AS found',
+            line.key_name, line.table_name, CASE line.table_name
+                WHEN 'enrollments' THEN line.condition || ' OR t.prospect_url ~* $2'
+                WHEN 'manual_actions' THEN line.condition || ' OR t.prospect_url ~* $1'
+                -- A prospect whose rows are all of this person.
+                WHEN 'adopt_errors' THEN line.condition || $c$ OR t.kind = 'enrollment' AND EXISTS (
+                    SELECT FROM thaw.enrollments AS e WHERE e.external_id = t.external_id HAVING bool_and(e.prospect_url ~* $2))$c$
+                ELSE line.condition END)
+        INTO keys USING p_mention, p_person, p_size;
+        found := found || jsonb_build_object(line.table_name, keys);
+    END LOOP;
+    RETURN found;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Locks those of the rows that no other transaction holds, and erases the person from them. Returns
+-- how many rows of each table were changed or deleted.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.erase_found(p_found jsonb, p_person text, p_mention text) RETURNS jsonb LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    line   record;
+    keys   text[];
+    gone   bigint[] := '{}';
+    n      bigint;
+    done   bigint;
+    counts jsonb := '{}';
+BEGIN
+    FOR line IN SELECT m.* FROM thaw.mention_tables() AS m LOOP
+        keys := ARRAY(SELECT jsonb_array_elements_text(p_found -> line.table_name));
+        done := 0;
+        -- A statement of its own: the next one sees what other transactions have changed until now.
+        EXECUTE format('SELECT array_agg(held.key) FROM (
+                SELECT t.%1$I::text AS key FROM thaw.%2$I AS t WHERE t.%1$I = ANY ($1::%3$s[]) FOR NO KEY UPDATE SKIP LOCKED) AS held',
+            line.key_name, line.table_name, line.key_type) INTO keys USING keys;
+        CASE line.table_name
+        WHEN 'adopt_errors' THEN
+            DELETE FROM thaw.adopt_errors AS x
+            WHERE x.id = ANY (keys::bigint[]) AND (x.change::text ~* p_person OR x.kind = 'enrollment' AND EXISTS (
+                SELECT FROM thaw.enrollments AS e WHERE e.external_id = x.external_id HAVING bool_and(e.prospect_url ~* p_person)));
+            GET DIAGNOSTICS done = ROW_COUNT;
+        WHEN 'enrollments' THEN
+            WITH deleted AS (
+                DELETE FROM thaw.enrollments AS e WHERE e.id = ANY (keys::bigint[]) AND e.prospect_url ~* p_person RETURNING e.id)
+            SELECT coalesce(array_agg(deleted.id), '{}') INTO gone FROM deleted;
+            done := cardinality(gone);
+            counts := counts || jsonb_build_object('gone', done);
+        WHEN 'enrollment_events' THEN
+            -- All text about a prospect that is gone. These rows are found by the prospect.
+            UPDATE thaw.enrollment_events AS event SET detail = NULL WHERE event.enrollment_id = ANY (gone) AND event.detail IS NOT NULL;
+            GET DIAGNOSTICS done = ROW_COUNT;
+        WHEN 'manual_actions' THEN
+            -- The text of an action on the prospect is about this person, whatever it says.
+            UPDATE thaw.manual_actions AS d SET
+                prospect_url = CASE WHEN d.prospect_url !~* p_mention THEN d.prospect_url END,
+                actor = regexp_replace(d.actor, p_mention, '[erased]', 'gi'),
+                reason = CASE WHEN d.prospect_url ~* p_person THEN '[erased]' ELSE regexp_replace(d.reason, p_mention, '[erased]', 'gi') END,
+                detail = CASE WHEN d.prospect_url ~* p_person THEN NULL ELSE regexp_replace(d.detail, p_mention, '[erased]', 'gi') END
+            WHERE d.id = ANY (keys::bigint[])
+                AND (d.prospect_url ~* p_mention OR d.actor ~* p_mention OR d.reason ~* p_mention OR d.detail ~* p_mention);
+            GET DIAGNOSTICS done = ROW_COUNT;
+        ELSE
+            NULL;
+        END CASE;
+        EXECUTE format('UPDATE thaw.%I AS t SET %s WHERE t.%I = ANY ($2::%s[]) AND (%s)', line.table_name, line.changes, line.key_name, line.key_type, line.condition)
+        USING p_mention, keys;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        -- A row of the audit log may have been changed twice.
+        counts := counts || jsonb_build_object(line.table_name, least(done + n, coalesce(cardinality(keys), 0)
+            + CASE line.table_name WHEN 'enrollment_events' THEN done ELSE 0 END));
+    END LOOP;
+    RETURN counts;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Erases the person with the given URLs, and mentions of the other texts. Returns how many rows
+-- were deleted or changed. thaw.count_mentions counts what is left.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.erase_person(p_urls text[], p_also text[], p_reason text, p_actor text, p_size integer DEFAULT 10000)
+RETURNS TABLE (table_name text, erased bigint) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     person    text := thaw.mention_pattern(p_urls);
     mention   text := thaw.mention_pattern(p_urls || p_also);
-    line      record;
-    gone      bigint[];
-    n         bigint;
-    kept      bigint;
-    counts    jsonb := '{}';
+    counts    jsonb;
     action_id bigint;
 BEGIN
     PERFORM thaw.require_reason(p_reason, p_actor);
     IF p_reason ~* mention OR p_actor ~* mention THEN
         RAISE EXCEPTION 'the reason or the actor names the person' USING ERRCODE = 'invalid_parameter_value',
             HINT = 'The audit log keeps both. Write, for example, the number of the request.';
+    ELSIF coalesce(p_size, 0) NOT BETWEEN 1 AND 100000 THEN
+        RAISE EXCEPTION 'size is %', coalesce(p_size::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Erase from 1 to 100000 rows of each table per call.';
     END IF;
-
     -- Recorded first: see thaw.accounts_keep_hold.
     INSERT INTO thaw.manual_actions AS d (what, actor, reason) VALUES ('prospect_erased', p_actor, p_reason) RETURNING d.id INTO action_id;
-    DELETE FROM thaw.adopt_errors AS x
-    WHERE x.change::text ~* person OR x.kind = 'enrollment' AND EXISTS (
-            SELECT FROM thaw.enrollments AS e WHERE e.external_id = x.external_id HAVING bool_and(e.prospect_url ~* person));
-    GET DIAGNOSTICS kept = ROW_COUNT;
-    -- Mentions first: nothing that a pass waits for is locked while the tables are read.
-    FOR line IN
-        SELECT c.table_name, string_agg(format('t.%I::text ~* $1', c.column_name), ' OR ') AS condition,
-            string_agg(format('%I = regexp_replace(t.%1$I::text, $1, ''[erased]'', ''gi'')::%s', c.column_name, c.type_name), ', ') AS changes
-        FROM thaw.text_columns() AS c WHERE NOT c.is_name AND c.table_name NOT IN ('manual_actions', 'enrollments', 'enrollment_events')
-        GROUP BY c.table_name ORDER BY c.table_name
-    LOOP
-        EXECUTE format('UPDATE thaw.%I AS t SET %s WHERE %s', line.table_name, line.changes, line.condition) USING mention;
-        GET DIAGNOSTICS n = ROW_COUNT;
-        counts := counts || jsonb_build_object(line.table_name, n + CASE line.table_name WHEN 'adopt_errors' THEN kept ELSE 0 END);
-    END LOOP;
-    -- The text of an action on the prospect is about this person, whatever it says.
-    UPDATE thaw.manual_actions AS d SET
-        prospect_url = CASE WHEN d.prospect_url !~* mention THEN d.prospect_url END,
-        actor = regexp_replace(d.actor, mention, '[erased]', 'gi'),
-        reason = CASE WHEN d.prospect_url ~* person THEN '[erased]' ELSE regexp_replace(d.reason, mention, '[erased]', 'gi') END,
-        detail = CASE WHEN d.prospect_url ~* person THEN NULL ELSE regexp_replace(d.detail, mention, '[erased]', 'gi') END,
-        before = regexp_replace(d.before::text, mention, '[erased]', 'gi')::jsonb
-    WHERE d.prospect_url ~* mention OR d.actor ~* mention OR d.reason ~* mention OR d.detail ~* mention OR d.before::text ~* mention;
-    GET DIAGNOSTICS n = ROW_COUNT;
-    counts := counts || jsonb_build_object('manual_actions', n);
-
-    gone := ARRAY(SELECT e.id FROM thaw.enrollments AS e WHERE e.prospect_url ~* person ORDER BY e.id FOR UPDATE);
-    UPDATE thaw.enrollment_events AS event SET
-        detail = CASE WHEN event.enrollment_id <> ALL (gone) THEN regexp_replace(event.detail, mention, '[erased]', 'gi') END
-    WHERE event.detail IS NOT NULL AND (event.enrollment_id = ANY (gone) OR event.detail ~* mention);
-    GET DIAGNOSTICS n = ROW_COUNT;
-    counts := counts || jsonb_build_object('enrollment_events', n);
-    UPDATE thaw.enrollments AS e SET own_reason = regexp_replace(e.own_reason, mention, '[erased]', 'gi')
-    WHERE e.own_reason ~* mention AND e.id <> ALL (gone);
-    GET DIAGNOSTICS n = ROW_COUNT;
-    counts := counts || jsonb_build_object('enrollments', n + cardinality(gone));
-    DELETE FROM thaw.enrollments AS e WHERE e.id = ANY (gone);
-
-    UPDATE thaw.manual_actions AS d SET enrollments = cardinality(gone) WHERE d.id = action_id;
-    RETURN QUERY
-    SELECT remaining.table_name, coalesce((counts ->> remaining.table_name)::bigint, 0), remaining.mentions
-    FROM thaw.count_mentions(p_urls || p_also) AS remaining;
+    counts := thaw.erase_found(thaw.find_mentions(person, mention, p_size), person, mention);
+    UPDATE thaw.manual_actions AS d SET enrollments = (counts ->> 'gone')::integer WHERE d.id = action_id;
+    RETURN QUERY SELECT count.key, count.value::bigint FROM jsonb_each_text(counts - 'gone') AS count;
 END;
 $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.erase_prospect(
-    prospect text, reason text, actor text DEFAULT current_user, workspace_key text DEFAULT NULL, also text[] DEFAULT '{}'
+    prospect text, reason text, actor text DEFAULT current_user, workspace_key text DEFAULT NULL, also text[] DEFAULT '{}',
+    size integer DEFAULT 10000
 ) RETURNS TABLE (table_name text, erased bigint, remaining bigint) LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     urls       text[];
     workspaces bigint;
+    counts     jsonb;
 BEGIN
     SELECT array_agg(DISTINCT e.prospect_url), CASE WHEN bool_or(e.prospect_url = erase_prospect.prospect) THEN 1 ELSE count(DISTINCT e.workspace_id) END
     INTO urls, workspaces
@@ -189,20 +264,28 @@ BEGIN
             USING ERRCODE = 'no_data_found', HINT = 'Use a URL, an address, or the platform''s ID of a prospect that is enrolled.';
     END IF;
     -- A person who is no longer enrolled may still be mentioned.
-    RETURN QUERY SELECT done.* FROM thaw.erase_person(
-        coalesce(urls, ARRAY[erase_prospect.prospect]), erase_prospect.also, erase_prospect.reason, erase_prospect.actor) AS done;
+    urls := coalesce(urls, ARRAY[erase_prospect.prospect]);
+    SELECT jsonb_object_agg(done.table_name, done.erased) INTO counts
+    FROM thaw.erase_person(urls, erase_prospect.also, erase_prospect.reason, erase_prospect.actor, erase_prospect.size) AS done;
+    RETURN QUERY
+    SELECT remaining.table_name, coalesce((counts ->> remaining.table_name)::bigint, 0), remaining.mentions
+    FROM thaw.count_mentions(urls || erase_prospect.also) AS remaining;
 END;
 $$;
 -- +goose StatementEnd
-COMMENT ON FUNCTION thaw.erase_prospect(text, text, text, text, text[]) IS
-    'Erases a person, given by a URL or by the platform''s ID of a prospect: enrollments in all campaigns and workspaces, and every mention in history, audit log, messages, webhook bodies and jobs. also: other texts to erase, such as the name. Returns, per table, how many rows were erased and how many still mention the person. Cannot be undone. For the owner of the schema and roles that were granted it.';
+COMMENT ON FUNCTION thaw.erase_prospect(text, text, text, text, text[], integer) IS
+    'Erases a person, given by a URL or by the platform''s ID of a prospect: enrollments in all campaigns and workspaces, and every mention in history, audit log, messages, webhook bodies and jobs. also: other texts to erase, such as the name. size: at most so many rows of each table. Returns, per table, how many rows were erased and how many still mention the person; while the latter is not 0, call it again. Cannot be undone. For the owner of the schema and roles that were granted it.';
 
 REVOKE ALL ON FUNCTION thaw.text_columns(), thaw.mention_pattern(text[]), thaw.count_mentions(text[]),
-    thaw.erase_person(text[], text[], text, text), thaw.erase_prospect(text, text, text, text, text[]) FROM PUBLIC;
+    thaw.mention_tables(), thaw.find_mentions(text, text, integer), thaw.erase_found(jsonb, text, text),
+    thaw.erase_person(text[], text[], text, text, integer), thaw.erase_prospect(text, text, text, text, text[], integer) FROM PUBLIC;
 
 -- +goose Down
-DROP FUNCTION thaw.erase_prospect(text, text, text, text, text[]);
-DROP FUNCTION thaw.erase_person(text[], text[], text, text);
+DROP FUNCTION thaw.erase_prospect(text, text, text, text, text[], integer);
+DROP FUNCTION thaw.erase_person(text[], text[], text, text, integer);
+DROP FUNCTION thaw.erase_found(jsonb, text, text);
+DROP FUNCTION thaw.find_mentions(text, text, integer);
+DROP FUNCTION thaw.mention_tables();
 DROP FUNCTION thaw.count_mentions(text[]);
 DROP FUNCTION thaw.mention_pattern(text[]);
 DROP FUNCTION thaw.text_columns();

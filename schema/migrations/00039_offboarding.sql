@@ -7,18 +7,22 @@
 --   enrollments  with their history; the table is read page by page, because no index has the
 --                workspace
 --   events       history of enrollments that the platform had deleted before
+--   kept         changes of the platform's rows that are not applied yet
 --   accounts     account statuses, signals, and what plans remember about an account
 --   plans        allocations and account quotas, by tick
---   heals, campaigns, seats, rest
+--   heals, campaigns, seats
+--   changes      what the platform has not taken yet
+--   rest
 --
 -- The numbers of thaw verify stay consistent after every batch. The totals of past sweeps and heals
 -- no longer include the workspace. The quotas of ticks do: what it used stays used (column
 -- carried), so that no cap is exceeded.
 --
--- Locks: only on the removed rows and, for a moment, on the totals. A row that another transaction
--- holds is left to the next walk. Auto-resume is off from the first batch on, and heals of the
--- workspace are stopped. A job that finds its account or its heal gone does nothing. If the
--- platform still inserts rows, the walk starts over, at most five times.
+-- Locks: the workspace, the removed rows and, for a moment, the totals, in the order of
+-- docs/design.md ("Locks and timeouts"). Enrollments that another transaction holds are left to the
+-- next walk. Auto-resume is off from the first batch on, and heals of the workspace are stopped. A
+-- job that finds its account or its heal gone does nothing. If the platform still inserts rows, the
+-- walk starts over, at most five times.
 
 -- +goose Up
 
@@ -38,23 +42,38 @@ CREATE TABLE thaw.workspace_removals (
 COMMENT ON TABLE thaw.workspace_removals IS 'Workspaces that are being removed, and how far the removal is.';
 
 -- Removes events of a workspace, and takes them out of the totals that thaw verify compares with
--- the history.
+-- the history. The rows of each table are locked in the order of their keys.
+--
+-- Heals and allocations come after enrollments here, in another order than in a pass. That is no
+-- deadlock: a transaction that holds a heal or an allocation never waits for an enrollment, because
+-- passes skip locked ones, and the enrollments of a removal are of its own workspace.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.forget_events(p_events thaw.enrollment_events[]) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF p_events IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM FROM thaw.heals AS h
+    WHERE h.id IN (SELECT event.heal_id FROM unnest(p_events) AS event) ORDER BY h.id FOR NO KEY UPDATE;
     UPDATE thaw.heals AS h SET resumed = h.resumed - line.resumed, moved = h.moved - line.moved
     FROM (
         SELECT event.heal_id, count(*) FILTER (WHERE event.kind = 'resumed')::integer AS resumed,
             count(*) FILTER (WHERE event.kind = 'moved')::integer AS moved
         FROM unnest(p_events) AS event WHERE event.source = 'heal' GROUP BY event.heal_id) AS line
     WHERE h.id = line.heal_id;
+    PERFORM FROM thaw.allocations AS g
+    WHERE (g.tick_at, g.account_id) IN (SELECT event.tick_at, event.to_account_id FROM unnest(p_events) AS event)
+    ORDER BY g.tick_at, g.account_id FOR NO KEY UPDATE;
     UPDATE thaw.allocations AS g SET resumed = g.resumed - line.n
     FROM (
         SELECT event.tick_at, event.to_account_id, count(*)::integer AS n
         FROM unnest(p_events) AS event WHERE event.source = 'sweep' AND event.kind = 'resumed'
         GROUP BY event.tick_at, event.to_account_id) AS line
     WHERE g.tick_at = line.tick_at AND g.account_id = line.to_account_id;
+    PERFORM FROM thaw.account_quotas AS q
+    WHERE (q.tick_at, q.account_id) IN (SELECT event.tick_at, event.to_account_id FROM unnest(p_events) AS event)
+    ORDER BY q.tick_at, q.account_id FOR NO KEY UPDATE;
     UPDATE thaw.account_quotas AS q SET carried = q.carried + line.n
     FROM (
         SELECT event.tick_at, event.to_account_id, count(*)::integer AS n
@@ -62,23 +81,52 @@ BEGIN
         WHERE event.source IN ('sweep', 'signal', 'heal') AND event.kind = 'resumed' AND event.tick_at IS NOT NULL
         GROUP BY event.tick_at, event.to_account_id) AS line
     WHERE q.tick_at = line.tick_at AND q.account_id = line.to_account_id;
+    PERFORM FROM thaw.fleet_quotas AS q
+    WHERE q.tick_at IN (SELECT event.tick_at FROM unnest(p_events) AS event) ORDER BY q.tick_at, q.lane FOR NO KEY UPDATE;
     UPDATE thaw.fleet_quotas AS q SET carried = q.carried + line.n
     FROM (
         SELECT event.tick_at, event.source::text::thaw.lane AS lane, count(*)::integer AS n
         FROM unnest(p_events) AS event WHERE event.source IN ('sweep', 'signal') AND event.kind = 'resumed'
         GROUP BY event.tick_at, event.source) AS line
     WHERE q.tick_at = line.tick_at AND q.lane = line.lane;
+    PERFORM FROM thaw.sweeps AS s
+    WHERE s.tick_at IN (SELECT event.tick_at FROM unnest(p_events) AS event) ORDER BY s.tick_at FOR NO KEY UPDATE;
     UPDATE thaw.sweeps AS s SET resumed = s.resumed - line.resumed, moved = s.moved - line.moved
     FROM (
         SELECT event.tick_at, count(*) FILTER (WHERE event.kind = 'resumed')::integer AS resumed,
             count(*) FILTER (WHERE event.kind = 'moved')::integer AS moved
         FROM unnest(p_events) AS event WHERE event.source = 'sweep' GROUP BY event.tick_at) AS line
     WHERE s.tick_at = line.tick_at;
+    PERFORM FROM thaw.account_signals AS s
+    WHERE s.id IN (SELECT event.signal_id FROM unnest(p_events) AS event) ORDER BY s.id FOR NO KEY UPDATE;
     UPDATE thaw.account_signals AS s SET resumed = s.resumed - line.n
     FROM (
         SELECT event.signal_id, count(*)::integer AS n
         FROM unnest(p_events) AS event WHERE event.source = 'signal' AND event.kind = 'resumed' GROUP BY event.signal_id) AS line
     WHERE s.id = line.signal_id;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Whether a kept change of a row of the platform is of a workspace: it names the workspace, or rows
+-- with IDs that only this workspace has.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.is_kept_of(p_kept thaw.adopt_errors, p_workspace_id bigint) RETURNS boolean LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    change constant jsonb := p_kept.change;
+    owners bigint[];
+BEGIN
+    owners := CASE
+        WHEN p_kept.kind = 'workspace' THEN ARRAY(SELECT w.id FROM thaw.workspaces AS w WHERE w.external_id = p_kept.external_id)
+        WHEN change ->> 'workspace' IS NOT NULL THEN ARRAY(SELECT w.id FROM thaw.workspaces AS w WHERE w.external_id = change ->> 'workspace')
+        WHEN p_kept.kind = 'account' THEN ARRAY(SELECT a.workspace_id FROM thaw.accounts AS a WHERE a.external_id = p_kept.external_id)
+        WHEN p_kept.kind = 'campaign' THEN ARRAY(SELECT c.workspace_id FROM thaw.campaigns AS c WHERE c.external_id = p_kept.external_id)
+        ELSE ARRAY(
+            SELECT c.workspace_id FROM thaw.campaigns AS c WHERE c.external_id = change ->> 'campaign'
+            UNION SELECT a.workspace_id FROM thaw.accounts AS a WHERE a.external_id = change ->> 'account'
+            UNION SELECT e.workspace_id FROM thaw.enrollments AS e WHERE e.external_id = p_kept.external_id) END;
+    RETURN owners = ARRAY[p_workspace_id];
 END;
 $$;
 -- +goose StatementEnd
@@ -115,6 +163,9 @@ BEGIN
                 DELETE FROM thaw.enrollment_events AS event WHERE event.enrollment_id = ANY (ids) RETURNING event)
             SELECT array_agg(forgotten.event) INTO events FROM forgotten;
             PERFORM thaw.forget_events(events);
+            DELETE FROM thaw.adopt_errors AS x
+            USING thaw.enrollments AS e
+            WHERE e.id = ANY (ids) AND x.kind = 'enrollment' AND x.external_id = e.external_id AND thaw.is_kept_of(x, gone);
             DELETE FROM thaw.enrollments AS e WHERE e.id = ANY (ids);
             p_removal.removed := p_removal.removed + cardinality(ids);
             p_removal.at_id := p_removal.at_id + pages;
@@ -129,8 +180,27 @@ BEGIN
             PERFORM thaw.forget_events(events);
             is_over := to_id IS NULL;
             p_removal.at_id := coalesce(to_id, 0);
+        WHEN 'kept' THEN
+            to_id := (SELECT max(next.id) FROM (SELECT x.id FROM thaw.adopt_errors AS x WHERE x.id > p_removal.at_id ORDER BY x.id LIMIT 10 * p_size) AS next);
+            DELETE FROM thaw.adopt_errors AS x WHERE x.id > p_removal.at_id AND x.id <= to_id AND thaw.is_kept_of(x, gone);
+            is_over := to_id IS NULL;
+            p_removal.at_id := coalesce(to_id, 0);
+        WHEN 'changes' THEN
+            -- By now the rows are gone, so that no other change of theirs can be queued.
+            to_id := (
+                SELECT max(next.generation) FROM (
+                    SELECT q.generation FROM thaw.changes_queue AS q WHERE q.generation > p_removal.at_id ORDER BY q.generation LIMIT 10 * p_size) AS next);
+            DELETE FROM thaw.changes_queue AS q
+            WHERE q.generation > p_removal.at_id AND q.generation <= to_id AND CASE q.kind
+                WHEN 'account' THEN NOT EXISTS (SELECT FROM thaw.accounts AS a WHERE a.id = q.row_id)
+                WHEN 'campaign' THEN NOT EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = q.row_id)
+                ELSE NOT EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.id = q.row_id) END;
+            is_over := to_id IS NULL;
+            p_removal.at_id := coalesce(to_id, 0);
         WHEN 'accounts' THEN
-            ids := ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = gone AND a.id > p_removal.at_id ORDER BY a.id LIMIT greatest(1, p_size / 100));
+            ids := ARRAY(
+                SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = gone AND a.id > p_removal.at_id
+                ORDER BY a.id LIMIT greatest(1, p_size / 100) FOR NO KEY UPDATE);
             DELETE FROM thaw.account_events AS event WHERE event.account_id = ANY (ids);
             DELETE FROM thaw.account_signals AS s USING thaw.accounts AS a
             WHERE a.id = ANY (ids) AND s.provider = a.provider AND s.provider_account_id = a.provider_account_id;
@@ -159,6 +229,11 @@ BEGIN
         WHEN 'campaigns' THEN
             -- Few at a time: Postgres looks for enrollments of each, without an index.
             ids := ARRAY(SELECT c.id FROM thaw.campaigns AS c WHERE c.workspace_id = gone ORDER BY c.id LIMIT greatest(1, p_size / 100));
+            PERFORM FROM thaw.heals AS h
+            WHERE h.id IN (SELECT event.heal_id FROM thaw.campaign_events AS event WHERE event.campaign_id = ANY (ids)) ORDER BY h.id FOR NO KEY UPDATE;
+            PERFORM FROM thaw.campaigns AS c WHERE c.id = ANY (ids) ORDER BY c.id FOR UPDATE;
+            PERFORM FROM thaw.sweeps AS s
+            WHERE s.tick_at IN (SELECT event.tick_at FROM thaw.campaign_events AS event WHERE event.campaign_id = ANY (ids)) ORDER BY s.tick_at FOR NO KEY UPDATE;
             WITH forgotten AS (
                 DELETE FROM thaw.campaign_events AS event WHERE event.campaign_id = ANY (ids) RETURNING event.*
             ), healed AS (
@@ -179,11 +254,13 @@ BEGIN
         WHEN 'heals' THEN
             ids := ARRAY(
                 SELECT h.id FROM thaw.heals AS h
-                WHERE h.workspace_id = gone OR h.tenant_id = gone OR h.account_id = ANY (seats) ORDER BY h.id LIMIT p_size);
+                WHERE h.workspace_id = gone OR h.tenant_id = gone OR h.account_id = ANY (seats) ORDER BY h.id LIMIT p_size FOR UPDATE);
             DELETE FROM thaw.heals AS h WHERE h.id = ANY (ids);
             is_over := ids = '{}';
         WHEN 'seats' THEN
             ids := ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = gone ORDER BY a.id DESC LIMIT greatest(1, p_size / 100));
+            PERFORM FROM thaw.accounts AS a
+            WHERE (a.id = ANY (ids) OR a.link_id = ANY (ids)) AND a.workspace_id = gone ORDER BY a.id FOR UPDATE;
             UPDATE thaw.accounts AS a SET link_id = NULL WHERE a.link_id = ANY (ids) AND a.workspace_id = gone;
             DELETE FROM thaw.accounts AS a WHERE a.id = ANY (ids);
             p_removal.removed := p_removal.removed + cardinality(ids);
@@ -216,23 +293,42 @@ CREATE FUNCTION thaw.remove_workspace(
     OUT phase text, OUT removed bigint, OUT remaining bigint, OUT done boolean
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    phases    constant text[] := '{messages,enrollments,events,accounts,plans,quotas,heals,campaigns,seats,rest}';
+    phases    constant text[] := '{messages,enrollments,events,kept,accounts,plans,quotas,heals,campaigns,seats,changes,rest}';
     workspace thaw.workspaces;
     removal   thaw.workspace_removals;
     part      record;
+    found     bigint;
 BEGIN
     PERFORM thaw.require_reason(reason, actor);
-    SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.id = thaw.find_workspace(remove_workspace.workspace_key);
+    workspace.id := thaw.find_workspace(remove_workspace.workspace_key);
+    SELECT r.* INTO removal FROM thaw.workspace_removals AS r WHERE r.workspace_id = workspace.id;
+    IF removal.workspace_id IS NULL THEN
+        -- Before the workspace is locked: this reads all enrollments.
+        found := (SELECT count(*) FROM thaw.enrollments AS e WHERE e.workspace_id = workspace.id)
+            + (SELECT count(*) FROM thaw.accounts AS a WHERE a.workspace_id = workspace.id)
+            + (SELECT count(*) FROM thaw.campaigns AS c WHERE c.workspace_id = workspace.id);
+    END IF;
+    -- The workspace first: that is the lock order. Only its deletion needs the stronger lock, which
+    -- would block inserts of the platform.
+    IF removal.phase = 'rest' THEN
+        SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.id = workspace.id FOR UPDATE;
+    ELSE
+        SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.id = workspace.id FOR NO KEY UPDATE;
+    END IF;
+    IF workspace.id IS NULL THEN
+        PERFORM thaw.find_workspace(remove_workspace.workspace_key); -- another call has removed it meanwhile
+    END IF;
     SELECT r.* INTO removal FROM thaw.workspace_removals AS r WHERE r.workspace_id = workspace.id FOR NO KEY UPDATE;
     IF removal.workspace_id IS NULL THEN
         INSERT INTO thaw.manual_actions AS d (what, actor, reason, detail)
         VALUES ('workspace_removed', remove_workspace.actor, remove_workspace.reason, workspace.key) RETURNING d.id INTO removal.action_id;
         INSERT INTO thaw.workspace_removals AS r (workspace_id, action_id, found)
-        SELECT workspace.id, removal.action_id,
-            (SELECT count(*) FROM thaw.enrollments AS e WHERE e.workspace_id = workspace.id)
-            + (SELECT count(*) FROM thaw.accounts AS a WHERE a.workspace_id = workspace.id)
-            + (SELECT count(*) FROM thaw.campaigns AS c WHERE c.workspace_id = workspace.id)
+        VALUES (workspace.id, removal.action_id, coalesce(found, 0))
         RETURNING r.* INTO removal;
+        PERFORM FROM thaw.heals AS h
+        WHERE h.status = 'running' AND (h.workspace_id = workspace.id OR h.tenant_id = workspace.id
+            OR h.account_id IN (SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = workspace.id))
+        ORDER BY h.id FOR NO KEY UPDATE;
         UPDATE thaw.heals AS h SET status = 'stopped', stopped_at = thaw.now(), stopped_reason = 'the workspace is being removed'
         WHERE h.status = 'running' AND (h.workspace_id = workspace.id OR h.tenant_id = workspace.id
             OR h.account_id IN (SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = workspace.id));
@@ -249,7 +345,10 @@ BEGIN
             removal.at_id := 0;
             removal.at_tick := '-infinity';
         END IF;
-    EXCEPTION WHEN foreign_key_violation THEN
+    EXCEPTION
+    WHEN deadlock_detected THEN
+        NULL; -- this batch changed nothing, and the next call tries it again
+    WHEN foreign_key_violation THEN
         -- Rows that another transaction held, or that were inserted since the walk passed.
         IF removal.restarts >= 5 THEN
             RAISE EXCEPTION 'workspace "%" still gets new rows', workspace.key
@@ -277,13 +376,14 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.remove_workspace(text, text, text, integer) IS
-    'Removes a workspace with everything that belongs to it, one batch per call, until done: enrollments, accounts, campaigns, history, signals, plans, heals, messages, tokens and manual actions. Call it in a transaction of its own. Cannot be undone. thaw workspace remove calls it. For the owner of the schema and roles that were granted it.';
+    'Removes a workspace with everything that belongs to it, one batch per call, until done: enrollments, accounts, campaigns, history, signals, plans, heals, messages, tokens, manual actions, and changes of an adoption that wait. Call it in a transaction of its own. Cannot be undone. thaw workspace remove calls it. For the owner of the schema and roles that were granted it.';
 
-REVOKE ALL ON FUNCTION thaw.forget_events(thaw.enrollment_events[]), thaw.remove_part(thaw.workspace_removals, integer),
+REVOKE ALL ON FUNCTION thaw.forget_events(thaw.enrollment_events[]), thaw.is_kept_of(thaw.adopt_errors, bigint), thaw.remove_part(thaw.workspace_removals, integer),
     thaw.remove_workspace(text, text, text, integer) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION thaw.remove_workspace(text, text, text, integer);
 DROP FUNCTION thaw.remove_part(thaw.workspace_removals, integer);
+DROP FUNCTION thaw.is_kept_of(thaw.adopt_errors, bigint);
 DROP FUNCTION thaw.forget_events(thaw.enrollment_events[]);
 DROP TABLE thaw.workspace_removals;

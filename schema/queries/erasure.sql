@@ -6,10 +6,10 @@ WHERE m.mentions > 0
 ORDER BY m.table_name;
 
 -- name: ErasePerson :many
--- Erases a person, and counts per table what was erased and what is left. Reads all tables twice.
-SELECT done.table_name::text AS table_name, done.erased::bigint AS erased, done.remaining::bigint AS remaining
+-- Erases a person, and counts per table what was erased. Reads all tables.
+SELECT done.table_name::text AS table_name, done.erased::bigint AS erased
 FROM thaw.erase_person(sqlc.arg(urls)::text[], sqlc.arg(also)::text[], sqlc.arg(reason)::text, sqlc.arg(actor)::text) AS done
-WHERE done.erased + done.remaining > 0
+WHERE done.erased > 0
 ORDER BY done.table_name;
 
 -- name: WorkspaceSize :one
