@@ -143,8 +143,7 @@ func get(ctx context.Context, url string) (time.Duration, error) {
 	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
 		return 0, err
 	}
-	// No worker runs here, so /readyz is not ready.
-	if answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusServiceUnavailable {
+	if answer.StatusCode != http.StatusOK {
 		return 0, fmt.Errorf("GET %s returned %s", url, answer.Status)
 	}
 	return time.Since(began), nil

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -124,19 +125,29 @@ func (p *process) listening() {
 	}
 }
 
-// ready waits until /readyz returns 200.
+// ready waits until the process serves, a worker process is alive, and ticks are swept.
 func (p *process) ready() {
 	p.s.Helper()
-	require.Eventually(p.s, p.isReady, startPatience, 10*time.Millisecond, "%s is not ready\n%s", p.name, p.log())
+	require.Eventually(p.s, func() bool {
+		ready, answer := p.readiness()
+		return ready && !strings.Contains(answer, "worker process is alive") && !strings.Contains(answer, "The last sweep")
+	}, startPatience, 10*time.Millisecond, "%s is not ready\n%s", p.name, p.log())
 }
 
 func (p *process) isReady() bool {
+	ready, _ := p.readiness()
+	return ready
+}
+
+// readiness returns whether /readyz returns 200, and its answer.
+func (p *process) readiness() (ready bool, answer string) {
 	response, err := web.Get(p.base + "/readyz")
 	if err != nil {
-		return false
+		return false, ""
 	}
 	defer response.Body.Close()
-	return response.StatusCode == http.StatusOK
+	body, err := io.ReadAll(response.Body)
+	return err == nil && response.StatusCode == http.StatusOK, string(body)
 }
 
 // kill is kill -9. It returns when the process has ended.

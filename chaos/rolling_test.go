@@ -31,6 +31,18 @@ import (
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	notByDefault(t)
+	rollingRestart(t)
+}
+
+// With --poll-only a new leader is elected seconds after the old one has stopped.
+func TestRollingRestartPollOnly(t *testing.T) {
+	t.Parallel()
+	notByDefault(t)
+	rollingRestart(t, "--poll-only")
+}
+
+func rollingRestart(t *testing.T, options ...string) {
+	t.Helper()
 	s := begin(t)
 	release, next := "", buildNext(t)
 	tag := lastRelease(t)
@@ -45,8 +57,8 @@ func TestRollingRestart(t *testing.T) {
 
 	var processes []*process
 	start := func(program string) {
-		p := s.start(launch{program: program, options: []string{"--tick=1m", "--jitter=1s", "--shutdown-delay=1s",
-			"--account-cap=1000000", "--signal-cap=1000000", "--fleet-cap=1000000"}})
+		p := s.start(launch{program: program, options: append([]string{"--tick=1m", "--jitter=1s", "--shutdown-delay=1s",
+			"--account-cap=1000000", "--signal-cap=1000000", "--fleet-cap=1000000"}, options...)})
 		u.balancer.add(p)
 		processes = append(processes, p)
 	}

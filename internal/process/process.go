@@ -120,9 +120,11 @@ func Run(ctx context.Context, c Config) error {
 	shutdown := ctx
 	if c.Web != nil {
 		shutdown = delayed(running, ctx, c.Web.ShutdownDelay)
-		context.AfterFunc(ctx, func() {
-			c.Logger.InfoContext(ctx, "stopping: /readyz fails from now on", "shutdown_delay", c.Web.ShutdownDelay)
-		})
+		if c.Web.ShutdownDelay > 0 {
+			context.AfterFunc(ctx, func() {
+				c.Logger.InfoContext(ctx, "asked to stop: /readyz fails from now on", "shutdown_delay", c.Web.ShutdownDelay)
+			})
+		}
 	}
 	group, stopping := errgroup.WithContext(shutdown)
 	if c.Web != nil {
@@ -209,7 +211,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 
 	<-stopping.Done()
-	c.Logger.InfoContext(ctx, "finishing running jobs and requests")
+	c.Logger.InfoContext(ctx, "stopping: finishing running jobs and requests")
 	return group.Wait()
 }
 

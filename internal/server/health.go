@@ -36,8 +36,9 @@ type health struct {
 type readiness struct {
 	Ready  bool              `json:"ready"`
 	Checks map[string]string `json:"checks"`
-	// Warnings need a person, and do not make the process unready: no other process would do better,
-	// and a load balancer that takes all of them out loses the provider's webhooks and the pages.
+	// Warnings are faults of the whole fleet. They do not make the process unready: no other process
+	// would do better, and a load balancer that takes all of them out loses the provider's webhooks
+	// and the pages. With --poll-only, a rolling restart has no worker until a leader is elected.
 	Warnings []string `json:"warnings,omitempty"`
 	at       time.Time
 }
@@ -85,7 +86,7 @@ func (h *health) check(ctx context.Context) readiness {
 		// first is set if the later checks are meaningless when this one fails.
 		first bool
 	}{
-		{"database", h.database, true}, {"migrations", h.migrations, true}, {"instance", h.instance, false}, {"worker", h.worker, false}, {"sweep", h.sweep, false},
+		{"database", h.database, true}, {"migrations", h.migrations, true}, {"instance", h.instance, false},
 	} {
 		verdict, err := check.run(ctx)
 		if err != nil {
@@ -101,13 +102,17 @@ func (h *health) check(ctx context.Context) readiness {
 			return found
 		}
 	}
-	adoption, err := h.store.Read().AdoptSummary(ctx)
-	if err != nil {
-		h.logger.ErrorContext(ctx, "reading the state of the adoption failed", "error", err)
-		found.Warnings = []string{"the state of the adoption could not be read; see the log"}
-		return found
+	for _, warn := range []func(context.Context) ([]string, error){h.worker, h.sweep, h.adoption} {
+		warnings, err := warn(ctx)
+		if err != nil {
+			h.logger.ErrorContext(ctx, "looking for warnings failed", "error", err)
+			warnings = []string{"The state of the fleet could not be read: see the log."}
+		}
+		found.Warnings = append(found.Warnings, warnings...)
+		if err != nil {
+			break
+		}
 	}
-	found.Warnings = readmodel.AdoptionOf(adoption).Problems()
 	return found
 }
 
@@ -156,28 +161,30 @@ func (h *health) instance(ctx context.Context) (string, error) {
 	}
 }
 
-func (h *health) worker(ctx context.Context) (string, error) {
+func (h *health) worker(ctx context.Context) ([]string, error) {
 	alive, err := h.store.Read().WorkersAlive(ctx)
+	if err != nil || alive > 0 {
+		return nil, err
+	}
+	return []string{"No worker process is alive, so prospects are neither paused nor resumed. Start thaw serve or thaw work."}, nil
+}
+
+func (h *health) sweep(ctx context.Context) ([]string, error) {
+	age, err := h.store.Read().SweepAge(ctx)
 	switch {
-	case err != nil:
-		return "", err
-	case alive == 0:
-		return "no worker process is alive: start thaw serve or thaw work", nil
+	case err != nil || age.Fresh:
+		return nil, err
+	case age.TickAt.Unix() == 0:
+		return []string{"No sweep has run yet. The first one runs as soon as a worker process is alive."}, nil
 	default:
-		return ok, nil
+		return []string{"The last sweep was for tick " + age.TickAt.UTC().Format(time.RFC3339) + ", more than two ticks ago. Check the log of the worker processes."}, nil
 	}
 }
 
-func (h *health) sweep(ctx context.Context) (string, error) {
-	age, err := h.store.Read().SweepAge(ctx)
-	switch {
-	case err != nil:
-		return "", err
-	case !age.Fresh && age.TickAt.Unix() == 0:
-		return "no sweep has run yet", nil
-	case !age.Fresh:
-		return "the last sweep was for tick " + age.TickAt.UTC().Format(time.RFC3339) + ", more than two ticks ago", nil
-	default:
-		return ok, nil
+func (h *health) adoption(ctx context.Context) ([]string, error) {
+	summary, err := h.store.Read().AdoptSummary(ctx)
+	if err != nil {
+		return nil, err
 	}
+	return readmodel.AdoptionOf(summary).Problems(), nil
 }

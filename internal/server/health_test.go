@@ -59,36 +59,33 @@ func TestNotReadyWhileMigrationsArePending(t *testing.T) {
 	})
 }
 
-func TestNotReadyWithoutAWorker(t *testing.T) {
+const (
+	allChecks = `{"database":"ok","migrations":"ok","instance":"ok"}`
+	noWorker  = `"No worker process is alive, so prospects are neither paused nor resumed. Start thaw serve or thaw work."`
+	noSweep   = `"No sweep has run yet. The first one runs as soon as a worker process is alive."`
+)
+
+// Without a worker a process still takes the provider's webhooks.
+func TestMissingWorkerIsAWarning(t *testing.T) {
 	t.Parallel()
 	s := serve(t, testdb.New(t), webhook.Config{})
-	const noWorker = `{"database":"ok","migrations":"ok","instance":"ok","worker":"no worker process is alive: start thaw serve or thaw work","sweep":"no sweep has run yet"}`
-	requireNotReady(t, s, noWorker)
+	requireReady(t, s, `,"warnings":[`+noWorker+`,`+noSweep+`]`)
 	s.Exec(t, "INSERT INTO thaw.river_leader (elected_at, expires_at, leader_id) VALUES (now() - interval '1 minute', now() - interval '1 second', 'gone')")
-	requireNotReady(t, s, noWorker)
+	requireReady(t, s, `,"warnings":[`+noWorker+`,`+noSweep+`]`)
+	s.Exec(t, "UPDATE thaw.river_leader SET expires_at = now() + interval '1 minute'")
+	requireReady(t, s, `,"warnings":[`+noSweep+`]`)
 }
 
-func TestNotReadyBeforeTheFirstSweep(t *testing.T) {
-	t.Parallel()
-	s := serve(t, testdb.New(t), webhook.Config{})
-	s.Exec(t, "INSERT INTO thaw.river_leader (elected_at, expires_at, leader_id) VALUES (now(), now() + interval '1 minute', 'here')")
-	requireNotReady(t, s, `{"database":"ok","migrations":"ok","instance":"ok","worker":"ok","sweep":"no sweep has run yet"}`)
-}
-
-func TestReadyWhileTicksAreSwept(t *testing.T) {
+func TestLateSweepIsAWarning(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	s.work(t)
-	ready := func() bool { return s.get(t, "/readyz").status == http.StatusOK }
-	require.Eventually(t, ready, 30*time.Second, 10*time.Millisecond)
-	require.JSONEq(t, `{"ready":true,"checks":{"database":"ok","migrations":"ok","instance":"ok","worker":"ok","sweep":"ok"}}`, s.get(t, "/readyz").body)
-
+	requireReady(t, s, "")
 	last := testdb.Value[time.Time](t, s.DB, "SELECT max(tick_at) FROM thaw.sweeps").UTC().Format(time.RFC3339)
 	s.Advance(t, 45*time.Minute)
-	requireNotReady(t, s, `{"database":"ok","migrations":"ok","instance":"ok","worker":"ok","sweep":"the last sweep was for tick `+last+`, more than two ticks ago"}`)
-
+	requireReady(t, s, `,"warnings":["The last sweep was for tick `+last+`, more than two ticks ago. Check the log of the worker processes."]`)
 	s.Exec(t, "SELECT thaw.sweep()")
-	require.Eventually(t, ready, 30*time.Second, 10*time.Millisecond)
+	requireReady(t, s, "")
 }
 
 // A copy of the platform's tables that cannot be trusted is a warning: the process takes webhooks
@@ -97,7 +94,7 @@ func TestBrokenAdoptionIsAWarning(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	s.work(t)
-	require.Eventually(t, func() bool { return s.get(t, "/readyz").status == http.StatusOK }, 30*time.Second, 10*time.Millisecond)
+	requireReady(t, s, "")
 	says := func(text string) {
 		t.Helper()
 		require.Eventually(t, func() bool {
@@ -130,15 +127,25 @@ func TestCopyIsNotReady(t *testing.T) {
 	}, 30*time.Second, 10*time.Millisecond)
 }
 
-// requireNotReady waits for the response, because a result is cached for a second.
 func requireNotReady(t *testing.T, s *site, checks string) {
 	t.Helper()
-	want := `{"ready":false,"checks":` + checks + `}`
+	requireReadiness(t, s, http.StatusServiceUnavailable, `{"ready":false,"checks":`+checks+`}`)
+}
+
+// requireReady requires that all checks pass, with these warnings.
+func requireReady(t *testing.T, s *site, warnings string) {
+	t.Helper()
+	requireReadiness(t, s, http.StatusOK, `{"ready":true,"checks":`+allChecks+warnings+`}`)
+}
+
+// requireReadiness waits for the response, because a result is cached for a second.
+func requireReadiness(t *testing.T, s *site, status int, want string) {
+	t.Helper()
 	var body string
 	if !assert.Eventually(t, func() bool {
 		answer := s.get(t, "/readyz")
 		body = strings.TrimSpace(answer.body)
-		return answer.status == http.StatusServiceUnavailable && assert.ObjectsAreEqual(decoded(t, want), decoded(t, body))
+		return answer.status == status && assert.ObjectsAreEqual(decoded(t, want), decoded(t, body))
 	}, 30*time.Second, 50*time.Millisecond) {
 		require.JSONEq(t, want, body)
 	}
