@@ -1795,7 +1795,7 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
-CREATE FUNCTION thaw.confirm_changes(kind text, ids text[]) RETURNS TABLE(id text, status text, reason text, own_reason text, account text, next_action_at timestamp with time zone)
+CREATE FUNCTION thaw.confirm_changes(kind text, ids text[]) RETURNS TABLE(id text, status text, reason text, own_reason text, account text, next_action_at timestamp with time zone, paused_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET lock_timeout TO '50ms'
@@ -1831,16 +1831,17 @@ BEGIN
         ready := ARRAY(SELECT unnest(ready) EXCEPT SELECT unnest(kept));
     END IF;
     RETURN QUERY
-    SELECT now.id, now.status, now.reason, now.own_reason, now.account, now.next_action_at
+    SELECT now.id, now.status, now.reason, now.own_reason, now.account, now.next_action_at, now.paused_at
     FROM (
-        SELECT a.external_id AS id, a.status::text AS status, NULL AS reason, NULL AS own_reason, NULL AS account, NULL::timestamptz AS next_action_at
+        SELECT a.external_id AS id, a.status::text AS status, NULL AS reason, NULL AS own_reason, NULL AS account, NULL::timestamptz AS next_action_at,
+            NULL::timestamptz AS paused_at
         FROM thaw.accounts AS a WHERE confirm_changes.kind = 'account' AND a.external_id = ANY (ready)
         UNION ALL
-        SELECT c.external_id, c.status::text, c.paused_reason::text, NULL, NULL, NULL
+        SELECT c.external_id, c.status::text, c.paused_reason::text, NULL, NULL, NULL, c.paused_at
         FROM thaw.campaigns AS c
         WHERE confirm_changes.kind = 'campaign' AND c.external_id = ANY (ready) AND c.status IN ('running', 'paused')
         UNION ALL
-        SELECT e.external_id, e.status::text, e.paused_reason::text, e.own_reason, a.external_id, e.next_action_at
+        SELECT e.external_id, e.status::text, e.paused_reason::text, e.own_reason, a.external_id, e.next_action_at, e.paused_at
         FROM thaw.enrollments AS e
         LEFT JOIN thaw.accounts AS a ON a.id = e.account_id
         WHERE confirm_changes.kind = 'enrollment' AND e.external_id = ANY (ready) AND e.status IN ('pending', 'active', 'paused')) AS now

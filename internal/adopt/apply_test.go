@@ -99,6 +99,23 @@ func TestBackfillContinues(t *testing.T) {
 	require.Zero(t, compared(t, db, p, false).Drift)
 }
 
+// A page without rows, at the end or of an empty table, is no failure.
+func TestBackfillOfNoRows(t *testing.T) {
+	t.Parallel()
+	db := withFixture(t, "outreach")
+	db.Exec(t, "TRUNCATE app.campaign_leads, app.campaigns")
+	m, err := Parse(mapping)
+	require.NoError(t, err)
+	p, err := m.Prepare(t.Context(), db.Pool, "thaw")
+	require.NoError(t, err)
+	require.NoError(t, m.Start(t.Context(), db.Pool))
+	require.NoError(t, p.Install(t.Context(), db.Pool))
+	copied, err := p.Backfill(t.Context(), db.Pool, ignore)
+	require.NoError(t, err)
+	require.Equal(t, Backfilled{Done: true}, copied[Enrollments])
+	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.adopt_errors"))
+}
+
 // A mapping that is applied again may give a word another meaning. Rows that have the word get it,
 // unless Thaw has a newer status from the provider; and rows that were parked for a word that is in
 // the map now are copied.
@@ -263,6 +280,34 @@ func TestConsumerWritesWhatThawChanged(t *testing.T) {
 	write(t, db, consumer)
 	require.Equal(t, "running 5 2030-01-01", testdb.Value[string](t, db,
 		"SELECT concat_ws(' ', l.state, l.pause_cause, l.current_step, (l.next_run_at AT TIME ZONE 'UTC')::date) FROM app.campaign_leads AS l WHERE l.id = 'cl_1'"))
+}
+
+// A mapped time of a pause is set with the pause and cleared with the resume. That of a person's
+// pause stays as it is.
+func TestConsumerWritesTheTimeOfAPause(t *testing.T) {
+	t.Parallel()
+	db := withFixture(t, "outreach")
+	db.Exec(t, `
+		ALTER TABLE app.campaign_leads ADD COLUMN held_at timestamp;
+		UPDATE app.campaign_leads SET held_at = '2026-01-01' WHERE state = 'paused';
+		ALTER TABLE app.campaign_leads ADD CONSTRAINT held_has_time CHECK ((state = 'paused') = (held_at IS NOT NULL))`)
+	p := adoptedWith(t, db, mapping+"  paused_at: held_at\n")
+	_, err := SetShadow(t.Context(), db.Pool, "", false, "test", "test")
+	require.NoError(t, err)
+	consumer := quiet(p)
+	db.Exec(t, "SELECT thaw.signal('linkedin', 'up_ann', 'disconnected')")
+	db.Exec(t, "SELECT thaw.pause_batch((SELECT a.id FROM thaw.accounts AS a WHERE a.external_id = 'acc_ann'), 100, 1, NULL, 1)")
+	require.Zero(t, write(t, db, consumer).Refused)
+	require.True(t, testdb.Value[bool](t, db, `
+		SELECT l.state = 'paused' AND l.held_at = e.paused_at AT TIME ZONE 'UTC'
+		FROM app.campaign_leads AS l JOIN thaw.enrollments AS e ON e.external_id = l.id WHERE l.id = 'cl_1'`))
+	require.Zero(t, compared(t, db, p, false).Drift)
+
+	db.Exec(t, "UPDATE thaw.enrollments SET status = 'active', paused_reason = NULL, paused_at = NULL WHERE external_id IN ('cl_1', 'cl_3')")
+	db.Exec(t, "SELECT thaw.queue_changes('enrollment', ARRAY(SELECT e.id FROM thaw.enrollments AS e), 'paused', 'sweep')")
+	require.Zero(t, write(t, db, consumer).Refused)
+	require.Equal(t, []string{"cl_1 running", "cl_3 running", "cl_4 paused 2026-01-01 00:00:00"}, testdb.Column[string](t, db,
+		"SELECT concat_ws(' ', l.id, l.state, l.held_at) FROM app.campaign_leads AS l WHERE l.id IN ('cl_1', 'cl_3', 'cl_4') ORDER BY 1"))
 }
 
 // A move spreads overdue times. The platform gets them too, so that nothing differs.

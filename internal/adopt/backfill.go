@@ -194,7 +194,7 @@ func (p *Prepared) batch(e *Entity) batch {
 		words: words,
 		backfill: fmt.Sprintf(`WITH page AS MATERIALIZED (%s)
 			SELECT count(*), (SELECT l.id::text FROM page AS l ORDER BY l.id DESC LIMIT 1),
-				coalesce(thaw.take_%s(jsonb_agg(p.row ORDER BY p.id), true), 0)
+				coalesce(thaw.take_%s(coalesce(jsonb_agg(p.row ORDER BY p.id), '[]'), true), 0)
 			FROM page AS p`, page, e.Kind),
 		read:    fmt.Sprintf("SELECT p.id::text, p.row FROM (%s) AS p ORDER BY p.id", page),
 		byID:    fmt.Sprintf("SELECT %[1]s::text, %[2]s FROM %[3]s AS n WHERE %[1]s = ANY ($1::text[]::%[4]s[]) ORDER BY %[1]s", id, row, qualified(e.Table), typ),

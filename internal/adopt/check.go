@@ -153,7 +153,9 @@ func (c *checker) value(table *Table, v Value, path string, f field) {
 			return
 		}
 		c.column(other, j.Column, v.Line, path+".column", f.holds)
-		if c.column(other, j.Key, v.Line, path+".key", text) != nil && !other.isKey(j.Key) {
+		if reference := table.reference(j.By); other.Column(j.Key) == nil && reference != nil && reference.Target == j.Table {
+			c.add(v.Line, path+".key", fmt.Sprintf("%s has no column %q", other.Name, j.Key), fmt.Sprintf("Add key: %s to it: %s refers to that column.", reference.TargetColumn, j.By))
+		} else if c.column(other, j.Key, v.Line, path+".key", text) != nil && !other.isKey(j.Key) {
 			c.add(v.Line, path+".key", fmt.Sprintf("no unique index is on %s of %s alone, so several rows could be meant", j.Key, j.Table), "Name the key that "+j.By+" refers to.")
 		}
 		if !table.hasIndex(j.By) {

@@ -149,6 +149,16 @@ func (p *Prepared) writer(e *Entity) writer {
 			// The copy of the due time of a running prospect is old: a resume never makes it earlier.
 			set = append(set, assignment{column, fmt.Sprintf("CASE WHEN g.is_resumed THEN greatest(t.%s, %s) ELSE t.%[1]s END", name(column), next)})
 		}
+		if column := e.Values["paused_at"].Column; column != "" {
+			at := "g.paused_at"
+			if table.Column(column).BaseType == "timestamp" {
+				at += " AT TIME ZONE 'UTC'"
+			}
+			if table.Column(column).NotNull { // after a resume
+				at = fmt.Sprintf("coalesce(%s, t.%s)", at, name(column))
+			}
+			set = append(set, assignment{column, fmt.Sprintf("CASE WHEN g.keeps_reason THEN t.%s ELSE %s END", name(column), at)})
+		}
 		g := &generator{mapping: p.Mapping, catalog: p.Catalog}
 		pairs := []string{"'id', t." + name(e.ID) + "::text"}
 		for _, f := range fields[e.Kind] {
@@ -156,7 +166,7 @@ func (p *Prepared) writer(e *Entity) writer {
 				pairs = append(pairs, g.pair(e, f, "t"))
 			}
 		}
-		steps = fmt.Sprintf("SELECT jsonb_agg(jsonb_build_object(%[1]s)) FROM %[2]s AS t WHERE t.%[3]s = ANY ($1::text[]::%[4]s[])",
+		steps = fmt.Sprintf("SELECT coalesce(jsonb_agg(jsonb_build_object(%[1]s)), '[]') FROM %[2]s AS t WHERE t.%[3]s = ANY ($1::text[]::%[4]s[])",
 			strings.Join(pairs, ", "), qualified(e.Table), name(e.ID), id.Type)
 	}
 	var columns, differs []string
@@ -181,7 +191,7 @@ func (p *Prepared) writer(e *Entity) writer {
 		update: fmt.Sprintf(`
 			UPDATE %s AS t SET %s
 			FROM jsonb_to_recordset($1::jsonb) AS g (id text, word text, reason_word text, keeps_reason boolean, account text,
-				next_action_at timestamptz, is_resumed boolean)
+				next_action_at timestamptz, paused_at timestamptz, is_resumed boolean)
 			WHERE t.%s = g.id::%s AND t.%s::text IN (%s) AND (%s)`,
 			qualified(e.Table), strings.Join(columns, ", "), name(e.ID), id.Type, name(e.Status.Column), strings.Join(open, ", "),
 			strings.Join(differs, " OR ")),
@@ -338,6 +348,7 @@ type change struct {
 	KeepsReason  bool       `json:"keeps_reason"`
 	Account      *string    `json:"account"`
 	NextActionAt *time.Time `json:"next_action_at"`
+	PausedAt     *time.Time `json:"paused_at"` // null: it is not paused
 	IsResumed    bool       `json:"is_resumed"` // or moved: NextActionAt counts
 }
 
@@ -351,8 +362,8 @@ func (c *Consumer) write(ctx context.Context, tx pgx.Tx, kind Kind, ids []string
 	var changes []change
 	var pausedIDs []string
 	var now confirmed
-	if err := each(ctx, tx, "SELECT c.id, c.status, c.reason, c.own_reason, c.account, c.next_action_at FROM thaw.confirm_changes($1, $2) AS c",
-		[]any{kind.single(), ready}, []any{&now.id, &now.status, &now.reason, &now.ownReason, &now.account, &now.nextActionAt}, func() {
+	if err := each(ctx, tx, "SELECT c.id, c.status, c.reason, c.own_reason, c.account, c.next_action_at, c.paused_at FROM thaw.confirm_changes($1, $2) AS c",
+		[]any{kind.single(), ready}, []any{&now.id, &now.status, &now.reason, &now.ownReason, &now.account, &now.nextActionAt, &now.pausedAt}, func() {
 			if one, ok := e.change(now); ok {
 				changes = append(changes, one)
 			}
@@ -470,7 +481,7 @@ func isRefusal(code string) bool {
 type confirmed struct {
 	id, status                 string
 	reason, ownReason, account *string
-	nextActionAt               *time.Time
+	nextActionAt, pausedAt     *time.Time
 }
 
 // change returns what the platform's row is to have. It is false if there is nothing to write.
@@ -479,7 +490,7 @@ func (e *Entity) change(now confirmed) (change, bool) {
 	if now.reason != nil {
 		reason = *now.reason
 	}
-	c := change{ID: now.id, Account: now.account, NextActionAt: now.nextActionAt}
+	c := change{ID: now.id, Account: now.account, NextActionAt: now.nextActionAt, PausedAt: now.pausedAt}
 	if e.Kind != Accounts {
 		// A move of a pending prospect spreads the overdue times too.
 		c.IsResumed = now.status == string(enum.EnrollmentActive) || now.status == string(enum.EnrollmentPending)

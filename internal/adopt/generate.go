@@ -507,6 +507,7 @@ func (e *Entity) writes() []string {
 	}
 	add(e.Values["account"].Column)
 	add(e.Values["next_action_at"].Column)
+	add(e.Values["paused_at"].Column)
 	return columns
 }
 

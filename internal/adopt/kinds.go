@@ -64,7 +64,7 @@ var fields = map[Kind][]field{
 		{name: "prospect_url", key: "prospect_url", required: true, about: "the profile URL or the address of the prospect"},
 		{name: "step", key: "step", holds: integer, running: true, about: "the number of the current step"},
 		{name: "next_action_at", key: "next_action_at", holds: moment, running: true, about: "when the next step is due"},
-		{name: "paused_at", key: "paused_at", holds: moment, about: "when it was paused; without it, when Thaw first saw it paused"},
+		{name: "paused_at", key: "paused_at", holds: moment, about: "when it was paused: Thaw sets and clears it too; without it, when Thaw first saw it paused"},
 	},
 }
 

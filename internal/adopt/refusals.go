@@ -67,6 +67,13 @@ func (e *Entity) trials(table *Table) []trial {
 				columns[e.Reason.Column] = "NULL"
 			}
 		}
+		switch column := e.Values["paused_at"].Column; {
+		case column == "":
+		case status == paused:
+			columns[column] = "now()"
+		case !table.Column(column).NotNull:
+			columns[column] = "NULL"
+		}
 		return columns, true
 	}
 	words := func(status string) []string {

@@ -36,5 +36,12 @@ func TestPlanNamesConstraintsThatRefuse(t *testing.T) {
 		"enrollments: " + check + " refuses a pause of 2 of 2 rows, for example cl_1: " + effect,
 		"enrollments: " + check + " could not be tried with a resume, because no row is in such a state. If it refuses one, " + effect,
 	}, all)
+
+	// Thaw sets and clears the time of a pause if it is mapped.
+	m, err = Parse(mapping + "  paused_at: pausedAt\n")
+	require.NoError(t, err)
+	preview, err = m.Preview(t.Context(), db.Pool, catalogOf(t, db))
+	require.NoError(t, err)
+	require.Empty(t, preview.Tables[3].Refusals)
 	require.Equal(t, 2, testdb.Value[int](t, db, "SELECT count(*) FROM app.campaign_leads WHERE state = 'running'"), "nothing was written")
 }
