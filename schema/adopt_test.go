@@ -405,3 +405,54 @@ func TestKeptRowsOfABackfillAreOlder(t *testing.T) {
 	require.Empty(t, problems(t, db))
 	require.Equal(t, "paused paused_by_user holiday 0", enrolled(t, db, 1))
 }
+
+// A prospect that the platform starts on an account that is lost, or moves to one, is paused in the
+// same statement, and the platform is told. A sweep after the reconnect resumes it.
+func TestProspectsStartedOnLostAccountsArePaused(t *testing.T) {
+	t.Parallel()
+	db := withPlatform(t)
+	db.Exec(t, `
+		INSERT INTO app.leads VALUES (1, 1, 1, 'https://example.com/in/1', 'queued'), (2, 1, 2, 'https://example.com/in/2', 'running'), (3, 1, 1, 'https://example.com/in/3', 'queued')`)
+	disconnect(t, db, "ann")
+	db.Exec(t, "SELECT app.apply_changes()")
+	db.Exec(t, `
+		UPDATE app.leads SET state = 'running' WHERE id = 1;
+		UPDATE app.leads SET seat_id = 1 WHERE id = 2;
+		INSERT INTO app.leads VALUES (4, 1, 1, 'https://example.com/in/4', 'running', NULL, 3), (5, 1, 2, 'https://example.com/in/5', 'running', NULL, 0)`)
+	for id, want := range map[int]string{
+		1: "paused account_disconnected 0", 2: "paused account_disconnected 0", 3: "pending 0", 4: "paused account_disconnected 3", 5: "active 0",
+	} {
+		require.Equal(t, want, enrolled(t, db, id), id)
+	}
+	require.Empty(t, problems(t, db))
+	db.Exec(t, "SELECT app.apply_changes()")
+	require.Equal(t, []string{"1 paused", "2 paused", "3 queued", "4 paused", "5 running"}, testdb.Column[string](t, db, "SELECT id || ' ' || state FROM app.leads ORDER BY id"))
+	require.Zero(t, violations(t, db))
+	require.Equal(t, "resumed", connect(t, db, "ann"))
+	require.Equal(t, 4, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments WHERE status = 'active'"))
+
+	// In shadow mode the copy follows the platform, and the account of a transient error may recover.
+	db.Exec(t, "SELECT thaw.signal('linkedin', 'ann', 'error'); INSERT INTO app.leads VALUES (6, 1, 1, 'https://example.com/in/6', 'running')")
+	disconnect(t, db, "bob")
+	db.Exec(t, "SELECT thaw.go_shadow('acme', 'a test'); INSERT INTO app.leads VALUES (7, 1, 2, 'https://example.com/in/7', 'running')")
+	require.Equal(t, "active 0", enrolled(t, db, 6))
+	require.Equal(t, "active 0", enrolled(t, db, 7))
+}
+
+// A change that is put back has waited since it was queued first.
+func TestChangesPutBackKeepTheirAge(t *testing.T) {
+	t.Parallel()
+	db := withPlatform(t)
+	db.Exec(t, "INSERT INTO app.leads VALUES (1, 1, 1, 'https://example.com/in/1', 'running'), (2, 1, 1, 'https://example.com/in/2', 'running')")
+	disconnect(t, db, "ann")
+	db.Exec(t, "UPDATE thaw.changes_queue SET at = '2026-01-31 09:00Z' WHERE kind = 'enrollment' AND generation = (SELECT min(generation) FROM thaw.changes_queue WHERE kind = 'enrollment')")
+	db.Exec(t, `
+		DO $$ BEGIN
+			PERFORM thaw.take_changes('a test');
+			INSERT INTO thaw.adopt_errors (kind, external_id, change, code, problem) VALUES ('enrollment', '1', '{"id": "1", "unknown": "x"}', 'unknown_word', 'x');
+			PERFORM thaw.confirm_changes('enrollment', '{1,2}');
+		END $$`)
+	require.Equal(t, []string{"enrollment 1"}, testdb.Column[string](t, db, `
+		SELECT q.kind || ' ' || e.external_id FROM thaw.changes_queue AS q LEFT JOIN thaw.enrollments AS e ON e.id = q.row_id`))
+	require.True(t, testdb.Value[bool](t, db, "SELECT oldest_change_at = '2026-01-31 09:00Z' FROM thaw.adopt_summary"))
+}

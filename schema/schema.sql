@@ -1032,6 +1032,7 @@ BEGIN
     SELECT array_agg(ruled.row_id) FILTER (WHERE ruled.verdict = 'keep'), array_agg(ruled.row_id) FILTER (WHERE ruled.verdict = 'requeue')
     INTO kept, requeued
     FROM ruled;
+    PERFORM thaw.pause_on_lost_accounts(taken);
     PERFORM set_config('thaw.counts_by_statement', '', true);
     PERFORM thaw.queue_changes('enrollment', kept, 'active', 'person');
     IF requeued IS NOT NULL THEN
@@ -1827,7 +1828,8 @@ BEGIN
             UNION ALL
             SELECT c.id FROM thaw.campaigns AS c WHERE confirm_changes.kind = 'campaign' AND c.external_id = ANY (kept)
             UNION ALL
-            SELECT e.id FROM thaw.enrollments AS e WHERE confirm_changes.kind = 'enrollment' AND e.external_id = ANY (kept)), 'unknown', 'person');
+            SELECT e.id FROM thaw.enrollments AS e WHERE confirm_changes.kind = 'enrollment' AND e.external_id = ANY (kept)), 'unknown', 'person',
+            coalesce(nullif(current_setting('thaw.taken_since', true), '')::timestamptz, thaw.now()));
         ready := ARRAY(SELECT unnest(ready) EXCEPT SELECT unnest(kept));
     END IF;
     RETURN QUERY
@@ -5041,6 +5043,39 @@ CREATE FUNCTION thaw.pause_campaign(workspace_key text, campaign text, reason te
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (thaw.act_on_campaign('paused'::text, workspace_key, campaign, reason, actor) IS NOT NULL);
 COMMENT ON FUNCTION thaw.pause_campaign(workspace_key text, campaign text, reason text, actor text) IS 'Pauses a campaign with reason paused_by_user: nothing of it is sent or resumed. Returns false if a person had paused it already.';
+CREATE FUNCTION thaw.pause_on_lost_accounts(p_taken thaw.taken[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    late bigint[];
+BEGIN
+    late := ARRAY(
+        SELECT e.id
+        FROM unnest(p_taken) AS t
+        JOIN thaw.enrollments AS e ON e.external_id = t.external_id AND e.workspace_id = t.workspace_id
+        JOIN thaw.accounts AS a ON a.id = e.account_id
+        JOIN thaw.workspaces AS w ON w.id = e.workspace_id
+        WHERE t.code IS NULL AND (t.change ->> 'status' = 'active' OR t.change ? 'account') AND e.status = 'active'
+            AND a.status <> 'connected' AND NOT thaw.is_transient(a.status) AND NOT w.shadow
+        ORDER BY e.id);
+    IF late = '{}' THEN
+        RETURN;
+    END IF;
+    WITH paused AS (
+        UPDATE thaw.enrollments AS e SET status = 'paused', paused_reason = thaw.pause_reason_of(a.status), paused_at = thaw.new_paused_at(e.id, NULL)
+        FROM thaw.accounts AS a
+        WHERE e.id = ANY (late) AND a.id = e.account_id
+        RETURNING e.id, e.account_id, e.step, e.paused_reason, e.paused_at
+    )
+    INSERT INTO thaw.enrollment_events (
+        enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at)
+    SELECT paused.id, thaw.now(), paused.account_id, paused.account_id, paused.step, 'paused', 'signal', 'active', 'paused', paused.paused_reason, paused.paused_at
+    FROM paused ORDER BY paused.id;
+END;
+$$;
 CREATE FUNCTION thaw.pause_prospect(prospect_url text, reason text, actor text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, campaign text DEFAULT NULL::text) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5538,7 +5573,7 @@ BEGIN
     END IF;
 END;
 $$;
-CREATE FUNCTION thaw.queue_changes(p_kind text, p_ids bigint[], p_from text, p_cause text) RETURNS void
+CREATE FUNCTION thaw.queue_changes(p_kind text, p_ids bigint[], p_from text, p_cause text, p_at timestamp with time zone DEFAULT thaw.now()) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -5548,8 +5583,8 @@ BEGIN
     IF p_ids IS NULL OR NOT thaw.is_adopted() THEN
         RETURN;
     END IF;
-    INSERT INTO thaw.changes_queue (kind, row_id, from_status, cause)
-    SELECT p_kind, subject.id, p_from, p_cause
+    INSERT INTO thaw.changes_queue (kind, row_id, from_status, cause, at)
+    SELECT p_kind, subject.id, p_from, p_cause, p_at
     FROM (
         SELECT a.id, a.workspace_id FROM thaw.accounts AS a WHERE p_kind = 'account' AND a.id = ANY (p_ids) AND a.external_id IS NOT NULL
         UNION ALL
@@ -6200,7 +6235,7 @@ BEGIN
     WHERE w.client_id = ANY (gone) AND w.lost_at < pg_catalog.clock_timestamp() - interval '2 minutes';
 END;
 $$;
-CREATE FUNCTION thaw.requeue_pauses(p_tick_at timestamp with time zone, p_size integer DEFAULT 20000) RETURNS integer
+CREATE FUNCTION thaw.requeue_pauses(p_tick_at timestamp with time zone, p_size integer DEFAULT 20000, p_with_late boolean DEFAULT true) RETURNS integer
     LANGUAGE plpgsql
     SET jit TO 'off'
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6210,7 +6245,7 @@ DECLARE
 BEGIN
     WITH stranded AS (
         SELECT a.id FROM thaw.accounts AS a
-        WHERE thaw.is_gone(a.status) AND a.pause_after IS NULL
+        WHERE p_with_late AND thaw.is_gone(a.status) AND a.pause_after IS NULL
             -- ORDER BY matches the index, as in thaw.blocked_campaigns.
             AND (SELECT e.id FROM thaw.enrollments AS e
                 WHERE e.status = 'active' AND e.account_id = a.id
@@ -7340,7 +7375,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.take_campaigns(rows jsonb, is_backfill boolean) IS 'Copies changes of the platform''s campaigns: an array of objects with id, workspace and the changed ones of key, name, status (or unknown), reason, deleted. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
-CREATE FUNCTION thaw.take_changes(consumer text, n integer DEFAULT 500) RETURNS TABLE(kind text, workspace text, account text, campaign text, enrollment text, from_status text, to_status text, reason text, next_action_at timestamp with time zone, moved_from text, cause text, generation bigint)
+CREATE FUNCTION thaw.take_changes(consumer text, n integer DEFAULT 500) RETURNS TABLE(kind text, workspace text, account text, campaign text, enrollment text, from_status text, to_status text, reason text, next_action_at timestamp with time zone, moved_from text, cause text, generation bigint, at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -7370,6 +7405,9 @@ BEGIN
         ORDER BY q.generation
         LIMIT take_changes.n
         FOR UPDATE OF q SKIP LOCKED) AS first;
+    -- For thaw.confirm_changes: what it puts back has waited since then.
+    PERFORM set_config('thaw.taken_since', coalesce((
+        SELECT min(q.at)::text FROM thaw.changes_queue AS q JOIN unnest(kinds, rows) AS first (kind, row_id) ON q.kind = first.kind AND q.row_id = first.row_id), ''), true);
     RETURN QUERY
     WITH taken AS MATERIALIZED (
         DELETE FROM thaw.changes_queue AS q
@@ -7379,7 +7417,7 @@ BEGIN
     ), change AS MATERIALIZED (
         SELECT t.kind, t.row_id, max(t.generation) AS generation, (array_agg(t.from_status ORDER BY t.generation))[1] AS from_status,
             (array_agg(t.from_account_id ORDER BY t.generation) FILTER (WHERE t.from_account_id IS NOT NULL))[1] AS from_account_id,
-            (array_agg(t.cause ORDER BY t.generation DESC))[1] AS cause
+            (array_agg(t.cause ORDER BY t.generation DESC))[1] AS cause, min(t.at) AS at
         FROM taken AS t GROUP BY t.kind, t.row_id
     ), now AS (
         SELECT 1 AS place, c.*, w.external_id AS workspace, a.external_id AS account, NULL AS campaign, NULL AS enrollment,
@@ -7408,13 +7446,13 @@ BEGIN
         WHERE c.kind = 'enrollment' AND e.status IN ('pending', 'active', 'paused')
     )
     SELECT now.kind, now.workspace, now.account, now.campaign, now.enrollment, now.from_status, now.to_status, now.reason,
-        now.next_action_at, now.moved_from, now.cause, now.generation
+        now.next_action_at, now.moved_from, now.cause, now.generation, now.at
     FROM now
     WHERE now.id IS NOT NULL
     ORDER BY now.place, length(now.id), now.id COLLATE "C";
 END;
 $$;
-COMMENT ON FUNCTION thaw.take_changes(consumer text, n integer) IS 'Returns and removes, in the caller''s transaction, what Thaw changed: the platform''s IDs, the status before and now, the reason of a pause, the time of the next action, the account that a prospect was moved from, the cause (signal, sweep, heal, person, import), and a number that rises with every change of a row. Call it in READ COMMITTED, lock the platform''s rows in the order of the result, and write. At most n rows, the longest-waiting ones.';
+COMMENT ON FUNCTION thaw.take_changes(consumer text, n integer) IS 'Returns and removes, in the caller''s transaction, what Thaw changed: the platform''s IDs, the status before and now, the reason of a pause, the time of the next action, the account that a prospect was moved from, the cause (signal, sweep, heal, person, import), a number that rises with every change of a row, and since when the change waits. Call it in READ COMMITTED, lock the platform''s rows in the order of the result, and write. At most n rows, the longest-waiting ones.';
 CREATE FUNCTION thaw.take_enrollments(rows jsonb, is_backfill boolean DEFAULT false) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -8016,10 +8054,11 @@ CREATE VIEW thaw.adopt_summary AS
            FROM ( SELECT
                    FROM thaw.changes_queue
                  LIMIT 100000) waiting) AS changes,
-    ( SELECT q.at
-           FROM thaw.changes_queue q
-          ORDER BY q.generation
-         LIMIT 1) AS oldest_change_at,
+    ( SELECT min(waiting.at) AS min
+           FROM ( SELECT q.at
+                   FROM thaw.changes_queue q
+                  ORDER BY q.generation
+                 LIMIT 100000) waiting) AS oldest_change_at,
     ( SELECT count(*) AS count
            FROM thaw.workspaces w
           WHERE w.shadow) AS shadow_workspaces,

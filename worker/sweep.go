@@ -58,8 +58,12 @@ func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) 
 	if err != nil {
 		return err
 	}
-	if _, err := w.store.Trip().RequeueOverduePauses(ctx, tick); err != nil {
+	isPartial, err := w.store.RequeuePauses(ctx, tick)
+	if err != nil {
 		return fmt.Errorf("requeueing overdue pauses: %w", err)
+	}
+	if isPartial {
+		w.logger.WarnContext(ctx, "requeueing pauses took too long: the next sweep looks for prospects that became active on lost accounts", "tick_at", tick.UTC())
 	}
 	w.notify(jobs.QueueResume)
 

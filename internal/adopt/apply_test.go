@@ -398,6 +398,10 @@ func TestConsumerDoesNotWaitForLockedRows(t *testing.T) {
 	require.NoError(t, err)
 	db.Exec(t, "SELECT thaw.signal('linkedin', 'up_ann', 'disconnected'), thaw.signal('linkedin', 'up_eve', 'disconnected')")
 	db.Exec(t, "SELECT thaw.pause_batch((SELECT a.id FROM thaw.accounts AS a WHERE a.external_id = 'acc_ann'), 100, 1, NULL, 1)")
+	since := func() []string {
+		return testdb.Column[string](t, db, "SELECT concat_ws(' ', q.kind, q.at) FROM thaw.changes_queue AS q JOIN thaw.accounts AS a ON a.external_id = 'acc_ann' WHERE q.kind = 'enrollment' OR q.kind = 'account' AND q.row_id = a.id ORDER BY q.kind")
+	}
+	waiting := since()
 
 	done, err := consumer.Batch(t.Context(), db.Pool)
 	require.NoError(t, err)
@@ -408,6 +412,7 @@ func TestConsumerDoesNotWaitForLockedRows(t *testing.T) {
 	done, err = consumer.Batch(t.Context(), db.Pool)
 	require.NoError(t, err)
 	require.Equal(t, Written{Locked: 2}, done)
+	require.Equal(t, waiting, since(), "they wait since Thaw changed the rows")
 
 	require.NoError(t, tx.Rollback(t.Context()))
 	require.Equal(t, Written{Taken: 2, Written: 2}, write(t, db, consumer))

@@ -275,11 +275,12 @@ func (c *Consumer) note(ctx context.Context, db Database, failure error) {
 
 // takenChange is a change that thaw.take_changes returned.
 type takenChange struct {
-	Kind       string  `json:"kind"`
-	ID         string  `json:"id"`
-	FromStatus string  `json:"from_status"`
-	MovedFrom  *string `json:"moved_from"`
-	Cause      string  `json:"cause"`
+	Kind       string    `json:"kind"`
+	ID         string    `json:"id"`
+	FromStatus string    `json:"from_status"`
+	MovedFrom  *string   `json:"moved_from"`
+	Cause      string    `json:"cause"`
+	At         time.Time `json:"at"`
 }
 
 func (c *Consumer) batch(ctx context.Context, db Database) (Written, error) {
@@ -295,8 +296,8 @@ func (c *Consumer) batch(ctx context.Context, db Database) (Written, error) {
 		ids, changes := map[Kind][]string{}, map[string]takenChange{}
 		var one takenChange
 		var account, campaign, enrollment *string
-		if err := each(ctx, tx, "SELECT t.kind, t.account, t.campaign, t.enrollment, t.from_status, t.moved_from, t.cause FROM thaw.take_changes($1, $2) AS t",
-			[]any{c.name, changesPerBatch}, []any{&one.Kind, &account, &campaign, &enrollment, &one.FromStatus, &one.MovedFrom, &one.Cause}, func() {
+		if err := each(ctx, tx, "SELECT t.kind, t.account, t.campaign, t.enrollment, t.from_status, t.moved_from, t.cause, t.at FROM thaw.take_changes($1, $2) AS t",
+			[]any{c.name, changesPerBatch}, []any{&one.Kind, &account, &campaign, &enrollment, &one.FromStatus, &one.MovedFrom, &one.Cause, &one.At}, func() {
 				done.Taken++
 				switch one.Kind {
 				case "account":

@@ -327,11 +327,17 @@ func (q *Queries) RecordPlan(ctx context.Context, arg RecordPlanParams) (bool, e
 }
 
 const requeueOverduePauses = `-- name: RequeueOverduePauses :one
-SELECT thaw.requeue_pauses($1::timestamptz)::integer AS requeued
+SELECT thaw.requeue_pauses($1::timestamptz, $2::integer, $3::boolean)::integer AS requeued
 `
 
-func (q *Queries) RequeueOverduePauses(ctx context.Context, tickAt time.Time) (int32, error) {
-	row := q.db.QueryRow(ctx, requeueOverduePauses, tickAt)
+type RequeueOverduePausesParams struct {
+	TickAt   time.Time
+	Size     int32
+	WithLate bool
+}
+
+func (q *Queries) RequeueOverduePauses(ctx context.Context, arg RequeueOverduePausesParams) (int32, error) {
+	row := q.db.QueryRow(ctx, requeueOverduePauses, arg.TickAt, arg.Size, arg.WithLate)
 	var requeued int32
 	err := row.Scan(&requeued)
 	return requeued, err

@@ -57,7 +57,7 @@ func TestJobsFromSQLAndFromGoAreTheSame(t *testing.T) {
 				exec("UPDATE thaw.accounts SET status = 'error', pause_after = thaw.now() - interval '1 hour'")(t, tx)
 				var tick time.Time
 				require.NoError(t, tx.QueryRow(t.Context(), "SELECT thaw.tick()").Scan(&tick))
-				_, err := dbsqlc.New(tx).RequeueOverduePauses(t.Context(), tick)
+				_, err := dbsqlc.New(tx).RequeueOverduePauses(t.Context(), dbsqlc.RequeueOverduePausesParams{TickAt: tick, Size: 10, WithLate: true})
 				require.NoError(t, err)
 			},
 			func(tick jobs.Tick, _ int64) river.JobArgs {

@@ -24,6 +24,29 @@ const allAccounts = 0
 // took too long.
 var attempts = []int32{allAccounts, 20_000, 2_000}
 
+// The jobs that one sweep requeues at most: usually, and if that takes longer than [PlanWithin].
+const (
+	requeuedPauses       = 20_000
+	requeuedPausesInPart = 2_000
+)
+
+// RequeuePauses requeues overdue pauses, and pauses prospects that became active on an account that
+// was gone already. If that takes longer than [PlanWithin], it does less: it requeues fewer pauses,
+// and leaves those prospects to the next sweep. It says so (isPartial).
+func (s *Store) RequeuePauses(ctx context.Context, tick time.Time) (isPartial bool, err error) {
+	requeue := func(within time.Duration, size int32, withLate bool) error {
+		return s.within(ctx, within, func(_ pgx.Tx, q *dbsqlc.Queries) error {
+			_, err := q.RequeueOverduePauses(ctx, dbsqlc.RequeueOverduePausesParams{TickAt: tick, Size: size, WithLate: withLate})
+			return err
+		})
+	}
+	err = requeue(PlanWithin, requeuedPauses, true)
+	if isTimeout(err) {
+		return true, requeue(StatementTimeout, requeuedPausesInPart, false)
+	}
+	return false, err
+}
+
 // PlanTick makes the plan of a tick without writing anything. It works in two steps, so that not
 // all accounts are transferred to this process: the database sums what each workspace can use,
 // [plan.Shares] shares the quota among workspaces, and only accounts that may get an allocation

@@ -132,3 +132,19 @@ func TestSlowPlanIsPartial(t *testing.T) {
 		JOIN thaw.waiting_totals AS t ON t.account_id > part.after_id AND t.account_id <= part.until_id`)
 	require.Len(t, seen, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.waiting_totals"))
 }
+
+// Requeueing pauses that would take too long does less and says so.
+func TestSlowRequeueIsPartial(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	db.Exec(t, `
+		INSERT INTO thaw.workspaces (key) VALUES ('acme');
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status) VALUES (1, 'ann', 'disconnected'), (1, 'bob', 'disconnected');
+		UPDATE thaw.accounts SET pause_after = CASE provider_account_id WHEN 'ann' THEN thaw.now() - interval '1 hour' END;
+		ALTER FUNCTION thaw.is_gone(thaw.account_status) RENAME TO quick;
+		CREATE FUNCTION thaw.is_gone(p_status thaw.account_status) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN true; END; $$`)
+	isPartial, err := store.New(db.Pool).RequeuePauses(t.Context(), testdb.Value[time.Time](t, db, "SELECT thaw.tick()"))
+	require.NoError(t, err)
+	require.True(t, isPartial)
+	require.Equal(t, []string{"1"}, testdb.Column[string](t, db, "SELECT args ->> 'account_id' FROM thaw.river_job WHERE kind = 'pause_account'"))
+}

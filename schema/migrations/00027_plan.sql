@@ -354,16 +354,17 @@ $$;
 --
 -- Also finds active prospects that the pause of their account did not cover: the platform started
 -- them later, or inserted the account when it was gone already. If they can continue through a
--- connected account of the same person, they are paused first, and so resume within the caps.
+-- connected account of the same person, they are paused first, and so resume within the caps. This
+-- looks at every account that is gone; p_with_late = false omits it.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.requeue_pauses(p_tick_at timestamptz, p_size integer DEFAULT 20000) RETURNS integer LANGUAGE plpgsql
+CREATE FUNCTION thaw.requeue_pauses(p_tick_at timestamptz, p_size integer DEFAULT 20000, p_with_late boolean DEFAULT true) RETURNS integer LANGUAGE plpgsql
 SET jit = off AS $$
 DECLARE
     late bigint[];
 BEGIN
     WITH stranded AS (
         SELECT a.id FROM thaw.accounts AS a
-        WHERE thaw.is_gone(a.status) AND a.pause_after IS NULL
+        WHERE p_with_late AND thaw.is_gone(a.status) AND a.pause_after IS NULL
             -- ORDER BY matches the index, as in thaw.blocked_campaigns.
             AND (SELECT e.id FROM thaw.enrollments AS e
                 WHERE e.status = 'active' AND e.account_id = a.id
@@ -519,7 +520,7 @@ $$;
 REVOKE ALL ON FUNCTION thaw.candidates(timestamptz), thaw.plan_workspaces(timestamptz, integer, bigint, bigint),
     thaw.plan_accounts(timestamptz, bigint[], integer[], bigint, bigint), thaw.plan_part(timestamptz, integer),
     thaw.blocked_campaigns(bigint, integer, integer), thaw.open_moves(), thaw.move_targets(integer), thaw.close_ticks(timestamptz),
-    thaw.requeue_pauses(timestamptz, integer),
+    thaw.requeue_pauses(timestamptz, integer, boolean),
     thaw.record_plan(timestamptz, timestamptz, integer, integer, bigint[], bigint[], integer[], integer, boolean, bigint),
     thaw.resumable_since() FROM PUBLIC;
 
@@ -527,7 +528,7 @@ REVOKE ALL ON FUNCTION thaw.candidates(timestamptz), thaw.plan_workspaces(timest
 DROP FUNCTION thaw.resumable_since();
 DROP VIEW thaw.backlog;
 DROP FUNCTION thaw.record_plan(timestamptz, timestamptz, integer, integer, bigint[], bigint[], integer[], integer, boolean, bigint);
-DROP FUNCTION thaw.requeue_pauses(timestamptz, integer);
+DROP FUNCTION thaw.requeue_pauses(timestamptz, integer, boolean);
 DROP FUNCTION thaw.close_ticks(timestamptz);
 DROP FUNCTION thaw.move_targets(integer);
 DROP FUNCTION thaw.open_moves();

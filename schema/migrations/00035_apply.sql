@@ -448,12 +448,49 @@ BEGIN
     SELECT array_agg(ruled.row_id) FILTER (WHERE ruled.verdict = 'keep'), array_agg(ruled.row_id) FILTER (WHERE ruled.verdict = 'requeue')
     INTO kept, requeued
     FROM ruled;
+    PERFORM thaw.pause_on_lost_accounts(taken);
     PERFORM set_config('thaw.counts_by_statement', '', true);
     PERFORM thaw.queue_changes('enrollment', kept, 'active', 'person');
     IF requeued IS NOT NULL THEN
         PERFORM thaw.requeue_taken(requeued);
     END IF;
     RETURN thaw.settle_taken('enrollment', taken, p_is_backfill);
+END;
+$$;
+-- +goose StatementEnd
+
+-- Pauses those of the prospects that are active now on an account that cannot send, as if they had
+-- been active when the account was lost. The job that pauses an account runs only once, when the
+-- account is lost. The account is not locked, because the platform's write must not wait. If it
+-- reconnects at the same time, the next sweep resumes them.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.pause_on_lost_accounts(p_taken thaw.taken[]) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+DECLARE
+    late bigint[];
+BEGIN
+    late := ARRAY(
+        SELECT e.id
+        FROM unnest(p_taken) AS t
+        JOIN thaw.enrollments AS e ON e.external_id = t.external_id AND e.workspace_id = t.workspace_id
+        JOIN thaw.accounts AS a ON a.id = e.account_id
+        JOIN thaw.workspaces AS w ON w.id = e.workspace_id
+        WHERE t.code IS NULL AND (t.change ->> 'status' = 'active' OR t.change ? 'account') AND e.status = 'active'
+            AND a.status <> 'connected' AND NOT thaw.is_transient(a.status) AND NOT w.shadow
+        ORDER BY e.id);
+    IF late = '{}' THEN
+        RETURN;
+    END IF;
+    WITH paused AS (
+        UPDATE thaw.enrollments AS e SET status = 'paused', paused_reason = thaw.pause_reason_of(a.status), paused_at = thaw.new_paused_at(e.id, NULL)
+        FROM thaw.accounts AS a
+        WHERE e.id = ANY (late) AND a.id = e.account_id
+        RETURNING e.id, e.account_id, e.step, e.paused_reason, e.paused_at
+    )
+    INSERT INTO thaw.enrollment_events (
+        enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at)
+    SELECT paused.id, thaw.now(), paused.account_id, paused.account_id, paused.step, 'paused', 'signal', 'active', 'paused', paused.paused_reason, paused.paused_at
+    FROM paused ORDER BY paused.id;
 END;
 $$;
 -- +goose StatementEnd
@@ -483,10 +520,11 @@ REVOKE ALL ON FUNCTION thaw.apply_workspaces(jsonb, boolean), thaw.apply_account
     thaw.taken_campaign(thaw.campaigns, jsonb, boolean, boolean), thaw.apply_campaigns(jsonb, boolean),
     thaw.usable_accounts(bigint[]), thaw.new_paused_at(bigint, timestamptz),
     thaw.taken_enrollment(thaw.enrollments, thaw.taken, bigint[]), thaw.apply_enrollments(jsonb, boolean),
-    thaw.requeue_taken(bigint[]) FROM PUBLIC;
+    thaw.pause_on_lost_accounts(thaw.taken[]), thaw.requeue_taken(bigint[]) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION thaw.requeue_taken(bigint[]);
+DROP FUNCTION thaw.pause_on_lost_accounts(thaw.taken[]);
 DROP FUNCTION thaw.apply_enrollments(jsonb, boolean);
 DROP FUNCTION thaw.taken_enrollment(thaw.enrollments, thaw.taken, bigint[]);
 DROP FUNCTION thaw.new_paused_at(bigint, timestamptz);

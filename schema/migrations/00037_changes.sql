@@ -25,16 +25,16 @@ COMMENT ON COLUMN thaw.changes_queue.from_account_id IS 'The account that the pr
 CREATE INDEX changes_queue_row_idx ON thaw.changes_queue (kind, row_id, generation);
 
 -- Appends changes of rows of one kind, if they are rows of the platform, in live workspaces.
--- p_from is the status that the platform's rows have.
+-- p_from is the status that the platform's rows have. p_at: since when the changes wait.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.queue_changes(p_kind text, p_ids bigint[], p_from text, p_cause text) RETURNS void LANGUAGE plpgsql
+CREATE FUNCTION thaw.queue_changes(p_kind text, p_ids bigint[], p_from text, p_cause text, p_at timestamptz DEFAULT thaw.now()) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 BEGIN
     IF p_ids IS NULL OR NOT thaw.is_adopted() THEN
         RETURN;
     END IF;
-    INSERT INTO thaw.changes_queue (kind, row_id, from_status, cause)
-    SELECT p_kind, subject.id, p_from, p_cause
+    INSERT INTO thaw.changes_queue (kind, row_id, from_status, cause, at)
+    SELECT p_kind, subject.id, p_from, p_cause, p_at
     FROM (
         SELECT a.id, a.workspace_id FROM thaw.accounts AS a WHERE p_kind = 'account' AND a.id = ANY (p_ids) AND a.external_id IS NOT NULL
         UNION ALL
@@ -141,7 +141,7 @@ CREATE TRIGGER account_events_queue AFTER INSERT ON thaw.account_events
 -- +goose StatementBegin
 CREATE FUNCTION thaw.take_changes(consumer text, n integer DEFAULT 500) RETURNS TABLE (
     kind text, workspace text, account text, campaign text, enrollment text, from_status text, to_status text, reason text,
-    next_action_at timestamptz, moved_from text, cause text, generation bigint
+    next_action_at timestamptz, moved_from text, cause text, generation bigint, at timestamptz
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -167,6 +167,9 @@ BEGIN
         ORDER BY q.generation
         LIMIT take_changes.n
         FOR UPDATE OF q SKIP LOCKED) AS first;
+    -- For thaw.confirm_changes: what it puts back has waited since then.
+    PERFORM set_config('thaw.taken_since', coalesce((
+        SELECT min(q.at)::text FROM thaw.changes_queue AS q JOIN unnest(kinds, rows) AS first (kind, row_id) ON q.kind = first.kind AND q.row_id = first.row_id), ''), true);
     RETURN QUERY
     WITH taken AS MATERIALIZED (
         DELETE FROM thaw.changes_queue AS q
@@ -176,7 +179,7 @@ BEGIN
     ), change AS MATERIALIZED (
         SELECT t.kind, t.row_id, max(t.generation) AS generation, (array_agg(t.from_status ORDER BY t.generation))[1] AS from_status,
             (array_agg(t.from_account_id ORDER BY t.generation) FILTER (WHERE t.from_account_id IS NOT NULL))[1] AS from_account_id,
-            (array_agg(t.cause ORDER BY t.generation DESC))[1] AS cause
+            (array_agg(t.cause ORDER BY t.generation DESC))[1] AS cause, min(t.at) AS at
         FROM taken AS t GROUP BY t.kind, t.row_id
     ), now AS (
         SELECT 1 AS place, c.*, w.external_id AS workspace, a.external_id AS account, NULL AS campaign, NULL AS enrollment,
@@ -205,7 +208,7 @@ BEGIN
         WHERE c.kind = 'enrollment' AND e.status IN ('pending', 'active', 'paused')
     )
     SELECT now.kind, now.workspace, now.account, now.campaign, now.enrollment, now.from_status, now.to_status, now.reason,
-        now.next_action_at, now.moved_from, now.cause, now.generation
+        now.next_action_at, now.moved_from, now.cause, now.generation, now.at
     FROM now
     WHERE now.id IS NOT NULL
     ORDER BY now.place, length(now.id), now.id COLLATE "C";
@@ -213,7 +216,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.take_changes(text, integer) IS
-    'Returns and removes, in the caller''s transaction, what Thaw changed: the platform''s IDs, the status before and now, the reason of a pause, the time of the next action, the account that a prospect was moved from, the cause (signal, sweep, heal, person, import), and a number that rises with every change of a row. Call it in READ COMMITTED, lock the platform''s rows in the order of the result, and write. At most n rows, the longest-waiting ones.';
+    'Returns and removes, in the caller''s transaction, what Thaw changed: the platform''s IDs, the status before and now, the reason of a pause, the time of the next action, the account that a prospect was moved from, the cause (signal, sweep, heal, person, import), a number that rises with every change of a row, and since when the change waits. Call it in READ COMMITTED, lock the platform''s rows in the order of the result, and write. At most n rows, the longest-waiting ones.';
 
 -- What to write into the platform's rows, for a caller that has taken their changes and then locked
 -- them. The platform may have changed a row between both, and Thaw may have kept that change
@@ -248,7 +251,8 @@ BEGIN
             UNION ALL
             SELECT c.id FROM thaw.campaigns AS c WHERE confirm_changes.kind = 'campaign' AND c.external_id = ANY (kept)
             UNION ALL
-            SELECT e.id FROM thaw.enrollments AS e WHERE confirm_changes.kind = 'enrollment' AND e.external_id = ANY (kept)), 'unknown', 'person');
+            SELECT e.id FROM thaw.enrollments AS e WHERE confirm_changes.kind = 'enrollment' AND e.external_id = ANY (kept)), 'unknown', 'person',
+            coalesce(nullif(current_setting('thaw.taken_since', true), '')::timestamptz, thaw.now()));
         ready := ARRAY(SELECT unnest(ready) EXCEPT SELECT unnest(kept));
     END IF;
     RETURN QUERY
@@ -441,14 +445,15 @@ SELECT s.started_at IS NOT NULL AS is_adopted, s.phase, s.checked_at, s.drift_ro
     (SELECT count(DISTINCT (kept.kind, kept.external_id)) FROM (
         SELECT x.kind, x.external_id FROM thaw.adopt_errors AS x WHERE x.is_deferred LIMIT 100000) AS kept) AS deferred,
     (SELECT count(*) FROM (SELECT FROM thaw.changes_queue LIMIT 100000) AS waiting) AS changes,
-    (SELECT q.at FROM thaw.changes_queue AS q ORDER BY q.generation LIMIT 1) AS oldest_change_at,
+    -- A change that a consumer has put back is at the end of the queue and keeps its time.
+    (SELECT min(waiting.at) FROM (SELECT q.at FROM thaw.changes_queue AS q ORDER BY q.generation LIMIT 100000) AS waiting) AS oldest_change_at,
     (SELECT count(*) FROM thaw.workspaces AS w WHERE w.shadow) AS shadow_workspaces,
     s.problems, s.check_due_at,
     (SELECT count(*) FROM thaw.accounts AS a WHERE a.parked_reason IS NOT NULL AND starts_with(a.parked_reason, thaw.unfit())) AS held_accounts
 FROM thaw.adopt_state AS s;
 COMMENT ON VIEW thaw.adopt_summary IS 'One row: the state of the copy of the platform''s tables. parked and deferred count rows whose change could not be applied. Every count but held_accounts stops at 100,000. problems, check_due_at and held_accounts: see thaw.note_adopt_problems.';
 
-REVOKE ALL ON FUNCTION thaw.queue_changes(text, bigint[], text, text), thaw.cause_of(thaw.event_source), thaw.enrollment_events_queue(),
+REVOKE ALL ON FUNCTION thaw.queue_changes(text, bigint[], text, text, timestamptz), thaw.cause_of(thaw.event_source), thaw.enrollment_events_queue(),
     thaw.campaign_events_queue(), thaw.account_events_queue(), thaw.take_changes(text, integer), thaw.confirm_changes(text, text[]), thaw.ring_changes(),
     thaw.refuse_in_shadow(bigint[]), thaw.set_shadow(text, boolean, text, text), thaw.go_live(text, text, text), thaw.go_shadow(text, text, text),
     thaw.start_adoption(text), thaw.set_adopt_phase(text, jsonb), thaw.stop_adoption(), thaw.unfit(), thaw.note_check(bigint, bigint, text, timestamptz) FROM PUBLIC;
@@ -474,5 +479,5 @@ DROP FUNCTION thaw.campaign_events_queue();
 DROP TRIGGER enrollment_events_queue ON thaw.enrollment_events;
 DROP FUNCTION thaw.enrollment_events_queue();
 DROP FUNCTION thaw.cause_of(thaw.event_source);
-DROP FUNCTION thaw.queue_changes(text, bigint[], text, text);
+DROP FUNCTION thaw.queue_changes(text, bigint[], text, text, timestamptz);
 DROP TABLE thaw.changes_queue;

@@ -19,7 +19,7 @@ FROM thaw.settings;
 SELECT thaw.drop_tick_jobs(sqlc.arg(tick_at)::timestamptz, sqlc.arg(size)::integer)::integer AS dropped;
 
 -- name: RequeueOverduePauses :one
-SELECT thaw.requeue_pauses(sqlc.arg(tick_at)::timestamptz)::integer AS requeued;
+SELECT thaw.requeue_pauses(sqlc.arg(tick_at)::timestamptz, sqlc.arg(size)::integer, sqlc.arg(with_late)::boolean)::integer AS requeued;
 
 -- name: PlanPart :one
 SELECT part.after_id::bigint AS after_id, part.until_id::bigint AS until_id
