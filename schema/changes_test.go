@@ -108,7 +108,7 @@ func TestNothingIsQueuedWithoutAdoption(t *testing.T) {
 func TestConsumersNeverShareARow(t *testing.T) {
 	t.Parallel()
 	db := withPlatform(t)
-	leads, rounds := testdb.Size(60, 300), testdb.Size(15, 60)
+	leads, rounds := testdb.Size(30, 300), testdb.Size(8, 60)
 	db.Exec(t, fmt.Sprintf("INSERT INTO app.leads SELECT n, 1, 1 + n %% 2, 'https://example.com/in/' || n, 'running' FROM generate_series(1, %d) AS n", leads))
 	db.Exec(t, `
 		DELETE FROM thaw.changes_queue;

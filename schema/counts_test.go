@@ -140,7 +140,7 @@ func TestCountsAreExactInEverySnapshot(t *testing.T) {
 			}
 			const passes = "SELECT count(DISTINCT source) FROM thaw.enrollment_events WHERE kind = 'resumed' AND source IN ('signal', 'heal')"
 			deadline := time.Now().Add(30 * time.Second)
-			for looks := 0; looks < 25 || testdb.Value[int](t, db, passes) < 2 && time.Now().Before(deadline); looks++ {
+			for looks := 0; looks < testdb.Size(8, 25) || testdb.Value[int](t, db, passes) < 2 && time.Now().Before(deadline); looks++ {
 				require.NoError(t, pgx.BeginTxFunc(t.Context(), db.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
 					require.Empty(t, wrongCounts(t, tx))
 					return nil

@@ -41,14 +41,15 @@ func TestPlatformWritesWhileAccountsFlap(t *testing.T) {
 		UPDATE thaw.settings SET flap_limit = 0, account_cap = 100000, fleet_cap = 100000, signal_cap = 100000, safety_percent = 100, safety_slow_percent = 100, safety_accounts = 1000000;
 		DELETE FROM thaw.changes_queue`, seats, leads))
 
-	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(testdb.Size(4, 20))*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var writes atomic.Int64
+	enough := int64(testdb.Size(800, 10_000))
 	var clients sync.WaitGroup
 	run := func(seed uint64, once func(context.Context, *rand.Rand) error) {
 		clients.Go(func() {
 			random := rand.New(rand.NewPCG(seed, 7))
-			for ctx.Err() == nil {
+			for ctx.Err() == nil && writes.Load() < enough {
 				if err := once(ctx, random); err != nil {
 					t.Error(err)
 					cancel()
@@ -106,8 +107,7 @@ func TestPlatformWritesWhileAccountsFlap(t *testing.T) {
 	})
 	clients.Wait()
 	require.False(t, t.Failed())
-	t.Logf("%d writes of the platform", writes.Load())
-	require.Greater(t, writes.Load(), int64(100))
+	require.GreaterOrEqual(t, writes.Load(), enough)
 
 	// Everything settles, and then both sides are equal.
 	require.Eventually(t, func() bool {

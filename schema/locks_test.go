@@ -3,6 +3,7 @@ package schema_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"regexp"
 	"strconv"
@@ -43,7 +44,7 @@ func TestNewMigrationsDoNotBlockWriters(t *testing.T) {
 	db.Exec(t, "VACUUM (ANALYZE)")
 	require.GreaterOrEqual(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments"), 2_000_000)
 
-	require.Empty(t, besideWriters(t, db, func(<-chan struct{}) {
+	require.Empty(t, besideWriters(t, db, time.Second, func(<-chan struct{}) {
 		_, err := migrator.Up(t.Context())
 		require.NoError(t, err)
 	}), "these writers waited for a lock for more than a second")
@@ -54,9 +55,9 @@ func TestNewMigrationsDoNotBlockWriters(t *testing.T) {
 func TestBlockedWriterIsFound(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	require.Empty(t, besideWriters(t, db, func(<-chan struct{}) {}))
+	require.Empty(t, besideWriters(t, db, 100*time.Millisecond, func(<-chan struct{}) {}))
 	for _, mode := range []string{"SHARE", "ACCESS EXCLUSIVE"} {
-		blocked := besideWriters(t, db, func(found <-chan struct{}) {
+		blocked := besideWriters(t, db, 100*time.Millisecond, func(found <-chan struct{}) {
 			require.NoError(t, pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {
 				_, err := tx.Exec(t.Context(), "LOCK TABLE thaw.enrollment_events IN "+mode+" MODE")
 				select {
@@ -71,9 +72,9 @@ func TestBlockedWriterIsFound(t *testing.T) {
 }
 
 // besideWriters runs do while one session per growing table takes the lock of a writer again and
-// again, for at most a second each time. It returns the statements that could not get it. The
-// channel is closed when the first one is found.
-func besideWriters(t *testing.T, db *testdb.DB, do func(found <-chan struct{})) (blocked []string) {
+// again, each time for at most the given patience. It returns the statements that could not get it.
+// The channel is closed when the first one is found.
+func besideWriters(t *testing.T, db *testdb.DB, patience time.Duration, do func(found <-chan struct{})) (blocked []string) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -86,7 +87,7 @@ func besideWriters(t *testing.T, db *testdb.DB, do func(found <-chan struct{})) 
 		conn, err := pgx.Connect(t.Context(), db.Direct)
 		require.NoError(t, err)
 		defer conn.Close(context.WithoutCancel(t.Context()))
-		_, err = conn.Exec(t.Context(), "SET lock_timeout = '1s'")
+		_, err = conn.Exec(t.Context(), fmt.Sprintf("SET lock_timeout = %d", patience.Milliseconds()))
 		require.NoError(t, err)
 		write := "LOCK TABLE " + table + " IN ROW EXCLUSIVE MODE"
 		writers.Go(func() {

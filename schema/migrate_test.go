@@ -141,6 +141,9 @@ func TestSchemaCreatedConcurrently(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{schema.Name, "jobs"} {
 		for _, end := range []string{"COMMIT", "ROLLBACK"} {
+			if !testdb.Full() && (name == schema.Name) != (end == "COMMIT") {
+				continue // each name and each end once
+			}
 			t.Run(name+" "+end, func(t *testing.T) {
 				t.Parallel()
 				db := testdb.NewEmpty(t)

@@ -79,7 +79,7 @@ SELECT o.id, 1, 'delivered', NULL, now() FROM thaw.outbox AS o;
 // serves the statement.
 var (
 	perAccount = testdb.Size(200, 1000)
-	accounts   = testdb.Size(80, 200)
+	accounts   = testdb.Size(20, 200)
 )
 
 // atSize fills the numbers of the fleet into statements. A batch is half of the waiting prospects

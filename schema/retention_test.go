@@ -296,10 +296,11 @@ func TestBatchCostIsBounded(t *testing.T) {
 func TestConcurrentPruning(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
+	events := testdb.Size(1000, 5000)
 	db.Exec(t, `
 		INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
 		SELECT n, thaw.now(), 0, 'paused', 'signal', 'active', 'paused', 'account_issue', thaw.now()
-		FROM generate_series(1, 5000) AS n`)
+		FROM generate_series(1, $1::integer) AS n`, events)
 	db.Advance(t, 401*days)
 
 	// While one transaction is open, another one returns busy.
@@ -330,7 +331,7 @@ func TestConcurrentPruning(t *testing.T) {
 	for _, n := range removed {
 		total += n
 	}
-	require.Equal(t, 5000, total)
+	require.Equal(t, events, total)
 	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events"))
 }
 
