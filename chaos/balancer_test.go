@@ -26,6 +26,9 @@ type balancer struct {
 	// which each connection does, with all of its requests.
 	requests, connections string
 
+	ctx        context.Context // ends with the balancer
+	background sync.WaitGroup
+
 	mu        sync.Mutex
 	processes []*process
 	ready     map[*process]bool
@@ -38,20 +41,8 @@ const asksEvery = 100 * time.Millisecond
 // balancer starts a load balancer without processes until the test ends.
 func (s *scenario) balancer() *balancer {
 	s.Helper()
-	b := &balancer{scenario: s, ready: map[*process]bool{}}
-	var background sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.Context()))
-	background.Go(func() {
-		for ticks := time.Tick(asksEvery); ; {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticks:
-				b.ask()
-			}
-		}
-	})
-
+	b := &balancer{scenario: s, ctx: ctx, ready: map[*process]bool{}}
 	byRequest := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.Host = r.In.Host
@@ -67,34 +58,41 @@ func (s *scenario) balancer() *balancer {
 	byConnection, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(s, err)
 	b.connections = "http://" + byConnection.Addr().String()
-	background.Go(func() {
+	b.background.Go(func() {
 		for {
 			client, err := byConnection.Accept()
 			if err != nil {
 				return
 			}
-			background.Go(func() { b.connect(ctx, client) })
+			b.background.Go(func() { b.connect(client) })
 		}
 	})
 	s.Cleanup(func() {
 		byRequest.Close()
 		_ = byConnection.Close()
 		cancel()
-		background.Wait()
+		b.background.Wait()
 	})
 	return b
 }
 
-// ask asks all processes whether they are ready.
-func (b *balancer) ask() {
-	b.mu.Lock()
-	processes := append([]*process(nil), b.processes...)
-	b.mu.Unlock()
-	for _, p := range processes {
+// ask asks a process whether it is ready, until it has ended.
+func (b *balancer) ask(p *process) {
+	for ticks := time.Tick(asksEvery); ; {
 		ready := p.isReady()
 		b.mu.Lock()
 		b.ready[p] = ready
 		b.mu.Unlock()
+		select {
+		case <-b.ctx.Done():
+			return
+		case <-p.ended:
+			b.mu.Lock()
+			delete(b.ready, p)
+			b.mu.Unlock()
+			return
+		case <-ticks:
+		}
 	}
 }
 
@@ -104,6 +102,7 @@ func (b *balancer) add(p *process) {
 	b.mu.Lock()
 	b.processes = append(b.processes, p)
 	b.mu.Unlock()
+	b.background.Go(func() { b.ask(p) })
 	require.Eventually(b, func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -125,14 +124,14 @@ func (b *balancer) next() string {
 }
 
 // connect forwards a connection until one side closes it.
-func (b *balancer) connect(ctx context.Context, client net.Conn) {
+func (b *balancer) connect(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", b.next())
 	if err != nil {
 		return
 	}
 	defer server.Close()
-	defer context.AfterFunc(ctx, func() { _ = client.Close(); _ = server.Close() })()
+	defer context.AfterFunc(b.ctx, func() { _ = client.Close(); _ = server.Close() })()
 	var ways sync.WaitGroup
 	ways.Go(func() {
 		_, _ = io.Copy(server, client)

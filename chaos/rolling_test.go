@@ -57,7 +57,7 @@ func rollingRestart(t *testing.T, options ...string) {
 
 	var processes []*process
 	start := func(program string) {
-		p := s.start(launch{program: program, options: append([]string{"--tick=1m", "--jitter=1s", "--shutdown-delay=1s",
+		p := s.start(launch{program: program, options: append([]string{"--tick=1m", "--jitter=1s", "--shutdown-delay=2s",
 			"--account-cap=1000000", "--signal-cap=1000000", "--fleet-cap=1000000"}, options...)})
 		u.balancer.add(p)
 		processes = append(processes, p)
