@@ -20,11 +20,11 @@ type adoptCmd struct {
 	Plan adoptPlanCmd `cmd:"" help:"Write the SQL that a mapping needs, and show what the rows of the platform's tables mean."`
 
 	Apply  adoptApplyCmd  `cmd:"" help:"Create the triggers, copy the rows, compare, and start in shadow mode."`
-	Status adoptStatusCmd `cmd:"" help:"Show which workspaces are live, drift, and changes that wait or failed."`
+	Status adoptStatusCmd `cmd:"" help:"Show which workspaces are live, the drift, and changes that wait or have failed."`
 	Check  adoptCheckCmd  `cmd:"" help:"Compare the triggers and all rows with the mapping. Exit with 1 if something differs."`
 	Live   adoptLiveCmd   `cmd:"" help:"Take workspaces from shadow mode to live."`
 	Shadow adoptShadowCmd `cmd:"" help:"Take workspaces back to shadow mode."`
-	Run    adoptRunCmd    `cmd:"" help:"Write Thaw's changes into the platform's tables, until it is stopped."`
+	Run    adoptRunCmd    `cmd:"" help:"Write Thaw's changes into the platform's tables."`
 	Remove adoptRemoveCmd `cmd:"" help:"Drop the triggers, and leave nothing in the platform's schemas."`
 }
 
@@ -65,7 +65,7 @@ type adoptInitCmd struct {
 }
 
 func (adoptInitCmd) Help() string {
-	return "Reads the catalog of the database, and a few rows of columns of states. Writes a question mark, with a comment, for what it cannot guess. Changes nothing in the database.\n\nExample:\n  thaw adopt init --out -"
+	return "Reads the catalog of the database, and a sample of the values in status columns. Writes a question mark, with a comment, for what it cannot guess. Changes nothing in the database.\n\nExample:\n  thaw adopt init --out -"
 }
 
 func (c *adoptInitCmd) Run(ctx context.Context, e *env) error {

@@ -26,7 +26,7 @@ type adoptApplyCmd struct {
 }
 
 func (adoptApplyCmd) Help() string {
-	return "Enters safety mode, creates the triggers, copies the rows that exist in batches, compares both sides, and exits safety mode. The workspaces are then in shadow mode, or as they were. If it is interrupted, run it again: it continues where it stopped. Run it again after a change to the mapping or to the tables.\n\nExample:\n  thaw adopt apply --reason \"first run on staging\""
+	return "Enters safety mode, creates the triggers, copies the rows that exist in batches, compares both sides, and exits safety mode. New workspaces start in shadow mode; the others keep their mode. If it is interrupted, run it again: it continues where it stopped. Run it again after a change to the mapping or to the tables.\n\nExample:\n  thaw adopt apply --reason \"first run on staging\""
 }
 
 // applying begins the reason of the safety mode during an apply.
@@ -176,13 +176,13 @@ func printComparison(w io.Writer, c adopt.Comparison) {
 
 type adoptCheckCmd struct {
 	database `embed:""`
-	Fix      bool   `help:"Create missing triggers again, and copy rows that differ again. The rules of ownership decide which side wins."`
+	Fix      bool   `help:"Create missing triggers, and copy the rows that differ. The rules of ownership decide which side wins."`
 	Reason   string `help:"Reason for --fix, for the audit log." placeholder:"TEXT"`
 	JSON     bool   `help:"Print JSON."`
 }
 
 func (adoptCheckCmd) Help() string {
-	return "Compares the triggers and rights that are there with those that the mapping needs, then all mapped columns of all rows, in batches that lock nothing. Exits with 1 if something differs, is missing, or if rows are parked. If the tables no longer fit the mapping, nothing is resumed through the affected accounts until a check succeeds. For CI after a migration of the platform, and for cron.\n\nExample:\n  thaw adopt check --fix"
+	return "Compares the existing triggers and permissions with those that the mapping needs, then all mapped columns of all rows, in batches that lock nothing. Exits with 1 if something differs, is missing, or if rows are parked. If the tables no longer fit the mapping, nothing is resumed through the affected accounts until a check succeeds. For CI after a migration of the platform, and for cron.\n\nExample:\n  thaw adopt check --fix"
 }
 
 // checked is the output of thaw adopt check --json.
@@ -287,7 +287,9 @@ type adoptStatusCmd struct {
 	JSON     bool   `help:"Print JSON."`
 }
 
-func (adoptStatusCmd) Help() string { return "Example:\n  thaw adopt status --json" }
+func (adoptStatusCmd) Help() string {
+	return "Shows the result of the last check, what the copy could not take from the platform's tables (parked and deferred rows, failed statements), and how many changes wait for the platform. Lists the workspaces with their mode, 100 at a time.\n\nExample:\n  thaw adopt status --json"
+}
 
 // Limits of the output of thaw adopt status.
 const (
@@ -385,7 +387,7 @@ type shadowFlags struct {
 	database   `embed:""`
 	reasonFlag `embed:""`
 	Workspace  string `help:"This workspace, named by ${workspace_id}." placeholder:"KEY" xor:"workspaces" required:""`
-	All        bool   `help:"All workspaces that the platform's tables have, and new ones." xor:"workspaces" required:""`
+	All        bool   `help:"All workspaces of the platform, and those that it adds later." xor:"workspaces" required:""`
 }
 
 func (c *shadowFlags) set(ctx context.Context, e *env, isShadow bool, what string) error {
@@ -406,7 +408,7 @@ func (c *shadowFlags) set(ctx context.Context, e *env, isShadow bool, what strin
 type adoptLiveCmd struct{ shadowFlags }
 
 func (adoptLiveCmd) Help() string {
-	return "Example:\n  thaw adopt live --workspace acme --reason \"the shadow figures are right\""
+	return "From then on, Thaw pauses, resumes and moves prospects of these workspaces, and hands its changes to the platform, beginning with the status of every account. Writing them needs \"thaw adopt run\" or a worker of the platform. To go back: thaw adopt shadow.\n\nExample:\n  thaw adopt live --workspace acme --reason \"the shadow figures are right\""
 }
 
 func (c *adoptLiveCmd) Run(ctx context.Context, e *env) error {
@@ -416,7 +418,7 @@ func (c *adoptLiveCmd) Run(ctx context.Context, e *env) error {
 type adoptShadowCmd struct{ shadowFlags }
 
 func (adoptShadowCmd) Help() string {
-	return "Example:\n  thaw adopt shadow --all --reason \"a migration of the platform\""
+	return "From then on, Thaw shows what it would do in these workspaces, and changes nothing. The platform decides everything, and the copy follows it. What Thaw has paused stays paused.\n\nExample:\n  thaw adopt shadow --all --reason \"a migration of the platform\""
 }
 
 func (c *adoptShadowCmd) Run(ctx context.Context, e *env) error {
@@ -430,7 +432,7 @@ type adoptRunCmd struct {
 }
 
 func (adoptRunCmd) Help() string {
-	return "Writes what Thaw changed into the platform's tables, until it is stopped. Each batch is one transaction that locks the platform's rows in the order of their ids, and leaves those that the platform has locked for a later batch. It follows each mapping that is applied, without a restart. Several processes can run. Not needed if a worker of the platform calls thaw.take_changes itself.\n\nExample:\n  thaw adopt run"
+	return "Runs until it is stopped. Each batch is one transaction that locks the platform's rows in the order of their ids, and leaves rows that the platform has locked to a later batch. A new mapping takes effect without a restart. Several processes can run. Not needed if a worker of the platform calls thaw.take_changes itself.\n\nExample:\n  thaw adopt run"
 }
 
 func (c *adoptRunCmd) Run(ctx context.Context, e *env) error {

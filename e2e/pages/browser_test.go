@@ -174,6 +174,11 @@ func TestEveryPageInABrowser(t *testing.T) {
 	ctx := browser(t)
 	d := pagestest.Setup(t)
 	d.Story(t)
+	// Prospects that have not started, and that move to the account of the same person.
+	d.Exec(t, `INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url)
+		SELECT a.workspace_id, c.id, a.id, 'pending', 'https://www.linkedin.com/in/new-' || i
+		FROM thaw.accounts AS a JOIN thaw.campaigns AS c ON c.key = 'founders', generate_series(1, 12) AS i
+		WHERE a.provider_account_id = 'h_old'`)
 
 	run(t, ctx, chromedp.Navigate(d.URL+"/"))
 	shown(t, ctx, "Longest queues")

@@ -104,7 +104,7 @@ func (c *checker) table(name Name, line int, path string, isWritten bool) *Table
 		}
 	}
 	if len(table.Children) > 0 && isWritten {
-		c.note(line, path, "%s has %d partitions or children. Each gets the triggers, for statements that name it. After a new partition is created, run thaw adopt plan again: until then, only statements on %s itself are seen.", name, len(table.Children), name)
+		c.note(line, path, "%s has %d partitions or children. Each of them gets the triggers too, because a statement can name it. After you create a partition, run thaw adopt plan again. Until then, Thaw sees only statements on %s itself.", name, len(table.Children), name)
 	}
 	return table
 }

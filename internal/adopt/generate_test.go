@@ -237,7 +237,7 @@ func TestCheckRefusesWithAReason(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"accounts.status: the platform has no word for restricted. Such an account keeps the word that it has in app.linkedin_accounts.",
-		"enrollments.table: app.campaign_leads has 2 partitions or children. Each gets the triggers, for statements that name it. After a new partition is created, run thaw adopt plan again: until then, only statements on app.campaign_leads itself are seen.",
+		"enrollments.table: app.campaign_leads has 2 partitions or children. Each of them gets the triggers too, because a statement can name it. After you create a partition, run thaw adopt plan again. Until then, Thaw sees only statements on app.campaign_leads itself.",
 		"enrollments.status.map: the words on_vacation are not in the map. A row with one of them is parked: Thaw does not resume it, and does not write it.",
 	}, all)
 }

@@ -237,7 +237,7 @@ func shadowMode(f Facts) (obstacle, bool) {
 		waitsFor: "an operator to take the workspace live",
 	}
 	if f.isPaused() {
-		o.then = " Live, this prospect would be resumed by the next sweep."
+		o.then = " In live mode, the next sweep would resume this prospect."
 	}
 	return o, true
 }
