@@ -264,6 +264,7 @@ func TestHealInABrowser(t *testing.T) {
 	shown(t, ctx, "Heal queued.")
 	shown(t, ctx, "remaining: start another heal")
 	require.Contains(t, text(t, ctx, "#heal"), "done")
+	run(t, ctx, until("!document.body.innerText.includes('Stop this heal')")) // its action goes with its status
 	require.Equal(t, 100, testdb.Value[int](t, d.DB, "SELECT resumed FROM thaw.heals"))
 	look(t, ctx, "heal")
 }
