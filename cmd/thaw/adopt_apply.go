@@ -49,19 +49,9 @@ func (c *adoptApplyCmd) Run(ctx context.Context, e *env) error {
 		if _, err := o.EnterSafety(ctx, applying+c.Reason, true); err != nil {
 			return err
 		}
-		if err := m.Start(ctx, pool); err != nil {
-			return err
-		}
-		if err := prepared.Install(ctx, pool); err != nil {
-			return err
-		}
-		printf(e.stdout, "Installed %s on %s.\n", many(prepared.Plan.TriggerCount(), "trigger"), many(len(prepared.Plan.Tables), "table"))
-		if err := backfill(ctx, e, pool, prepared); err != nil {
-			return err
-		}
-		result, err := compareAll(ctx, e, pool, prepared, false)
+		result, err := install(ctx, e, pool, prepared)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w\nSafety mode stays on until \"thaw adopt apply\" succeeds", err)
 		}
 		printComparison(e.stdout, result)
 		if result.Drift > 0 {
@@ -93,6 +83,21 @@ func (c *adoptApplyCmd) Run(ctx context.Context, e *env) error {
 		printf(e.stdout, "Done. New workspaces are in shadow mode: Thaw computes and shows everything, and changes nothing. Run \"thaw adopt run\" for the way back, then: thaw adopt live --workspace KEY\n")
 		return nil
 	})
+}
+
+// install creates the triggers, copies the rows and compares both sides.
+func install(ctx context.Context, e *env, pool *pgxpool.Pool, prepared *adopt.Prepared) (adopt.Comparison, error) {
+	if err := prepared.Mapping.Start(ctx, pool); err != nil {
+		return adopt.Comparison{}, err
+	}
+	if err := prepared.Install(ctx, pool); err != nil {
+		return adopt.Comparison{}, err
+	}
+	printf(e.stdout, "Installed %s on %s.\n", many(prepared.Plan.TriggerCount(), "trigger"), many(len(prepared.Plan.Tables), "table"))
+	if err := backfill(ctx, e, pool, prepared); err != nil {
+		return adopt.Comparison{}, err
+	}
+	return compareAll(ctx, e, pool, prepared, false)
 }
 
 // releaseAccounts looks at the schema after a comparison without a difference. If all is there, the

@@ -505,6 +505,11 @@ func TestFixturesAreAdopted(t *testing.T) {
 			running: `SELECT l.state::text FROM "CampaignLead" AS l WHERE l.id = 'ckl1'`,
 			paused:  "PAUSED_ACCOUNT", pausedCampaign: `SELECT c.active::text FROM "Campaign" AS c WHERE c.id = 'ckc1' -- false`,
 		},
+		{
+			fixture: "odd",
+			running: "SELECT concat_ws(' ', s.state, s.held_because) FROM core.steps AS s WHERE s.position = 2",
+			paused:  "ON_HOLD sender_offline", pausedCampaign: "SELECT q.is_running::text FROM core.sequences AS q -- false",
+		},
 	} {
 		t.Run(c.fixture, func(t *testing.T) {
 			t.Parallel()

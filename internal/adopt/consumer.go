@@ -349,7 +349,7 @@ type change struct {
 	KeepsReason  bool       `json:"keeps_reason"`
 	Account      *string    `json:"account"`
 	NextActionAt *time.Time `json:"next_action_at"`
-	PausedAt     *time.Time `json:"paused_at"` // null: it is not paused
+	PausedAt     *time.Time `json:"paused_at"`  // null: it is not paused
 	IsResumed    bool       `json:"is_resumed"` // or moved: NextActionAt counts
 }
 

@@ -48,6 +48,9 @@ func TestFixturesArePlanned(t *testing.T) {
 				require.Positive(t, table.Rows, table.Table)
 				require.Empty(t, table.Unreadable)
 			}
+			if fixture == "odd" { // here, only the state is changed
+				db.Exec(t, "ALTER TABLE core.steps DROP CONSTRAINT held_has_time")
+			}
 			db.Exec(t, recording)
 			db.Exec(t, p.Plan.SQL())
 			for _, e := range m.Entities {

@@ -43,10 +43,10 @@ var columnNamesOf = map[string][]*regexp.Regexp{
 	"account":        patterns(`sender_account_id`, `linked_?in_account_id`, `account_id`, `sender_id`, `seat_id`, `mailbox_id`, `sender`, `account`),
 	"prospect_url":   patterns(`linked_?in_url`, `profile_url`, `prospect_url`, `linked_?in_profile_url`, `linked_?in_profile`, `url`, `linked_?in`, `email_address`, `email`),
 	"step":           patterns(`current_step`, `step`, `step_number`, `step_index`, `current_step_number`, `position`),
-	"next_action_at": patterns(`next_action_at`, `next_run_at`, `next_step_at`, `due_at`, `scheduled_at`, `run_at`, `next_send_at`, `scheduled_for`),
-	"paused_at":      patterns(`paused_at`, `halted_at`),
-	"status":         patterns(`status`, `state`, `connection_(status|state)`, `.*_(status|state)`, `stage`, `(is_)?(active|enabled)`),
-	"reason":         patterns(`paused?_(cause|reason)`, `halt_(cause|reason)`, `(status|state)_reason`, `hold_reason`, `stop_reason`, `reason`),
+	"next_action_at": patterns(`next_action_at`, `next_run_at`, `next_step_at`, `due_at`, `scheduled_at`, `run_at`, `next_send_at`, `scheduled_for`, `run_after`),
+	"paused_at":      patterns(`paused_at`, `halted_at`, `held_at`, `on_hold_since`),
+	"status":         patterns(`status`, `state`, `connection_(status|state)`, `.*_(status|state)`, `stage`, `(is_)?(active|enabled|running)`, `health`),
+	"reason":         patterns(`paused?_(cause|reason)`, `halt_(cause|reason)`, `(status|state)_reason`, `hold_reason`, `held_because`, `stop_reason`, `reason`),
 	"deleted":        patterns(`deleted_at`, `discarded_at`, `archived_at`, `is_deleted`, `deleted`),
 }
 
@@ -184,6 +184,19 @@ func (p *proposal) choose() {
 			if position := rank(tableNames[kind], t.Name.Table, true); position >= 0 {
 				scores[kind][t] = 100 - 10*position
 			}
+		}
+	}
+	// A table with another name is one if it refers to a campaign and to an account. It needs some of
+	// the usual columns too, because so does a log of messages.
+	for _, t := range p.catalog.Tables {
+		refersTo := func(kind Kind) bool {
+			return slices.ContainsFunc(t.References, func(r Reference) bool {
+				target := p.catalog.Table(r.Target)
+				return target != nil && scores[kind][target] > 0
+			})
+		}
+		if (t.Kind == "r" || t.Kind == "p") && !t.IsPartition && scores[Enrollments][t] == 0 && refersTo(Campaigns) && refersTo(Accounts) {
+			scores[Enrollments][t] = 1
 		}
 	}
 	for t := range scores[Enrollments] {

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/thawline/thaw/internal/enum"
 )
@@ -214,8 +215,8 @@ func parked(f Facts) (obstacle, bool) {
 	return obstacle{
 		Obstacle: Obstacle{
 			Code: AccountParked,
-			Sentence: fmt.Sprintf("Nothing is sent or resumed through %s: what the platform's table says about it could not be applied (%s). "+
-				"An operator must correct this.", f.named(f.through()), orNoReason(f.ParkedReason)),
+			Sentence: fmt.Sprintf("Nothing is sent or resumed through %s, because Thaw's copy of the platform's tables may be wrong: %s. "+
+				"An operator must correct this.", f.named(f.through()), strings.TrimSuffix(orNoReason(f.ParkedReason), ".")),
 			WhoActs: Operator,
 		},
 		waitsFor: "an operator to correct " + f.named(f.through()),

@@ -61,7 +61,7 @@ func (a *Adoption) Problems() []string {
 	}
 	if a.CheckDueAt != nil {
 		problems = append(problems, fmt.Sprintf("Thaw's copy of the platform's tables may be wrong since %s: nothing is resumed through the affected accounts (%d) until thaw adopt check finds no problem and no drift.",
-			a.CheckDueAt.Format(time.RFC3339), a.HeldAccounts))
+			a.CheckDueAt.Format("2006-01-02 15:04 UTC"), a.HeldAccounts))
 	}
 	if a.FailedStatements > 0 {
 		problems = append(problems, fmt.Sprintf("Changes of the platform's tables were lost (failed statements: %d). Run thaw adopt check --fix.", a.FailedStatements))
