@@ -85,6 +85,7 @@ func (e *Entity) trials(table *Table) []trial {
 	}
 	var all []trial
 	switch e.Kind {
+	case Workspaces: // Thaw writes none
 	case Accounts:
 		for _, status := range e.Kind.statuses() {
 			if columns, ok := set(status, ""); ok {
