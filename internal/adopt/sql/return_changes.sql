@@ -1,6 +1,6 @@
 -- Puts changes back that this transaction has taken (a JSON array), because the platform has locked
--- their rows. They go to the end of the queue, so that the changes of other rows come first, and keep
--- the time since which they wait.
+-- their rows. They go to the end of the queue, so that the changes of other rows come first, and
+-- keep the time since which they wait.
 INSERT INTO thaw.changes_queue (kind, row_id, from_status, from_account_id, cause, at)
 SELECT g.kind, copy.id, g.from_status, moved.id, g.cause, g.at
 FROM jsonb_to_recordset($1::jsonb) AS g (kind text, id text, from_status text, moved_from text, cause text, at timestamptz)

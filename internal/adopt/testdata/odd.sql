@@ -1,6 +1,6 @@
--- A platform with unusual names: keys that are not named id, states in other columns than status, no
--- table that is named like an enrollment, a constraint on the time of a pause, and a trigger of its
--- own.
+-- A platform with unusual names: keys that are not named id, states in other columns than status,
+-- no table that is named like an enrollment, a constraint on the time of a pause, and a trigger of
+-- its own.
 CREATE SCHEMA core;
 CREATE TYPE core.mailbox_health AS ENUM ('LINKING', 'HEALTHY', 'AUTH_EXPIRED', 'CHALLENGED', 'BANNED');
 CREATE TYPE core.step_state AS ENUM ('WAITING', 'IN_FLIGHT', 'ON_HOLD', 'DONE', 'REPLIED', 'BOUNCED', 'STOPPED');
