@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -29,8 +31,13 @@ type Contents struct {
 	Fill func(ctx context.Context, server *Server) error
 }
 
-// keepCopies is how long an unused copy is kept after its last use.
-const keepCopies = 3 * 24 * time.Hour
+const (
+	// keepCopies is how long an unused copy is kept after its last use.
+	keepCopies = 3 * 24 * time.Hour
+	// mostCopies is the maximum number of copies, of about 50 MB each. Every change of a migration
+	// makes another one.
+	mostCopies = 20
+)
 
 // startWith is like start. The server has the contents when it answers.
 func (c *cluster) startWith(ctx context.Context, o Options) (version string, err error) {
@@ -96,11 +103,19 @@ func (c *cluster) save(name string) error {
 	return os.Rename(file.Name(), name)
 }
 
+// removeOldCopies makes space for a new copy.
 func removeOldCopies(folder string) {
-	copies, _ := os.ReadDir(folder)
-	for _, old := range copies {
-		if info, err := old.Info(); err == nil && time.Since(info.ModTime()) > keepCopies {
-			_ = os.Remove(filepath.Join(folder, old.Name())) // another process may have removed it
+	names, _ := filepath.Glob(filepath.Join(folder, "*")) // fails only for a malformed pattern
+	used := map[string]time.Time{}
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil { // another process may have removed it
+			used[name] = info.ModTime()
+		}
+	}
+	newestFirst := slices.SortedFunc(maps.Keys(used), func(a, b string) int { return used[b].Compare(used[a]) })
+	for i, name := range newestFirst {
+		if i >= mostCopies-1 || time.Since(used[name]) > keepCopies {
+			_ = os.Remove(name)
 		}
 	}
 }

@@ -2,10 +2,12 @@ package localpg
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -66,6 +68,26 @@ func TestCopiesAreOfThisUser(t *testing.T) { //nolint:paralleltest // sets the c
 	require.Error(t, source.save(name))
 	require.Error(t, target.restore(name))
 	require.Empty(t, (&cluster{password: "secret"}).copyFile("test"), "each such server has its own password")
+}
+
+// Copies that were not used for long, and all but the newest, make space for a new one.
+func TestOldCopiesAreRemoved(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	add := func(name string, unused time.Duration) {
+		file := filepath.Join(folder, name)
+		require.NoError(t, os.WriteFile(file, nil, 0o600))
+		require.NoError(t, os.Chtimes(file, time.Time{}, time.Now().Add(-unused)))
+	}
+	add("old", keepCopies+time.Hour)
+	for i := range mostCopies + 5 {
+		add(fmt.Sprintf("%02d", i), time.Duration(i)*time.Minute)
+	}
+	removeOldCopies(folder)
+	left, err := filepath.Glob(filepath.Join(folder, "*"))
+	require.NoError(t, err)
+	require.Len(t, left, mostCopies-1)
+	require.Equal(t, fmt.Sprintf("%02d", mostCopies-2), filepath.Base(left[len(left)-1]))
 }
 
 // useCache makes a new folder the user's cache folder.
