@@ -977,14 +977,17 @@ BEGIN
             OR EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.id = t.row_id AND e.external_id IS NULL));
     END IF;
     PERFORM set_config('thaw.counts_by_statement', 'on', true);
-    INSERT INTO thaw.enrollments (
-        external_id, workspace_id, campaign_id, account_id, step, status, paused_reason, paused_at, own_reason, next_action_at, prospect_url)
-    SELECT t.external_id, t.workspace_id, t.campaign_id, t.account_id, coalesce((ruled.new).step, 0), (ruled.new).status, (ruled.new).paused_reason,
-        (ruled.new).paused_at, (ruled.new).own_reason, (ruled.new).next_action_at, (ruled.new).prospect_url
-    FROM unnest(taken) AS t
-    CROSS JOIN LATERAL thaw.taken_enrollment(NULL, t, NULL) AS ruled
-    WHERE t.row_id IS NULL AND t.code IS NULL AND NOT (is_complete AND coalesce((t.change ->> 'deleted')::boolean, false))
-    ORDER BY length(t.external_id), t.external_id;
+    -- Without rows, the triggers of the statement would still run.
+    IF EXISTS (SELECT FROM unnest(taken) AS t WHERE t.row_id IS NULL AND t.code IS NULL) THEN
+        INSERT INTO thaw.enrollments (
+            external_id, workspace_id, campaign_id, account_id, step, status, paused_reason, paused_at, own_reason, next_action_at, prospect_url)
+        SELECT t.external_id, t.workspace_id, t.campaign_id, t.account_id, coalesce((ruled.new).step, 0), (ruled.new).status, (ruled.new).paused_reason,
+            (ruled.new).paused_at, (ruled.new).own_reason, (ruled.new).next_action_at, (ruled.new).prospect_url
+        FROM unnest(taken) AS t
+        CROSS JOIN LATERAL thaw.taken_enrollment(NULL, t, NULL) AS ruled
+        WHERE t.row_id IS NULL AND t.code IS NULL AND NOT (is_complete AND coalesce((t.change ->> 'deleted')::boolean, false))
+        ORDER BY length(t.external_id), t.external_id;
+    END IF;
     locked := thaw.lock_taken('thaw.enrollments', ARRAY(SELECT t.row_id FROM unnest(taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL));
     taken := thaw.set_aside(taken, locked);
     usable := thaw.usable_accounts(ARRAY(
@@ -1032,9 +1035,13 @@ BEGIN
     SELECT array_agg(ruled.row_id) FILTER (WHERE ruled.verdict = 'keep'), array_agg(ruled.row_id) FILTER (WHERE ruled.verdict = 'requeue')
     INTO kept, requeued
     FROM ruled;
-    PERFORM thaw.pause_on_lost_accounts(taken);
+    IF EXISTS (SELECT FROM unnest(taken) AS t WHERE t.code IS NULL AND (t.change ->> 'status' = 'active' OR t.change ? 'account')) THEN
+        PERFORM thaw.pause_on_lost_accounts(taken);
+    END IF;
     PERFORM set_config('thaw.counts_by_statement', '', true);
-    PERFORM thaw.queue_changes('enrollment', kept, 'active', 'person');
+    IF kept IS NOT NULL THEN
+        PERFORM thaw.queue_changes('enrollment', kept, 'active', 'person');
+    END IF;
     IF requeued IS NOT NULL THEN
         PERFORM thaw.requeue_taken(requeued);
     END IF;
@@ -2083,7 +2090,7 @@ CREATE FUNCTION thaw.enrollment_events_queue() RETURNS trigger
     SET jit TO 'off'
     AS $$
 BEGIN
-    IF NOT thaw.is_adopted() THEN
+    IF NOT EXISTS (SELECT FROM new_rows AS n WHERE n.source <> 'platform') OR NOT thaw.is_adopted() THEN
         RETURN NULL;
     END IF;
     PERFORM thaw.refuse_in_shadow(ARRAY(
@@ -4349,9 +4356,14 @@ BEGIN
         RETURN locked;
     END IF;
     FOR round IN 1..4 LOOP
-        EXECUTE format('SELECT array_agg(free.id) FROM (
-            SELECT t.id FROM %s AS t WHERE t.id = ANY ($1) ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED) AS free', p_table)
-        INTO more USING missing;
+        IF p_table = 'thaw.enrollments'::regclass THEN
+            -- Written out, so that it is not planned for each call.
+            more := ARRAY(SELECT t.id FROM thaw.enrollments AS t WHERE t.id = ANY (missing) ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED);
+        ELSE
+            EXECUTE format('SELECT array_agg(free.id) FROM (
+                SELECT t.id FROM %s AS t WHERE t.id = ANY ($1) ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED) AS free', p_table)
+            INTO more USING missing;
+        END IF;
         locked := locked || more;
         EXIT WHEN cardinality(locked) = cardinality(p_ids);
         missing := ARRAY(SELECT unnest(missing) EXCEPT SELECT unnest(more) ORDER BY 1);
@@ -6999,11 +7011,17 @@ CREATE FUNCTION thaw.settle_taken(p_kind text, p_taken thaw.taken[], p_is_backfi
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    deferred thaw.taken[] := ARRAY(SELECT t FROM unnest(p_taken) AS t WHERE t.code = '55P03');
-    parked   thaw.taken[] := ARRAY(SELECT t FROM unnest(p_taken) AS t WHERE t.code <> '55P03');
-    done     bigint[] := ARRAY(SELECT unnest(t.kept_ids) FROM unnest(p_taken) AS t WHERE t.code IS NULL);
+    deferred thaw.taken[];
+    parked   thaw.taken[];
+    done     bigint[];
     failed   integer := 0;
 BEGIN
+    IF NOT EXISTS (SELECT FROM unnest(p_taken) AS t WHERE t.code IS NOT NULL OR t.kept_ids IS NOT NULL) THEN
+        RETURN 0;
+    END IF;
+    deferred := ARRAY(SELECT t FROM unnest(p_taken) AS t WHERE t.code = '55P03');
+    parked := ARRAY(SELECT t FROM unnest(p_taken) AS t WHERE t.code <> '55P03');
+    done := ARRAY(SELECT unnest(t.kept_ids) FROM unnest(p_taken) AS t WHERE t.code IS NULL);
     IF done <> '{}' THEN
         DELETE FROM thaw.adopt_errors AS x WHERE x.id = ANY (done);
     END IF;

@@ -199,9 +199,14 @@ BEGIN
         RETURN locked;
     END IF;
     FOR round IN 1..4 LOOP
-        EXECUTE format('SELECT array_agg(free.id) FROM (
-            SELECT t.id FROM %s AS t WHERE t.id = ANY ($1) ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED) AS free', p_table)
-        INTO more USING missing;
+        IF p_table = 'thaw.enrollments'::regclass THEN
+            -- Written out, so that it is not planned for each call.
+            more := ARRAY(SELECT t.id FROM thaw.enrollments AS t WHERE t.id = ANY (missing) ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED);
+        ELSE
+            EXECUTE format('SELECT array_agg(free.id) FROM (
+                SELECT t.id FROM %s AS t WHERE t.id = ANY ($1) ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED) AS free', p_table)
+            INTO more USING missing;
+        END IF;
         locked := locked || more;
         EXIT WHEN cardinality(locked) = cardinality(p_ids);
         missing := ARRAY(SELECT unnest(missing) EXCEPT SELECT unnest(more) ORDER BY 1);
@@ -321,11 +326,17 @@ $$;
 CREATE FUNCTION thaw.settle_taken(p_kind text, p_taken thaw.taken[], p_is_backfill boolean) RETURNS integer LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    deferred thaw.taken[] := ARRAY(SELECT t FROM unnest(p_taken) AS t WHERE t.code = '55P03');
-    parked   thaw.taken[] := ARRAY(SELECT t FROM unnest(p_taken) AS t WHERE t.code <> '55P03');
-    done     bigint[] := ARRAY(SELECT unnest(t.kept_ids) FROM unnest(p_taken) AS t WHERE t.code IS NULL);
+    deferred thaw.taken[];
+    parked   thaw.taken[];
+    done     bigint[];
     failed   integer := 0;
 BEGIN
+    IF NOT EXISTS (SELECT FROM unnest(p_taken) AS t WHERE t.code IS NOT NULL OR t.kept_ids IS NOT NULL) THEN
+        RETURN 0;
+    END IF;
+    deferred := ARRAY(SELECT t FROM unnest(p_taken) AS t WHERE t.code = '55P03');
+    parked := ARRAY(SELECT t FROM unnest(p_taken) AS t WHERE t.code <> '55P03');
+    done := ARRAY(SELECT unnest(t.kept_ids) FROM unnest(p_taken) AS t WHERE t.code IS NULL);
     IF done <> '{}' THEN
         DELETE FROM thaw.adopt_errors AS x WHERE x.id = ANY (done);
     END IF;

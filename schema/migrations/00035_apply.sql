@@ -392,14 +392,17 @@ BEGIN
     END IF;
 
     PERFORM set_config('thaw.counts_by_statement', 'on', true);
-    INSERT INTO thaw.enrollments (
-        external_id, workspace_id, campaign_id, account_id, step, status, paused_reason, paused_at, own_reason, next_action_at, prospect_url)
-    SELECT t.external_id, t.workspace_id, t.campaign_id, t.account_id, coalesce((ruled.new).step, 0), (ruled.new).status, (ruled.new).paused_reason,
-        (ruled.new).paused_at, (ruled.new).own_reason, (ruled.new).next_action_at, (ruled.new).prospect_url
-    FROM unnest(taken) AS t
-    CROSS JOIN LATERAL thaw.taken_enrollment(NULL, t, NULL) AS ruled
-    WHERE t.row_id IS NULL AND t.code IS NULL AND NOT (is_complete AND coalesce((t.change ->> 'deleted')::boolean, false))
-    ORDER BY length(t.external_id), t.external_id;
+    -- Without rows, the triggers of the statement would still run.
+    IF EXISTS (SELECT FROM unnest(taken) AS t WHERE t.row_id IS NULL AND t.code IS NULL) THEN
+        INSERT INTO thaw.enrollments (
+            external_id, workspace_id, campaign_id, account_id, step, status, paused_reason, paused_at, own_reason, next_action_at, prospect_url)
+        SELECT t.external_id, t.workspace_id, t.campaign_id, t.account_id, coalesce((ruled.new).step, 0), (ruled.new).status, (ruled.new).paused_reason,
+            (ruled.new).paused_at, (ruled.new).own_reason, (ruled.new).next_action_at, (ruled.new).prospect_url
+        FROM unnest(taken) AS t
+        CROSS JOIN LATERAL thaw.taken_enrollment(NULL, t, NULL) AS ruled
+        WHERE t.row_id IS NULL AND t.code IS NULL AND NOT (is_complete AND coalesce((t.change ->> 'deleted')::boolean, false))
+        ORDER BY length(t.external_id), t.external_id;
+    END IF;
 
     locked := thaw.lock_taken('thaw.enrollments', ARRAY(SELECT t.row_id FROM unnest(taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL));
     taken := thaw.set_aside(taken, locked);
@@ -448,9 +451,13 @@ BEGIN
     SELECT array_agg(ruled.row_id) FILTER (WHERE ruled.verdict = 'keep'), array_agg(ruled.row_id) FILTER (WHERE ruled.verdict = 'requeue')
     INTO kept, requeued
     FROM ruled;
-    PERFORM thaw.pause_on_lost_accounts(taken);
+    IF EXISTS (SELECT FROM unnest(taken) AS t WHERE t.code IS NULL AND (t.change ->> 'status' = 'active' OR t.change ? 'account')) THEN
+        PERFORM thaw.pause_on_lost_accounts(taken);
+    END IF;
     PERFORM set_config('thaw.counts_by_statement', '', true);
-    PERFORM thaw.queue_changes('enrollment', kept, 'active', 'person');
+    IF kept IS NOT NULL THEN
+        PERFORM thaw.queue_changes('enrollment', kept, 'active', 'person');
+    END IF;
     IF requeued IS NOT NULL THEN
         PERFORM thaw.requeue_taken(requeued);
     END IF;

@@ -58,7 +58,7 @@ RETURN CASE p_source WHEN 'operator' THEN 'person' WHEN 'scheduler' THEN 'sweep'
 CREATE FUNCTION thaw.enrollment_events_queue() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 BEGIN
-    IF NOT thaw.is_adopted() THEN
+    IF NOT EXISTS (SELECT FROM new_rows AS n WHERE n.source <> 'platform') OR NOT thaw.is_adopted() THEN
         RETURN NULL;
     END IF;
     PERFORM thaw.refuse_in_shadow(ARRAY(
