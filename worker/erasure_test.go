@@ -1,11 +1,13 @@
 package worker_test
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
@@ -60,9 +62,13 @@ func TestErasureAndRemovalDoNotDeadlock(t *testing.T) {
 	removed := false
 	for turn := range turns {
 		var heal int64
-		err := f.Pool.QueryRow(t.Context(), "SELECT thaw.start_heal(NULL, NULL, ARRAY(SELECT id FROM thaw.enrollments ORDER BY id DESC), 1000, false, $1)",
+		err := f.Pool.QueryRow(t.Context(), `
+			SELECT thaw.start_heal(NULL, NULL, ARRAY(SELECT id FROM thaw.enrollments ORDER BY id DESC), 1000, false, $1)
+			WHERE EXISTS (SELECT FROM thaw.enrollments)`,
 			fmt.Sprintf("for https://example.com/p/%d", 1+turn%prospects)).Scan(&heal)
-		require.NoError(t, err)
+		if !errors.Is(err, pgx.ErrNoRows) { // all prospects may be erased by now
+			require.NoError(t, err)
+		}
 		f.Advance(t, tick)
 		f.Exec(t, "SELECT thaw.sweep()")
 		for n := range 3 {
