@@ -1803,6 +1803,29 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
+CREATE FUNCTION thaw.complete_step(enrollment_id bigint, completed_step integer, next_action_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    row thaw.enrollments;
+BEGIN
+    SELECT e.* INTO row FROM thaw.enrollments AS e WHERE e.id = complete_step.enrollment_id FOR NO KEY UPDATE;
+    IF row.id IS NULL THEN
+        RAISE EXCEPTION 'there is no enrollment %', coalesce(complete_step.enrollment_id::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
+    ELSIF complete_step.completed_step IS NULL OR complete_step.completed_step > row.step THEN
+        RAISE EXCEPTION 'step % of enrollment % cannot be completed: it is at step %', coalesce(complete_step.completed_step::text, 'null'), row.id, row.step
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Settle the steps one by one, in order. The column step is the step to be done next.';
+    ELSIF complete_step.completed_step < row.step THEN
+        RETURN false;
+    END IF;
+    UPDATE thaw.enrollments AS e SET step = row.step + 1, next_action_at = coalesce(complete_step.next_action_at, row.next_action_at)
+    WHERE e.id = row.id;
+    RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION thaw.complete_step(enrollment_id bigint, completed_step integer, next_action_at timestamp with time zone) IS 'Records that an action was completed: the step moves on by one, and the next action is due at next_action_at (null: unchanged). A paused enrollment stays paused and continues at the new step when it resumes. Returns false if this step was already completed.';
 CREATE FUNCTION thaw.confirm_changes(kind text, ids text[]) RETURNS TABLE(id text, status text, reason text, own_reason text, account text, next_action_at timestamp with time zone, paused_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6983,29 +7006,6 @@ BEGIN
     RETURN NULL;
 END;
 $$;
-CREATE FUNCTION thaw.settle(enrollment_id bigint, completed_step integer, next_action_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS boolean
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    row thaw.enrollments;
-BEGIN
-    SELECT e.* INTO row FROM thaw.enrollments AS e WHERE e.id = settle.enrollment_id FOR NO KEY UPDATE;
-    IF row.id IS NULL THEN
-        RAISE EXCEPTION 'there is no enrollment %', coalesce(settle.enrollment_id::text, 'null')
-            USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
-    ELSIF settle.completed_step IS NULL OR settle.completed_step > row.step THEN
-        RAISE EXCEPTION 'step % of enrollment % cannot be completed: it is at step %', coalesce(settle.completed_step::text, 'null'), row.id, row.step
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Settle the steps one by one, in order. The column step is the step to be done next.';
-    ELSIF settle.completed_step < row.step THEN
-        RETURN false;
-    END IF;
-    UPDATE thaw.enrollments AS e SET step = row.step + 1, next_action_at = coalesce(settle.next_action_at, row.next_action_at)
-    WHERE e.id = row.id;
-    RETURN true;
-END;
-$$;
-COMMENT ON FUNCTION thaw.settle(enrollment_id bigint, completed_step integer, next_action_at timestamp with time zone) IS 'Records that an action was completed: the step moves on by one, and the next action is due at next_action_at (null: unchanged). A paused enrollment stays paused and continues at the new step when it resumes. Returns false if this step was already completed.';
 CREATE FUNCTION thaw.settle_taken(p_kind text, p_taken thaw.taken[], p_is_backfill boolean) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
