@@ -8,6 +8,35 @@ CREATE TYPE thaw.account_status AS ENUM (
     'error',
     'removed'
 );
+CREATE TYPE thaw.account_tier AS ENUM (
+    'free',
+    'premium',
+    'sales_navigator',
+    'recruiter'
+);
+CREATE TYPE thaw.action_outcome AS ENUM (
+    'sent',
+    'already',
+    'refused',
+    'limited',
+    'throttled',
+    'account_lost',
+    'restricted',
+    'unknown',
+    'released',
+    'verified_sent',
+    'verified_absent'
+);
+CREATE TYPE thaw.action_state AS ENUM (
+    'reserved',
+    'started',
+    'sent',
+    'already',
+    'refused',
+    'released',
+    'expired',
+    'unknown'
+);
 CREATE TYPE thaw.campaign_status AS ENUM (
     'draft',
     'running',
@@ -83,6 +112,14 @@ CREATE TYPE thaw.pause_reason AS ENUM (
     'linkedin_account_disconnected',
     'linkedin_account_issue',
     'linkedin_high_failure_rate'
+);
+CREATE TYPE thaw.reservation AS (
+	id bigint,
+	code text,
+	opens_at timestamp with time zone,
+	kind text,
+	step integer,
+	lease_until timestamp with time zone
 );
 CREATE TYPE thaw.river_job_state AS ENUM (
     'available',
@@ -161,7 +198,15 @@ CREATE TABLE thaw.settings (
     silence_factor integer DEFAULT 2 NOT NULL,
     changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     changed_by text,
+    action_gap_from interval DEFAULT '00:01:00'::interval NOT NULL,
+    action_gap_to interval DEFAULT '00:03:00'::interval NOT NULL,
+    action_lease interval DEFAULT '00:10:00'::interval NOT NULL,
+    pending_invites integer DEFAULT 500 NOT NULL,
+    push_actions boolean DEFAULT false NOT NULL,
     CONSTRAINT settings_account_cap_check CHECK (((account_cap >= 1) AND (account_cap <= 1000000))),
+    CONSTRAINT settings_action_gap_from_check CHECK (((action_gap_from >= '00:00:00'::interval) AND (action_gap_from <= '1 day'::interval))),
+    CONSTRAINT settings_action_gap_is_a_range CHECK (((action_gap_to >= action_gap_from) AND (action_gap_to <= '1 day'::interval))),
+    CONSTRAINT settings_action_lease_check CHECK (((action_lease >= '00:00:10'::interval) AND (action_lease <= '1 day'::interval))),
     CONSTRAINT settings_flap_limit_check CHECK (((flap_limit >= 0) AND (flap_limit <= 20))),
     CONSTRAINT settings_flap_wait_check CHECK (((flap_wait >= '00:00:00'::interval) AND (flap_wait <= '1 day'::interval))),
     CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
@@ -170,6 +215,7 @@ CREATE TABLE thaw.settings (
     CONSTRAINT settings_keep_history_check CHECK (((keep_history >= '2 days'::interval) AND (keep_history <= '36500 days'::interval))),
     CONSTRAINT settings_keep_signals_check CHECK (((keep_signals >= '2 days'::interval) AND (keep_signals <= '36500 days'::interval))),
     CONSTRAINT settings_only_row_check CHECK (only_row),
+    CONSTRAINT settings_pending_invites_check CHECK (((pending_invites >= 0) AND (pending_invites <= 100000))),
     CONSTRAINT settings_safety_accounts_check CHECK (((safety_accounts >= 1) AND (safety_accounts <= 1000000))),
     CONSTRAINT settings_safety_calm_check CHECK (((safety_calm >= '00:01:00'::interval) AND (safety_calm <= '7 days'::interval))),
     CONSTRAINT settings_safety_percent_check CHECK (((safety_percent >= 1) AND (safety_percent <= 100))),
@@ -181,6 +227,10 @@ CREATE TABLE thaw.settings (
     CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick)))))
 );
 COMMENT ON TABLE thaw.settings IS 'One row: the settings of the whole fleet.';
+COMMENT ON COLUMN thaw.settings.action_gap_from IS 'The gap between any two actions of a sender is drawn between action_gap_from and action_gap_to.';
+COMMENT ON COLUMN thaw.settings.action_lease IS 'How long a reservation lasts if it is not started, and how long a started action may take until its outcome counts as unknown.';
+COMMENT ON COLUMN thaw.settings.pending_invites IS 'How many invites of a sender may be open: sent within 180 days, and neither accepted nor withdrawn.';
+COMMENT ON COLUMN thaw.settings.push_actions IS 'Whether the job schedule reserves due actions and sends them as webhook action.due. If not, senders claim them (thaw.claim_actions).';
 CREATE TABLE thaw.workspaces (
     id bigint NOT NULL,
     key text NOT NULL,
@@ -317,6 +367,8 @@ CREATE TABLE thaw.accounts (
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     external_id text,
     parked_reason text,
+    tier thaw.account_tier DEFAULT 'free'::thaw.account_tier NOT NULL,
+    restricted_at timestamp with time zone,
     CONSTRAINT accounts_connected_has_no_error CHECK (((status <> 'connected'::thaw.account_status) OR (last_error IS NULL))),
     CONSTRAINT accounts_connected_is_confirmed CHECK (((status <> 'connected'::thaw.account_status) OR (reconnected_at IS NULL))),
     CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (((status <> 'connected'::thaw.account_status) OR (pause_after IS NULL))),
@@ -350,6 +402,8 @@ COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of t
 COMMENT ON COLUMN thaw.accounts.timezone IS 'The IANA time zone of the person behind the account, such as Europe/Berlin. Null: unknown. There is no default: with a wrong zone, the account would send at night.';
 COMMENT ON COLUMN thaw.accounts.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
 COMMENT ON COLUMN thaw.accounts.parked_reason IS 'Why Thaw cannot tell what the platform knows about this account (thaw adopt). Nothing is resumed or sent through it. Null: it is not parked.';
+COMMENT ON COLUMN thaw.accounts.tier IS 'The subscription of the account at the provider. It selects the caps of thaw.action_limits. The default has the lowest.';
+COMMENT ON COLUMN thaw.accounts.restricted_at IS 'When the provider last restricted the account. Null: never. The ramp starts again at half its week then.';
 CREATE FUNCTION thaw.accounts_named(p_name text, p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(id bigint)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
@@ -405,6 +459,24 @@ BEGIN
     RETURN NEW;
 END;
 $$;
+CREATE FUNCTION thaw.accounts_note_restriction() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.restricted_at := thaw.now();
+    RETURN NEW;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_nudge() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge(NEW.id, thaw.now());
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.accounts_publish_flapping() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -424,6 +496,55 @@ BEGIN
     PERFORM thaw.publish('account.recovered', NEW.workspace_id, NEW.id, jsonb_build_object(
         'since', thaw.rfc3339(OLD.disconnected_at), 'connected_at', thaw.rfc3339(NEW.connected_at)));
     RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_release_actions() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.actions AS a SET
+        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'account_not_connected'
+    WHERE a.id = ANY (ARRAY(
+        SELECT open.id FROM thaw.actions AS open
+        WHERE open.account_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint DEFAULT NULL::bigint) RETURNS TABLE(account_id bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    at         timestamptz := thaw.now();
+    workspaces bigint[];
+BEGIN
+    WITH RECURSIVE loose AS (
+        (SELECT s.workspace_id FROM thaw.sending_accounts AS s
+         WHERE s.next_at < 'infinity' AND (p_workspace_id IS NULL OR s.workspace_id = p_workspace_id)
+         ORDER BY s.workspace_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT s.workspace_id FROM thaw.sending_accounts AS s
+                WHERE s.next_at < 'infinity' AND s.workspace_id > loose.workspace_id AND p_workspace_id IS NULL
+                ORDER BY s.workspace_id LIMIT 1)
+        FROM loose WHERE loose.workspace_id IS NOT NULL
+    )
+    SELECT array_agg(loose.workspace_id) INTO workspaces FROM loose
+    WHERE EXISTS (SELECT FROM thaw.sending_accounts AS s WHERE s.workspace_id = loose.workspace_id AND s.next_at <= at AND s.next_at < 'infinity')
+        AND NOT (SELECT w.shadow FROM thaw.workspaces AS w WHERE w.id = loose.workspace_id);
+    RETURN QUERY
+    SELECT due.account_id
+    FROM unnest(workspaces) AS workspace (id)
+    CROSS JOIN LATERAL (
+        SELECT s.account_id, s.next_at, row_number() OVER (ORDER BY s.next_at, s.account_id) AS place
+        FROM (
+            SELECT x.account_id, x.next_at FROM thaw.sending_accounts AS x
+            WHERE x.workspace_id = workspace.id AND x.next_at <= at AND x.next_at < 'infinity'
+            ORDER BY x.next_at LIMIT ceil(p_limit::numeric / cardinality(workspaces))) AS s) AS due
+    ORDER BY due.place, due.next_at, due.account_id
+    LIMIT p_limit;
 END;
 $$;
 CREATE FUNCTION thaw.accounts_write_history() RETURNS trigger
@@ -529,6 +650,121 @@ BEGIN
     VALUES (p_what, p_actor, p_reason, p_prospect_url, 0)
     RETURNING d.id INTO action_id;
     changed := thaw.apply_action(action_id, locked);
+END;
+$$;
+CREATE FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_starting bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(enrollment_id bigint, kind text, code text, opens_at timestamp with time zone, used integer, cap integer, workspace_id bigint, account_id bigint, campaign_id bigint, sender_id bigint, provider text, member_id text, prospect_url text, step integer, timezone text, day date, day_began_at timestamp with time zone, ramp_started_at timestamp with time zone, restricted_at timestamp with time zone, gap_from interval, gap_to interval)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := thaw.now();
+BEGIN
+    RETURN QUERY
+    WITH asked AS MATERIALIZED (
+        SELECT e.id, e.status, e.workspace_id, e.account_id, e.campaign_id, e.prospect_url, e.step, e.next_action_at,
+            campaign.status AS campaign_status, step.kind AS step_kind, coalesce(e.next_kind, step.kind) AS expected,
+            coalesce(asked.kind, e.next_kind, step.kind) AS kind,
+            EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = e.campaign_id) AS has_steps,
+            account.provider, account.member_id
+        FROM unnest(p_enrollment_ids, p_kinds) AS asked (id, kind)
+        JOIN thaw.enrollments AS e ON e.id = asked.id
+        JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
+        LEFT JOIN thaw.accounts AS account ON account.id = e.account_id
+        LEFT JOIN thaw.campaign_steps AS step ON step.campaign_id = e.campaign_id AND step.position = e.step
+    ), gates AS MATERIALIZED (
+        SELECT * FROM thaw.kind_gates(
+            ARRAY(SELECT DISTINCT asked.account_id FROM asked WHERE asked.account_id IS NOT NULL),
+            ARRAY(SELECT DISTINCT asked.kind FROM asked WHERE asked.kind IS NOT NULL), p_starting)
+    ), facts AS (
+        SELECT asked.*, g.sender_id, g.account_code, g.account_opens_at, g.code AS kind_code, g.opens_at AS kind_opens_at, g.pending_code,
+            g.timezone, g.day, g.day_began_at, g.day_ends_at, g.used_today, g.per_day, g.used_in_week, g.per_week, g.pending_invites,
+            g.ramp_started_at, g.restricted_at, g.gap_from, g.gap_to, g.account_id IS NULL AS is_unlimited,
+            own.per_day AS campaign_cap,
+            CASE WHEN own.per_day IS NOT NULL THEN (
+                SELECT count(*) FROM thaw.actions AS x
+                WHERE x.campaign_id = asked.campaign_id AND x.kind = asked.kind AND x.local_day = g.day AND x.is_used
+                    AND NOT x.id = ANY (coalesce(p_starting, '{}'))) END::integer AS campaign_used,
+            (SELECT x.state FROM thaw.actions AS x
+             WHERE x.enrollment_id = asked.id AND x.step = asked.step AND x.kind = asked.kind AND (x.is_used OR x.state = 'already')
+                 AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+             LIMIT 1) AS done,
+            pair.closed_as AS pair_closed_as, pair.state AS pair_state, pair.id AS pair_id,
+            withdrawn.closed_at AS withdrawn_at
+        FROM asked
+        LEFT JOIN gates AS g ON g.account_id = asked.account_id AND g.kind = asked.kind
+        LEFT JOIN thaw.action_overrides AS own ON own.campaign_id = asked.campaign_id AND own.kind = asked.kind
+        LEFT JOIN LATERAL (
+            SELECT x.id, x.closed_as, x.state FROM thaw.actions AS x
+            WHERE asked.kind = 'invite' AND x.kind = 'invite' AND x.sender_id = g.sender_id AND x.prospect_url = asked.prospect_url
+                AND (x.is_used OR x.state = 'already') AND (x.closed_as IS NULL OR x.closed_as = 'accepted')
+                AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+            LIMIT 1) AS pair ON true
+        LEFT JOIN LATERAL (
+            SELECT max(x.closed_at) AS closed_at FROM thaw.actions AS x
+            WHERE asked.kind = 'invite' AND x.sender_id = g.sender_id AND x.prospect_url = asked.prospect_url AND x.closed_as = 'withdrawn') AS withdrawn ON true
+    )
+    SELECT facts.id, facts.kind, closed.code,
+        CASE closed.code
+            WHEN facts.account_code THEN facts.account_opens_at
+            WHEN 'not_due' THEN facts.next_action_at
+            WHEN 'campaign_cap' THEN CASE WHEN facts.campaign_cap > 0 THEN facts.day_ends_at END
+            WHEN 'invite_withdrawn' THEN facts.withdrawn_at + interval '21 days'
+            WHEN facts.kind_code THEN facts.kind_opens_at
+        END,
+        CASE closed.code WHEN 'daily_cap' THEN facts.used_today WHEN 'weekly_cap' THEN facts.used_in_week
+            WHEN 'campaign_cap' THEN facts.campaign_used WHEN 'pending_invites' THEN facts.pending_invites END,
+        CASE closed.code WHEN 'daily_cap' THEN facts.per_day WHEN 'weekly_cap' THEN facts.per_week
+            WHEN 'campaign_cap' THEN facts.campaign_cap WHEN 'pending_invites' THEN facts.pending_invites END,
+        facts.workspace_id, facts.account_id, facts.campaign_id, facts.sender_id, facts.provider, facts.member_id, facts.prospect_url, facts.step,
+        facts.timezone, facts.day, facts.day_began_at, facts.ramp_started_at, facts.restricted_at, facts.gap_from, facts.gap_to
+    FROM facts
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN facts.account_id IS NULL THEN 'no_account'
+            WHEN facts.status <> 'active' THEN 'not_active'
+            WHEN facts.account_code IS NOT NULL THEN facts.account_code
+            WHEN facts.campaign_status <> 'running' THEN 'campaign_not_running'
+            WHEN facts.kind IS NULL OR (facts.expected IS NOT NULL OR facts.has_steps) AND facts.kind IS DISTINCT FROM facts.expected THEN 'no_such_step'
+            WHEN facts.next_action_at > at AND p_starting IS NULL THEN 'not_due'
+            WHEN facts.is_unlimited THEN 'limits_missing'
+            WHEN facts.kind_code IS NOT NULL THEN facts.kind_code
+            WHEN facts.campaign_used >= facts.campaign_cap THEN 'campaign_cap'
+            WHEN facts.pending_code IS NOT NULL THEN facts.pending_code
+            WHEN facts.done IS NOT NULL THEN CASE facts.done
+                WHEN 'reserved' THEN 'already_reserved' WHEN 'started' THEN 'already_started' WHEN 'unknown' THEN 'already_unknown' ELSE 'already_sent' END
+            WHEN facts.pair_id IS NOT NULL THEN
+                CASE WHEN facts.pair_closed_as = 'accepted' OR facts.pair_state = 'already' THEN 'already_connected' ELSE 'already_invited' END
+            WHEN facts.withdrawn_at > at - interval '21 days' THEN 'invite_withdrawn'
+        END AS code) AS closed;
+END;
+$$;
+COMMENT ON FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_starting bigint[]) IS 'The first closed gate of an action for each of the given enrollments, with the time at which it opens. code null: the action may be done now.';
+CREATE FUNCTION thaw.action_holds_keep() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF (TG_OP = 'DELETE' OR NEW.until < OLD.until) AND NOT EXISTS (
+        SELECT FROM thaw.manual_actions AS a
+        WHERE a.account_id = OLD.account_id AND a.at = thaw.now() AND a.what = 'kind_hold_corrected' AND a.detail = OLD.kind)
+        AND EXISTS (SELECT FROM thaw.accounts AS a WHERE a.id = OLD.account_id)
+    THEN
+        RAISE EXCEPTION 'the kind % is on hold until %', OLD.kind, thaw.job_time(OLD.until)
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'action_holds_are_never_shortened', TABLE = 'action_holds', SCHEMA = 'thaw',
+                HINT = 'Set a later end. An operator can correct a mistaken hold with thaw.correct_action_hold.';
+    END IF;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END;
+$$;
+CREATE FUNCTION thaw.action_holds_nudge() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge(OLD.account_id, thaw.now());
+    RETURN NULL;
 END;
 $$;
 CREATE FUNCTION thaw.is_of_campaigns(p_reason thaw.pause_reason) RETURNS boolean
@@ -638,6 +874,85 @@ BEGIN
 END;
 $_$;
 COMMENT ON FUNCTION thaw.adopt_instance(name text, reason text, actor text) IS 'Makes this database an instance of its own, or renames it. In a copy of a database, this ends safety mode; waiting messages of the original are not delivered. Returns true if it was a copy.';
+CREATE FUNCTION thaw.counts_as_used(p_state thaw.action_state) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (p_state = ANY (ARRAY['reserved'::thaw.action_state, 'started'::thaw.action_state, 'sent'::thaw.action_state, 'unknown'::thaw.action_state]));
+CREATE TABLE thaw.actions (
+    id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    sender_id bigint NOT NULL,
+    campaign_id bigint NOT NULL,
+    enrollment_id bigint NOT NULL,
+    provider text NOT NULL,
+    member_id text,
+    prospect_url text NOT NULL COLLATE pg_catalog."C",
+    step integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    state thaw.action_state DEFAULT 'reserved'::thaw.action_state NOT NULL,
+    is_used boolean GENERATED ALWAYS AS (thaw.counts_as_used(state)) STORED NOT NULL,
+    outcome thaw.action_outcome,
+    actor text NOT NULL,
+    reserved_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    lease_until timestamp with time zone,
+    started_at timestamp with time zone,
+    settled_at timestamp with time zone,
+    used_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    local_day date NOT NULL,
+    gap interval NOT NULL,
+    next_of_kind_at timestamp with time zone NOT NULL,
+    provider_ref text,
+    error_code text,
+    closed_at timestamp with time zone,
+    closed_as text,
+    CONSTRAINT actions_actor_check CHECK (((actor <> ''::text) AND (length(actor) <= 256))),
+    CONSTRAINT actions_closed_as_check CHECK ((closed_as = ANY (ARRAY['accepted'::text, 'withdrawn'::text]))),
+    CONSTRAINT actions_error_code_check CHECK (((error_code <> ''::text) AND (length(error_code) <= 256))),
+    CONSTRAINT actions_lease_is_of_open CHECK (((state = ANY (ARRAY['reserved'::thaw.action_state, 'started'::thaw.action_state])) = (lease_until IS NOT NULL))),
+    CONSTRAINT actions_only_invites_close CHECK ((((closed_at IS NULL) = (closed_as IS NULL)) AND ((closed_at IS NULL) OR ((kind = 'invite'::text) AND (state = ANY (ARRAY['sent'::thaw.action_state, 'already'::thaw.action_state, 'unknown'::thaw.action_state])))))),
+    CONSTRAINT actions_outcome_fits CHECK (
+CASE state
+    WHEN 'reserved'::thaw.action_state THEN (outcome IS NULL)
+    WHEN 'started'::thaw.action_state THEN (outcome IS NULL)
+    WHEN 'expired'::thaw.action_state THEN (outcome IS NULL)
+    WHEN 'sent'::thaw.action_state THEN ((outcome = ANY (ARRAY['sent'::thaw.action_outcome, 'verified_sent'::thaw.action_outcome])) AND (outcome IS NOT NULL))
+    WHEN 'already'::thaw.action_state THEN ((outcome = 'already'::thaw.action_outcome) AND (outcome IS NOT NULL))
+    WHEN 'refused'::thaw.action_state THEN ((outcome = 'refused'::thaw.action_outcome) AND (outcome IS NOT NULL))
+    WHEN 'unknown'::thaw.action_state THEN ((outcome IS NULL) OR (outcome = 'unknown'::thaw.action_outcome))
+    ELSE ((outcome IS NULL) OR (outcome = ANY (ARRAY['released'::thaw.action_outcome, 'limited'::thaw.action_outcome, 'throttled'::thaw.action_outcome, 'account_lost'::thaw.action_outcome, 'restricted'::thaw.action_outcome, 'verified_absent'::thaw.action_outcome])))
+END),
+    CONSTRAINT actions_provider_ref_check CHECK (((provider_ref <> ''::text) AND (length(provider_ref) <= 256))),
+    CONSTRAINT actions_settled_has_a_time CHECK (((state = ANY (ARRAY['reserved'::thaw.action_state, 'started'::thaw.action_state])) = (settled_at IS NULL))),
+    CONSTRAINT actions_started_has_a_time CHECK (
+CASE
+    WHEN (state = ANY (ARRAY['started'::thaw.action_state, 'sent'::thaw.action_state, 'already'::thaw.action_state, 'refused'::thaw.action_state, 'unknown'::thaw.action_state])) THEN (started_at IS NOT NULL)
+    WHEN (state = ANY (ARRAY['reserved'::thaw.action_state, 'expired'::thaw.action_state])) THEN (started_at IS NULL)
+    ELSE true
+END)
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE thaw.actions IS 'Every reservation of an action with what came of it. Caps are counted from these rows. The rows have no foreign keys to the fleet, as the history.';
+COMMENT ON COLUMN thaw.actions.outcome IS 'What the sender reported. Null for expired, for released by a pause or a closed gate, and for unknown if no report came before the lease ended.';
+COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender that the action counts into.';
+COMMENT ON COLUMN thaw.actions.gap IS 'The drawn gap to the next action of the sender.';
+COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the provider. Null: it is open.';
+CREATE FUNCTION thaw.advance(p_action thaw.actions, p_next_kind text, p_next_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    next thaw.campaign_steps;
+    is_linear boolean := EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = p_action.campaign_id);
+BEGIN
+    SELECT s.* INTO next FROM thaw.campaign_steps AS s WHERE s.campaign_id = p_action.campaign_id AND s.position = p_action.step + 1;
+    UPDATE thaw.enrollments AS e SET
+        step = e.step + 1,
+        next_kind = coalesce(p_next_kind, next.kind),
+        next_action_at = coalesce(p_next_at, thaw.now() + next.delay),
+        status = CASE WHEN e.status = 'active' AND is_linear AND next.kind IS NULL AND p_next_kind IS NULL THEN 'completed' ELSE e.status END
+    WHERE e.id = p_action.enrollment_id AND e.step = p_action.step;
+END;
+$$;
 CREATE TABLE thaw.retention (
     part text NOT NULL,
     turn integer NOT NULL,
@@ -1419,6 +1734,30 @@ CREATE FUNCTION thaw.campaigns_named(p_name text, p_workspace_id bigint) RETURNS
             FROM thaw.campaigns k
            WHERE ((k.workspace_id = campaigns_named.p_workspace_id) AND (k.key = campaigns_named.p_name))))));
 END;
+CREATE FUNCTION thaw.campaigns_nudge() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.nudges (account_id, at)
+    SELECT s.account_id, thaw.now() FROM thaw.sending_accounts AS s
+    WHERE s.workspace_id = NEW.workspace_id AND s.code = 'campaign_not_running';
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.campaigns_release_actions() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.actions AS a SET
+        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'campaign_not_running'
+    WHERE a.id = ANY (ARRAY(
+        SELECT open.id FROM thaw.actions AS open
+        WHERE open.campaign_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.campaigns_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1694,6 +2033,47 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.checked_lease(p_lease interval) RETURNS interval
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF p_lease NOT BETWEEN interval '10 seconds' AND interval '1 day' THEN
+        RAISE EXCEPTION 'the lease is %', p_lease
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use 10 seconds to 1 day. The default is settings.action_lease.';
+    END IF;
+    RETURN coalesce(p_lease, (SELECT s.action_lease FROM thaw.settings AS s));
+END;
+$$;
+CREATE FUNCTION thaw.claim_actions("limit" integer DEFAULT 100, lease interval DEFAULT NULL::interval, workspace text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER) RETURNS TABLE(reservation bigint, lease_until timestamp with time zone, kind text, step integer, workspace_key text, workspace_external_id text, provider text, account text, account_external_id text, campaign text, campaign_external_id text, enrollment bigint, enrollment_external_id text, prospect_url text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    given bigint[];
+BEGIN
+    PERFORM thaw.require_short_transaction(), thaw.require_actor(claim_actions.actor);
+    IF claim_actions."limit" IS NULL OR claim_actions."limit" NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'the limit is %', coalesce(claim_actions."limit"::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Claim 1 to 1000 actions at a time.';
+    END IF;
+    SELECT b.action_ids INTO given FROM thaw.schedule_batch(
+        claim_actions."limit", thaw.checked_lease(claim_actions.lease), claim_actions.actor,
+        CASE WHEN claim_actions.workspace IS NOT NULL THEN thaw.find_workspace(claim_actions.workspace) END) AS b;
+    RETURN QUERY
+    SELECT a.id, a.lease_until, a.kind, a.step, w.key, w.external_id, a.provider, account.provider_account_id, account.external_id,
+        campaign.key, campaign.external_id, a.enrollment_id, e.external_id, a.prospect_url
+    FROM thaw.actions AS a
+    JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+    JOIN thaw.accounts AS account ON account.id = a.account_id
+    JOIN thaw.campaigns AS campaign ON campaign.id = a.campaign_id
+    JOIN thaw.enrollments AS e ON e.id = a.enrollment_id
+    WHERE a.id = ANY (given)
+    ORDER BY a.id;
+END;
+$$;
+COMMENT ON FUNCTION thaw.claim_actions("limit" integer, lease interval, workspace text, actor text) IS 'Reserves due actions for a sender that polls: at most limit, at most one per account, fair across workspaces, accounts and campaigns. Commit, then call thaw.start for each before the call to the provider, and thaw.settle after it. No rows: nothing can be done now; LISTEN thaw_actions wakes the sender.';
 CREATE FUNCTION thaw.claim_kept(p_kind text, p_external_ids text[]) RETURNS SETOF thaw.kept_change
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1715,6 +2095,31 @@ BEGIN
     GROUP BY x.external_id;
 END;
 $$;
+CREATE FUNCTION thaw.close_invite(reservation bigint, as_what text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    action thaw.actions;
+BEGIN
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = close_invite.reservation FOR NO KEY UPDATE;
+    IF action.id IS NULL THEN
+        RAISE EXCEPTION 'there is no reservation %', coalesce(close_invite.reservation::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
+    ELSIF close_invite.as_what IS NULL OR close_invite.as_what NOT IN ('accepted', 'withdrawn') THEN
+        RAISE EXCEPTION 'an invite does not end as "%"', coalesce(left(close_invite.as_what, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use accepted or withdrawn.';
+    ELSIF action.kind <> 'invite' OR action.state NOT IN ('sent', 'already', 'unknown') THEN
+        RAISE EXCEPTION 'action % is no sent invite: it is % (%)', action.id, action.kind, action.state
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only an invite that was sent can be accepted or withdrawn.';
+    ELSIF action.closed_as IS NOT DISTINCT FROM close_invite.as_what THEN
+        RETURN false;
+    END IF;
+    UPDATE thaw.actions AS a SET closed_at = thaw.now(), closed_as = close_invite.as_what WHERE a.id = action.id;
+    RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION thaw.close_invite(reservation bigint, as_what text) IS 'Records that a sent invite was accepted or withdrawn. Until then it counts toward the ceiling of pending invites, and no second one goes to the prospect. Returns false if this was recorded before.';
 CREATE FUNCTION thaw.close_pause(p_account_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1781,6 +2186,15 @@ BEGIN
     RETURN over;
 END;
 $$;
+CREATE FUNCTION thaw.utc_offset(p_zone text, p_at timestamp with time zone) RETURNS interval
+    LANGUAGE sql STABLE
+    RETURN ((p_at AT TIME ZONE p_zone) - (p_at AT TIME ZONE 'UTC'::text));
+CREATE FUNCTION thaw.first_instant(p_zone text, p_local timestamp without time zone) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    RETURN (SELECT CASE WHEN ((earlier.at < later.at) AND ((earlier.at AT TIME ZONE first_instant.p_zone) = first_instant.p_local)) THEN earlier.at ELSE later.at END AS at FROM ((SELECT (first_instant.p_local AT TIME ZONE first_instant.p_zone) AS at) later CROSS JOIN LATERAL (SELECT ((first_instant.p_local - thaw.utc_offset(first_instant.p_zone, (later.at - '06:00:00'::interval))) AT TIME ZONE 'UTC'::text) AS at) earlier));
+CREATE FUNCTION thaw.closing(p_zone text, p_local timestamp without time zone) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN (((p_local AT TIME ZONE p_zone) AT TIME ZONE p_zone) <> p_local) THEN ((p_local - thaw.utc_offset(p_zone, (p_local AT TIME ZONE p_zone))) AT TIME ZONE 'UTC'::text) ELSE thaw.first_instant(p_zone, p_local) END;
 CREATE FUNCTION thaw.complete_job(p_job_id bigint) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1918,6 +2332,9 @@ CREATE FUNCTION thaw.current_reason(p_reason thaw.pause_reason) RETURNS thaw.pau
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE p_reason WHEN 'linkedin_account_disconnected'::thaw.pause_reason THEN 'account_disconnected'::thaw.pause_reason WHEN 'linkedin_account_issue'::thaw.pause_reason THEN 'account_issue'::thaw.pause_reason WHEN 'linkedin_high_failure_rate'::thaw.pause_reason THEN 'high_failure_rate'::thaw.pause_reason ELSE p_reason END;
 COMMENT ON FUNCTION thaw.current_reason(p_reason thaw.pause_reason) IS 'The reason that replaces a deprecated pause reason; any other reason is returned unchanged.';
+CREATE FUNCTION thaw.day_start(p_zone text, p_day date) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    RETURN thaw.first_instant(p_zone, (p_day)::timestamp without time zone);
 CREATE FUNCTION thaw.default_heal_cap() RETURNS integer
     LANGUAGE sql IMMUTABLE
     RETURN 5000;
@@ -2003,6 +2420,35 @@ BEGIN
     RETURN dropped;
 END;
 $$;
+CREATE FUNCTION thaw.due_lines(p_account_id bigint) RETURNS TABLE(campaign_id bigint, kind text, due_at timestamp with time zone)
+    LANGUAGE sql STABLE ROWS 10
+    BEGIN ATOMIC
+ WITH RECURSIVE loose AS (
+         ( SELECT e.campaign_id,
+             e.next_kind,
+             e.due_at
+            FROM thaw.enrollments e
+           WHERE ((e.account_id = due_lines.p_account_id) AND (e.due_at IS NOT NULL))
+           ORDER BY e.campaign_id, e.next_kind, e.due_at
+          LIMIT 1)
+         UNION ALL
+          SELECT next.campaign_id,
+             next.next_kind,
+             next.due_at
+            FROM (loose loose_1
+              CROSS JOIN LATERAL ( SELECT e.campaign_id,
+                     e.next_kind,
+                     e.due_at
+                    FROM thaw.enrollments e
+                   WHERE ((e.account_id = due_lines.p_account_id) AND (e.due_at IS NOT NULL) AND (ROW(e.campaign_id, e.next_kind) > ROW(loose_1.campaign_id, loose_1.next_kind)))
+                   ORDER BY e.campaign_id, e.next_kind, e.due_at
+                  LIMIT 1) next)
+         )
+  SELECT loose.campaign_id,
+     loose.next_kind,
+     loose.due_at
+    FROM loose;
+END;
 CREATE FUNCTION thaw.enable_endpoint(p_endpoint_id bigint, p_shown text, p_reason text, p_actor text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2197,6 +2643,26 @@ CREATE FUNCTION thaw.enrollments_named(p_names text[], p_first_workspace bigint 
             FROM thaw.enrollments k
            WHERE ((k.prospect_url = e.external_id) AND ((k.workspace_id >= enrollments_named.p_first_workspace) AND (k.workspace_id <= enrollments_named.p_last_workspace)))))));
 END;
+CREATE FUNCTION thaw.enrollments_note_next_kind() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = NEW.campaign_id) THEN
+        NEW.next_kind := (SELECT s.kind FROM thaw.campaign_steps AS s WHERE s.campaign_id = NEW.campaign_id AND s.position = NEW.step);
+    END IF;
+    RETURN NEW;
+END;
+$$;
+CREATE FUNCTION thaw.enrollments_nudge() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge(NEW.account_id, NEW.due_at);
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.enrollments_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2238,6 +2704,46 @@ BEGIN
     VALUES (NEW.id, thaw.now(), NEW.account_id, NEW.account_id, NEW.step, 'settled', 'platform', 'paused', 'paused', NEW.paused_reason,
         NEW.paused_at, 'by database role ' || session_user);
     RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.ensure_senders(p_account_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    moved record;
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM thaw.accounts AS a
+        LEFT JOIN thaw.sending_accounts AS sending ON sending.account_id = a.id
+        LEFT JOIN thaw.senders AS s ON s.id = sending.sender_id
+        WHERE a.id = ANY (p_account_ids) AND (s.provider, s.key) IS DISTINCT FROM (a.provider, thaw.person_of(a)))
+    THEN
+        RETURN;
+    END IF;
+    INSERT INTO thaw.senders (provider, key)
+    SELECT DISTINCT a.provider, thaw.person_of(a)
+    FROM thaw.accounts AS a
+    WHERE a.id = ANY (p_account_ids)
+    ORDER BY a.provider, thaw.person_of(a)
+    ON CONFLICT (provider, key) DO NOTHING;
+    FOR moved IN
+        SELECT sending.account_id, sending.sender_id AS from_id, s.id AS to_id
+        FROM thaw.accounts AS a
+        JOIN thaw.sending_accounts AS sending ON sending.account_id = a.id
+        JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
+        WHERE a.id = ANY (p_account_ids) AND sending.sender_id <> s.id
+        ORDER BY sending.account_id
+    LOOP
+        PERFORM thaw.move_to_sender(moved.account_id, moved.from_id, moved.to_id);
+    END LOOP;
+    INSERT INTO thaw.sending_accounts (account_id, workspace_id, sender_id)
+    SELECT a.id, a.workspace_id, s.id
+    FROM thaw.accounts AS a
+    JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
+    WHERE a.id = ANY (p_account_ids)
+    ORDER BY a.id
+    ON CONFLICT (account_id) DO NOTHING;
 END;
 $$;
 CREATE FUNCTION thaw.enter_on_breach(p_losses record) RETURNS void
@@ -2410,6 +2916,36 @@ BEGIN
         AND job.state IN ('scheduled', 'retryable');
 END;
 $$;
+CREATE FUNCTION thaw.expire_actions(p_size integer DEFAULT 1000) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    at      timestamptz := thaw.now();
+    expired integer;
+    unknown bigint[];
+BEGIN
+    WITH ended AS MATERIALIZED (
+        SELECT a.id FROM thaw.actions AS a
+        WHERE a.lease_until <= at
+        ORDER BY a.lease_until LIMIT p_size FOR NO KEY UPDATE SKIP LOCKED
+    ), changed AS (
+        UPDATE thaw.actions AS a SET
+            state = CASE a.state WHEN 'reserved' THEN 'expired' ELSE 'unknown' END::thaw.action_state,
+            used_at = CASE a.state WHEN 'started' THEN greatest(a.used_at, least(a.lease_until, at)) ELSE a.used_at END,
+            lease_until = NULL, settled_at = at
+        FROM ended WHERE a.id = ended.id
+        RETURNING a.id, a.state, a.account_id
+    ), nudged AS (
+        INSERT INTO thaw.nudges (account_id, at) SELECT DISTINCT changed.account_id, at FROM changed
+    )
+    SELECT count(*), array_agg(changed.id) FILTER (WHERE changed.state = 'unknown') INTO expired, unknown FROM changed;
+    PERFORM thaw.publish_unknown(unknown);
+    RETURN expired;
+END;
+$$;
+COMMENT ON FUNCTION thaw.expire_actions(p_size integer) IS 'Ends the leases that are over. Every worker process calls it.';
 CREATE FUNCTION thaw.fair_share(p_waiting bigint[], p_quota bigint) RETURNS integer
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3849,6 +4385,24 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'Puts an account on hold until a time at most a year away: nothing is resumed or sent through it. An existing hold can only be extended; operators can correct one with thaw.correct_hold.';
+CREATE FUNCTION thaw.hold_kind(p_account_id bigint, p_kind text, p_until timestamp with time zone, p_code text, p_reason text, p_actor text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.action_holds AS h (account_id, kind, sender_id, until, code, reason, actor)
+    VALUES (p_account_id, p_kind, (SELECT s.sender_id FROM thaw.sending_accounts AS s WHERE s.account_id = p_account_id), p_until, p_code,
+        p_reason, p_actor)
+    ON CONFLICT (account_id, kind) DO UPDATE SET
+        until = excluded.until, code = excluded.code, reason = excluded.reason, actor = excluded.actor, at = thaw.now(),
+        sender_id = excluded.sender_id
+    WHERE excluded.until > h.until;
+    IF FOUND THEN
+        PERFORM thaw.publish('account.limited', NULL, p_account_id, jsonb_build_object(
+            'kind', p_kind, 'until', thaw.rfc3339(p_until), 'code', p_code, 'reason', p_reason));
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.hold_of(p_account thaw.accounts) RETURNS jsonb
     LANGUAGE sql STABLE
     RETURN jsonb_build_object('hold_until', (p_account).hold_until, 'hold_reason', (p_account).hold_reason);
@@ -3963,7 +4517,7 @@ CASE
 END),
     CONSTRAINT manual_actions_reason_check CHECK ((reason <> ''::text)),
     CONSTRAINT manual_actions_undone_names_its_action CHECK (((what = 'undone'::text) = (undoes IS NOT NULL))),
-    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'jobs_changed'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text, 'shadow_on'::text, 'shadow_off'::text, 'prospect_erased'::text, 'workspace_removed'::text, 'adopted'::text, 'adoption_fixed'::text, 'adoption_removed'::text])))
+    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'jobs_changed'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text, 'shadow_on'::text, 'shadow_off'::text, 'prospect_erased'::text, 'workspace_removed'::text, 'adopted'::text, 'adoption_fixed'::text, 'adoption_removed'::text, 'limit_set'::text, 'ceiling_set'::text, 'windows_set'::text, 'kind_held'::text, 'kind_hold_corrected'::text, 'action_settled'::text, 'ramp_set'::text])))
 );
 ALTER TABLE ONLY thaw.manual_actions ALTER COLUMN what SET (n_distinct=20);
 ALTER TABLE ONLY thaw.manual_actions ALTER COLUMN actor SET (n_distinct=100);
@@ -4043,6 +4597,138 @@ BEGIN
     RETURN kept;
 END;
 $$;
+CREATE FUNCTION thaw.kind_gates(p_account_ids bigint[], p_kinds text[] DEFAULT NULL::text[], p_starting bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(account_id bigint, kind text, sender_id bigint, account_code text, account_opens_at timestamp with time zone, code text, opens_at timestamp with time zone, pending_code text, timezone text, day date, day_began_at timestamp with time zone, day_ends_at timestamp with time zone, used_today integer, per_day integer, used_in_week integer, per_week integer, pending_invites integer, ramp_week smallint, ramp_started_at timestamp with time zone, restricted_at timestamp with time zone, gap_from interval, gap_to interval, window_opens_at timestamp with time zone, window_closes_at timestamp with time zone, held_until timestamp with time zone, held_code text, next_allowed_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    at        timestamptz := thaw.now();
+    settings  thaw.settings;
+    is_safety boolean := thaw.is_safety_on();
+BEGIN
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+    RETURN QUERY
+    WITH account AS MATERIALIZED (
+        SELECT a.id, a.workspace_id, a.tier, a.hold_until, a.resume_after, thaw.zone_named(a.timezone) AS timezone,
+            -- Auto-resume and shadow mode are about resumes, not about sending.
+            thaw.block_reason(a, is_safety, true, false) AS block,
+            s AS sender,
+            greatest(a.restricted_at, (
+                SELECT max(m.restricted_at) FROM thaw.accounts AS m WHERE m.provider = a.provider AND m.member_id = a.member_id)) AS restricted_at
+        FROM thaw.accounts AS a
+        LEFT JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
+        WHERE a.id = ANY (p_account_ids)
+    ), applicable AS MATERIALIZED (
+        SELECT account.id, w.weekdays, w.opens, w.closes, coalesce(thaw.zone_named(w.timezone), account.timezone) AS timezone
+        FROM account
+        CROSS JOIN LATERAL (
+            SELECT own.*, dense_rank() OVER (ORDER BY own.account_id IS NULL, own.workspace_id IS NULL) AS precedence
+            FROM (
+                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id = account.id
+                UNION ALL
+                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id IS NULL
+                UNION ALL
+                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id IS NULL AND x.account_id IS NULL) AS own) AS w
+        WHERE w.precedence = 1
+    ), hours AS MATERIALIZED (
+        -- Many accounts share a window: each is evaluated once.
+        SELECT distinct_hours.*, state.is_open, state.opens_at, state.closes_at
+        FROM (SELECT DISTINCT a.weekdays, a.opens, a.closes, a.timezone FROM applicable AS a WHERE a.timezone IS NOT NULL) AS distinct_hours
+        CROSS JOIN LATERAL thaw.window_at(distinct_hours.timezone, distinct_hours.weekdays, distinct_hours.opens, distinct_hours.closes, at) AS state
+    ), schedule AS MATERIALIZED (
+        SELECT a.id, min(a.timezone) AS timezone, coalesce(bool_or(h.is_open), false) AS is_open, min(h.opens_at) AS opens_at,
+            max(h.closes_at) AS closes_at
+        FROM applicable AS a
+        LEFT JOIN hours AS h
+            ON h.weekdays = a.weekdays AND h.opens = a.opens AND h.closes = a.closes AND h.timezone = a.timezone
+        GROUP BY a.id
+    ), state AS MATERIALIZED (
+        SELECT account.*, schedule.is_open, schedule.opens_at AS window_opens_at, schedule.closes_at AS window_closes_at,
+            coalesce(account.timezone, schedule.timezone) AS day_zone, local.day, local.began_at, local.ends_at,
+            ramp.week, ramp.started_at
+        FROM account
+        LEFT JOIN schedule ON schedule.id = account.id
+        CROSS JOIN LATERAL thaw.local_day(
+            (account.sender).day, (account.sender).day_began_at, (account.sender).day_timezone,
+            coalesce(account.timezone, schedule.timezone), at) AS local
+        CROSS JOIN LATERAL thaw.ramp_at(
+            (account.sender).ramp_started_at, (account.sender).last_sent_at, account.restricted_at,
+            (account.sender).restriction_seen_at, at) AS ramp
+    ), used AS MATERIALIZED (
+        SELECT state.*, k.kind,
+            CASE WHEN state.week < 6
+                THEN least(l.per_day, coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)
+                ELSE least(coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day) END AS per_day,
+            CASE WHEN state.week < 6
+                THEN least(l.per_week, coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week)
+                ELSE least(coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week) END AS per_week,
+            greatest(coalesce(own.gap_from, common.gap_from, l.gap_from), ceiling.gap_from) AS gap_from,
+            greatest(coalesce(own.gap_to, common.gap_to, l.gap_to), coalesce(own.gap_from, common.gap_from, l.gap_from), ceiling.gap_from) AS gap_to,
+            coalesce(ledger.today, 0)::integer AS today, coalesce(ledger.in_week, 0)::integer AS in_week,
+            ledger.next_of_kind_at, ledger.last_start, held.until AS held_until, held.code AS held_code,
+            CASE WHEN k.kind = 'invite' THEN (
+                SELECT count(*) FROM (
+                    SELECT FROM thaw.actions AS x
+                    WHERE x.sender_id = (state.sender).id AND x.kind = 'invite' AND x.is_used AND x.closed_at IS NULL
+                        AND x.used_at > at - interval '180 days' AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+                    LIMIT settings.pending_invites) AS open_invite) END::integer AS open_invites
+        FROM state
+        JOIN thaw.action_kinds AS k ON p_kinds IS NULL OR k.kind = ANY (p_kinds)
+        LEFT JOIN thaw.action_limits AS l ON l.tier = state.tier AND l.ramp_week = state.week AND l.kind = k.kind
+        LEFT JOIN thaw.action_ceilings AS ceiling ON ceiling.kind = k.kind
+        LEFT JOIN thaw.action_overrides AS own ON own.account_id = state.id AND own.kind = k.kind
+        LEFT JOIN thaw.action_overrides AS common
+            ON common.workspace_id = state.workspace_id AND common.account_id IS NULL AND common.campaign_id IS NULL AND common.kind = k.kind
+        LEFT JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE x.local_day = state.day) AS today, count(*) AS in_week,
+                max(x.next_of_kind_at) AS next_of_kind_at, max(x.started_at) AS last_start
+            FROM thaw.actions AS x
+            WHERE x.sender_id = (state.sender).id AND x.kind = k.kind AND x.is_used AND x.used_at > at - interval '168 hours'
+                AND NOT x.id = ANY (coalesce(p_starting, '{}'))) AS ledger ON true
+        LEFT JOIN LATERAL (
+            SELECT h.until, h.code FROM thaw.action_holds AS h
+            WHERE (h.account_id = state.id OR h.sender_id = (state.sender).id) AND h.kind = k.kind AND h.until > at
+            ORDER BY h.until DESC LIMIT 1) AS held ON true
+    ), gap AS (
+        SELECT used.*, CASE WHEN p_starting IS NULL
+            THEN greatest((used.sender).next_allowed_at, used.next_of_kind_at)
+            ELSE greatest((used.sender).last_started_at + settings.action_gap_from, used.last_start + used.gap_from) END AS allowed_at
+        FROM used
+    )
+    SELECT gap.id, gap.kind, (gap.sender).id,
+        gap.block,
+        CASE gap.block WHEN 'account_on_hold' THEN gap.hold_until WHEN 'account_flapping' THEN gap.resume_after END,
+        closed.code,
+        CASE closed.code
+            WHEN 'kind_on_hold' THEN gap.held_until
+            WHEN 'window_closed' THEN gap.window_opens_at
+            WHEN 'cooldown' THEN gap.allowed_at
+            WHEN 'daily_cap' THEN CASE WHEN gap.per_day > 0 THEN gap.ends_at END
+            WHEN 'weekly_cap' THEN CASE WHEN gap.per_week > 0 THEN (
+                SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
+                WHERE x.sender_id = (gap.sender).id AND x.kind = gap.kind AND x.is_used AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+                ORDER BY x.used_at DESC OFFSET gap.per_week - 1 LIMIT 1) END
+        END,
+        CASE WHEN gap.open_invites >= settings.pending_invites THEN 'pending_invites' END,
+        gap.day_zone, gap.day, gap.began_at, gap.ends_at, gap.today, gap.per_day, gap.in_week, gap.per_week, gap.open_invites,
+        gap.week, gap.started_at, gap.restricted_at, gap.gap_from, gap.gap_to,
+        gap.window_opens_at, gap.window_closes_at, gap.held_until, gap.held_code, gap.allowed_at
+    FROM gap
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN gap.per_day IS NULL THEN 'limits_missing'
+            WHEN gap.held_until IS NOT NULL THEN 'kind_on_hold'
+            WHEN gap.day_zone IS NULL OR gap.is_open IS NULL OR gap.window_opens_at IS NULL THEN 'window_has_no_zone'
+            WHEN NOT gap.is_open THEN 'window_closed'
+            WHEN gap.allowed_at > at THEN 'cooldown'
+            WHEN gap.today >= gap.per_day THEN 'daily_cap'
+            WHEN gap.in_week >= gap.per_week THEN 'weekly_cap'
+        END AS code) AS closed;
+END;
+$$;
+COMMENT ON FUNCTION thaw.kind_gates(p_account_ids bigint[], p_kinds text[], p_starting bigint[]) IS 'What limits each kind of action of the given accounts now: the limits in effect, what is used, and the first closed gate of the account (account_code) and of the kind (code), each with the time at which it opens.';
 CREATE FUNCTION thaw.lane_cap(p_lane thaw.lane, p_settings thaw.settings) RETURNS integer
     LANGUAGE sql IMMUTABLE
     RETURN CASE p_lane WHEN 'sweep'::thaw.lane THEN (p_settings).fleet_cap WHEN 'signal'::thaw.lane THEN (p_settings).signal_cap ELSE NULL::integer END;
@@ -4081,6 +4767,27 @@ BEGIN
     SELECT max(fresh.id) INTO reached FROM fresh;
     UPDATE thaw.signal_walk AS w SET after_id = reached WHERE reached IS NOT NULL;
     DELETE FROM thaw.signal_gaps AS g WHERE g.day < (thaw.now() AT TIME ZONE 'UTC')::date - 28;
+END;
+$$;
+CREATE FUNCTION thaw.limit_ends(p_account_id bigint, p_kind text, p_error_code text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    at   timestamptz := thaw.now();
+    zone text;
+    day  date;
+    ends timestamptz;
+BEGIN
+    SELECT g.timezone, g.day, g.day_ends_at INTO zone, day, ends FROM thaw.kind_gates(ARRAY[p_account_id], ARRAY[p_kind]) AS g;
+    IF zone IS NULL THEN
+        RETURN at + interval '24 hours';
+    ELSIF p_error_code = 'cannot_resend_yet' THEN
+        RETURN thaw.day_start(zone, (date_trunc('week', day) + interval '7 days')::date);
+    ELSIF p_error_code = 'insufficient_credits' THEN
+        RETURN date_trunc('month', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + interval '1 month';
+    END IF;
+    RETURN ends;
 END;
 $$;
 CREATE FUNCTION thaw.link_accounts(old text, new text, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS void
@@ -4143,6 +4850,35 @@ BEGIN
         VALUES ('linked', 'provider', format('the provider reports %s as its former account ID', p_v1_account_id),
             p_account.workspace_id, p_account.id);
     END IF;
+END;
+$$;
+CREATE FUNCTION thaw.local_day(p_day date, p_began_at timestamp with time zone, p_day_zone text, p_zone text, p_at timestamp with time zone, OUT day date, OUT began_at timestamp with time zone, OUT ends_at timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    next_day date;
+BEGIN
+    IF p_day IS NOT NULL THEN
+        IF p_zone = p_day_zone THEN
+            next_day := p_day + 1;
+        ELSE
+            next_day := ((p_began_at + interval '24 hours') AT TIME ZONE p_zone)::date;
+            IF thaw.day_start(p_zone, next_day) < p_began_at + interval '24 hours' THEN
+                next_day := next_day + 1;
+            END IF;
+            next_day := greatest(next_day, p_day + 1);
+        END IF;
+        ends_at := thaw.day_start(p_zone, next_day);
+        IF p_at < ends_at THEN
+            day := p_day;
+            began_at := p_began_at;
+            RETURN;
+        END IF;
+    END IF;
+    day := (p_at AT TIME ZONE p_zone)::date;
+    began_at := thaw.day_start(p_zone, day);
+    ends_at := thaw.day_start(p_zone, day + 1);
 END;
 $$;
 CREATE FUNCTION thaw.lock_campaigns(p_campaign_ids bigint[]) RETURNS boolean
@@ -4489,6 +5225,34 @@ BEGIN
         LIMIT p_size) AS open;
 END;
 $$;
+CREATE FUNCTION thaw.move_to_sender(p_account_id bigint, p_from_id bigint, p_to_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM s.id FROM thaw.senders AS s WHERE s.id IN (p_from_id, p_to_id) ORDER BY s.id FOR NO KEY UPDATE;
+    UPDATE thaw.senders AS target SET
+        next_allowed_at = greatest(target.next_allowed_at, source.next_allowed_at),
+        last_started_at = greatest(target.last_started_at, source.last_started_at),
+        last_sent_at = greatest(target.last_sent_at, source.last_sent_at),
+        ramp_started_at = coalesce(target.ramp_started_at, source.ramp_started_at),
+        restriction_seen_at = greatest(target.restriction_seen_at, source.restriction_seen_at),
+        day = coalesce(target.day, source.day), day_began_at = coalesce(target.day_began_at, source.day_began_at),
+        day_timezone = coalesce(target.day_timezone, source.day_timezone)
+    FROM thaw.senders AS source
+    WHERE target.id = p_to_id AND source.id = p_from_id;
+    -- An invite that the other sender has open too keeps its sender: the pair is closed for both.
+    UPDATE thaw.actions AS a SET sender_id = p_to_id
+    WHERE a.account_id = p_account_id AND a.sender_id = p_from_id
+        AND (a.used_at > thaw.now() - interval '8 days' OR a.kind = 'invite')
+        AND NOT (a.kind = 'invite' AND EXISTS (
+            SELECT FROM thaw.actions AS theirs
+            WHERE theirs.sender_id = p_to_id AND theirs.prospect_url = a.prospect_url AND theirs.kind = 'invite'
+                AND (theirs.is_used OR theirs.state = 'already') AND (theirs.closed_as IS NULL OR theirs.closed_as = 'accepted')));
+    UPDATE thaw.action_holds AS h SET sender_id = p_to_id WHERE h.account_id = p_account_id AND h.sender_id = p_from_id;
+    UPDATE thaw.sending_accounts AS sending SET sender_id = p_to_id WHERE sending.account_id = p_account_id;
+END;
+$$;
 CREATE FUNCTION thaw.new_paused_at(p_enrollment_id bigint, p_theirs timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4579,6 +5343,44 @@ BEGIN
         WHERE s.consumer_error IS DISTINCT FROM left(note_consumer.error, 1000) OR s.consumer_error_ended_at IS NOT NULL
             OR s.consumer_error_at < thaw.now() - interval '10 seconds';
     END IF;
+END;
+$$;
+CREATE FUNCTION thaw.nudge(p_account_id bigint, p_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.nudges (account_id, at)
+    SELECT p_account_id, p_at
+    WHERE NOT EXISTS (SELECT FROM thaw.sending_accounts AS s WHERE s.account_id = p_account_id AND s.next_at <= p_at);
+END;
+$$;
+CREATE FUNCTION thaw.nudge_all() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge_workspace(NULL);
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.nudge_owner() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge_workspace(CASE TG_OP WHEN 'DELETE' THEN OLD.workspace_id ELSE NEW.workspace_id END);
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.nudge_workspace(p_workspace_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.nudges (account_id, at)
+    SELECT s.account_id, thaw.now() FROM thaw.sending_accounts AS s
+    WHERE (p_workspace_id IS NULL OR s.workspace_id = p_workspace_id) AND s.code IS NOT NULL;
 END;
 $$;
 CREATE FUNCTION thaw.oldest_jobs(p_queues text[]) RETURNS TABLE(queue text, waited interval)
@@ -4935,6 +5737,9 @@ CREATE FUNCTION thaw.pending_campaigns(p_account_id bigint) RETURNS TABLE(campai
             FROM thaw.campaigns c
            WHERE (c.id = loose.campaign_id));
 END;
+CREATE FUNCTION thaw.person_of(p_account thaw.accounts) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN COALESCE(('member:'::text || (p_account).member_id), ('member:'::text || (SELECT min(linked.member_id) AS min FROM thaw.accounts linked WHERE ((linked.workspace_id = (person_of.p_account).workspace_id) AND (linked.provider = (person_of.p_account).provider) AND ((linked.id = (person_of.p_account).link_id) OR (linked.link_id = COALESCE((person_of.p_account).link_id, (person_of.p_account).id)))))), ('account:'::text || COALESCE((p_account).link_id, (p_account).id)));
 CREATE FUNCTION thaw.pick_up_signals(p_within interval) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5397,6 +6202,17 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.publish_unknown(p_action_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.publish('actions.unknown', NULL, unsettled.account_id, jsonb_build_object('actions', unsettled.actions))
+    FROM (
+        SELECT a.account_id, jsonb_agg(jsonb_build_object('reservation', a.id, 'kind', a.kind, 'prospect', a.prospect_url, 'started_at', thaw.rfc3339(a.started_at)) ORDER BY a.id) AS actions
+        FROM thaw.actions AS a WHERE a.id = ANY (p_action_ids) GROUP BY a.account_id ORDER BY a.account_id) AS unsettled;
+END;
+$$;
 CREATE FUNCTION thaw.queue_changes(p_kind text, p_ids bigint[], p_from text, p_cause text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5417,6 +6233,26 @@ BEGIN
         SELECT e.id, e.workspace_id FROM thaw.enrollments AS e WHERE p_kind = 'enrollment' AND e.id = ANY (p_ids) AND e.external_id IS NOT NULL) AS subject
     JOIN thaw.workspaces AS w ON w.id = subject.workspace_id AND NOT w.shadow
     ORDER BY subject.id;
+END;
+$$;
+CREATE FUNCTION thaw.ramp_at(p_started_at timestamp with time zone, p_last_sent_at timestamp with time zone, p_restricted_at timestamp with time zone, p_restriction_seen_at timestamp with time zone, p_at timestamp with time zone, OUT started_at timestamp with time zone, OUT week smallint) RETURNS record
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    week_length constant interval := interval '168 hours';
+    then_week integer;
+BEGIN
+    started_at := p_started_at;
+    IF p_last_sent_at < p_at - interval '30 days' AND p_last_sent_at >= started_at THEN
+        then_week := least(floor(extract(epoch FROM p_last_sent_at - started_at) / 604800) + 1, 6);
+        started_at := p_at - (greatest(then_week - 1, 1) - 1) * week_length;
+    END IF;
+    IF p_restricted_at > coalesce(p_restriction_seen_at, '-infinity') AND started_at IS NOT NULL THEN
+        then_week := least(greatest(floor(extract(epoch FROM p_at - started_at) / 604800) + 1, 1), 6);
+        started_at := p_at - (greatest(then_week / 2, 1) - 1) * week_length;
+    END IF;
+    week := coalesce(least(greatest(floor(extract(epoch FROM p_at - started_at) / 604800) + 1, 1), 6), 1);
 END;
 $$;
 CREATE FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb, p_product text DEFAULT NULL::text, p_v1_account_id text DEFAULT NULL::text) RETURNS thaw.signal_outcome
@@ -5619,6 +6455,34 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.recount(p_accounts integer, p_rows integer, OUT accounts integer, OUT corrected integer) IS 'Compares the counts of paused enrollments with the rows and corrects them; without arguments, for all accounts. Returns how many accounts were checked and how many counts were corrected.';
+CREATE FUNCTION thaw.refresh_zones() RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    changed integer;
+BEGIN
+    WITH server AS MATERIALIZED (
+        SELECT lower(z.name) AS key, min(z.name) AS name
+        FROM pg_catalog.pg_timezone_names AS z
+        WHERE z.name !~ '^(posix|right)/' AND z.name NOT IN ('Factory', 'localtime', 'posixrules')
+        GROUP BY lower(z.name)
+    ), gone AS (
+        DELETE FROM thaw.zones AS z WHERE NOT EXISTS (SELECT FROM server WHERE server.key = z.key)
+        RETURNING z.key
+    ), new AS (
+        INSERT INTO thaw.zones (key, name)
+        SELECT server.key, server.name FROM server
+        WHERE NOT EXISTS (SELECT FROM thaw.zones AS z WHERE z.key = server.key)
+        ORDER BY server.key
+        ON CONFLICT (key) DO NOTHING
+        RETURNING key
+    )
+    SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM new) INTO changed;
+    RETURN changed;
+END;
+$$;
+COMMENT ON FUNCTION thaw.refresh_zones() IS 'Reads the time zones of the server again and returns how many were added or removed.';
 CREATE FUNCTION thaw.refuse_in_safety_mode(p_heal thaw.heals) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6057,6 +6921,17 @@ BEGIN
     END LOOP;
 END;
 $$;
+CREATE FUNCTION thaw.require_actor(p_actor text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.require_text('actor', p_actor);
+    IF coalesce(btrim(p_actor), '') = '' THEN
+        RAISE EXCEPTION 'no actor was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the sender. The name is stored in the ledger.';
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.require_reason(p_reason text, p_actor text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6066,6 +6941,18 @@ BEGIN
         RAISE EXCEPTION 'no reason was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Give a reason. It is stored in the audit log.';
     ELSIF coalesce(btrim(p_actor), '') = '' THEN
         RAISE EXCEPTION 'no actor was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the person who takes this action. The name is stored in the audit log.';
+    END IF;
+END;
+$$;
+CREATE FUNCTION thaw.require_short_transaction() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF clock_timestamp() - pg_catalog.now() > interval '1 minute' THEN
+        RAISE EXCEPTION 'this transaction began % seconds ago', round(extract(epoch FROM clock_timestamp() - pg_catalog.now()))
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'Its clock is the time of its start. Reserve and start actions in short transactions of their own.';
     END IF;
 END;
 $$;
@@ -6081,6 +6968,102 @@ BEGIN
         RAISE EXCEPTION '% contains control characters', p_name
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Remove line breaks and other control characters.';
     END IF;
+END;
+$$;
+CREATE FUNCTION thaw.reserve(enrollment bigint, action text DEFAULT NULL::text, lease interval DEFAULT NULL::interval, actor text DEFAULT CURRENT_USER) RETURNS thaw.reservation
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    result  thaw.reservation;
+    found_account bigint;
+    given   record;
+BEGIN
+    PERFORM thaw.require_short_transaction(), thaw.require_actor(reserve.actor);
+    lease := thaw.checked_lease(reserve.lease);
+    -- An enrollment may move to another account while this transaction waits for the first one.
+    FOR attempt IN 1..3 LOOP
+        SELECT e.account_id INTO found_account FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'there is no enrollment %', coalesce(reserve.enrollment::text, 'null')
+                USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
+        END IF;
+        EXIT WHEN found_account IS NULL;
+        PERFORM a.id FROM thaw.accounts AS a WHERE a.id = found_account FOR NO KEY UPDATE;
+        PERFORM thaw.ensure_senders(ARRAY[found_account]);
+        PERFORM s.id FROM thaw.senders AS s
+        WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = found_account)
+        FOR NO KEY UPDATE;
+        PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
+        EXIT WHEN FOUND;
+    END LOOP;
+    SELECT r.* INTO given FROM thaw.reserve_rows(ARRAY[reserve.enrollment], ARRAY[reserve.action], reserve.lease, reserve.actor) AS r;
+    IF given.action_id IS NULL THEN
+        result.code := given.code;
+        result.opens_at := given.opens_at;
+    ELSE
+        SELECT a.id, a.kind, a.step, a.lease_until INTO result.id, result.kind, result.step, result.lease_until
+        FROM thaw.actions AS a WHERE a.id = given.action_id;
+    END IF;
+    RETURN result;
+END;
+$$;
+COMMENT ON FUNCTION thaw.reserve(enrollment bigint, action text, lease interval, actor text) IS 'Reserves the next action of an enrollment, if all gates are open: id is the reservation. Otherwise code is the closed gate, and opens_at when to ask again (null: not at a known time); nothing changes. action is the kind, such as invite (null: that of the next step). The reservation ends after lease (null: settings.action_lease) unless thaw.start is called. Commit soon: the account is locked until then.';
+CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text) RETURNS TABLE(enrollment_id bigint, action_id bigint, code text, opens_at timestamp with time zone, next_allowed_at timestamp with time zone)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    at       timestamptz := thaw.now();
+    settings thaw.settings;
+BEGIN
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+    -- Campaigns with a cap of their own are limited across accounts.
+    PERFORM own.id FROM thaw.action_overrides AS own
+    WHERE own.campaign_id IN (SELECT e.campaign_id FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids))
+    ORDER BY own.id FOR NO KEY UPDATE;
+    RETURN QUERY
+    WITH gate AS MATERIALIZED (
+        SELECT g.*,
+            settings.action_gap_from + (settings.action_gap_to - settings.action_gap_from) * random() AS gap,
+            g.gap_from + (g.gap_to - g.gap_from) * random() AS kind_gap,
+            -- Several accounts may ask for one campaign at once: its cap allows the first ones.
+            CASE WHEN g.code IS NULL THEN row_number() OVER (PARTITION BY g.campaign_id, g.kind, g.day, g.code IS NULL ORDER BY g.enrollment_id) END AS turn
+        FROM thaw.action_gates(p_enrollment_ids, p_kinds) AS g
+    ), allowed AS MATERIALIZED (
+        SELECT gate.*, own.per_day - (
+                SELECT count(*) FROM thaw.actions AS x
+                WHERE x.campaign_id = gate.campaign_id AND x.kind = gate.kind AND x.local_day = gate.day AND x.is_used) AS remaining
+        FROM gate
+        LEFT JOIN thaw.action_overrides AS own ON own.campaign_id = gate.campaign_id AND own.kind = gate.kind
+        WHERE gate.code IS NULL
+    ), reserved AS (
+        INSERT INTO thaw.actions (
+            workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, member_id, prospect_url, step, kind, actor, reserved_at,
+            lease_until, used_at, local_day, gap, next_of_kind_at)
+        SELECT allowed.workspace_id, allowed.account_id, allowed.sender_id, allowed.campaign_id, allowed.enrollment_id, allowed.provider,
+            allowed.member_id, allowed.prospect_url, allowed.step, allowed.kind, p_actor, at, at + p_lease, at, allowed.day, allowed.gap,
+            at + allowed.kind_gap
+        FROM allowed
+        WHERE allowed.remaining IS NULL OR allowed.turn <= allowed.remaining
+        RETURNING id, enrollment_id, sender_id
+    ), paced AS (
+        UPDATE thaw.senders AS s SET
+            day = allowed.day, day_began_at = allowed.day_began_at,
+            day_timezone = CASE WHEN s.day = allowed.day THEN s.day_timezone ELSE allowed.timezone END,
+            next_allowed_at = at + allowed.gap, ramp_started_at = allowed.ramp_started_at, restriction_seen_at = allowed.restricted_at
+        FROM reserved
+        JOIN allowed ON allowed.enrollment_id = reserved.enrollment_id
+        WHERE s.id = reserved.sender_id
+        RETURNING s.id, s.next_allowed_at
+    )
+    SELECT gate.enrollment_id, reserved.id,
+        CASE WHEN reserved.id IS NULL THEN coalesce(gate.code, 'campaign_cap') END, gate.opens_at, paced.next_allowed_at
+    FROM gate
+    LEFT JOIN reserved ON reserved.enrollment_id = gate.enrollment_id
+    LEFT JOIN paced ON paced.id = reserved.sender_id;
 END;
 $$;
 CREATE FUNCTION thaw.waiting_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
@@ -6543,6 +7526,103 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
+CREATE FUNCTION thaw.schedule_batch(p_limit integer, p_lease interval, p_actor text, p_workspace_id bigint DEFAULT NULL::bigint, OUT looked integer, OUT action_ids bigint[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    at       timestamptz := thaw.now();
+    accounts bigint[];
+    senders  bigint[];
+    -- The first action of each campaign and kind of these accounts.
+    heads    bigint[];
+    kinds    text[];
+    picks    bigint[];
+BEGIN
+    looked := 0;
+    SELECT array_agg(l.id) INTO accounts FROM (
+        SELECT a.id FROM thaw.accounts AS a
+        WHERE a.id = ANY (ARRAY(SELECT due.account_id FROM thaw.accounts_to_look_at(p_limit, p_workspace_id) AS due))
+        ORDER BY a.id FOR NO KEY UPDATE SKIP LOCKED) AS l;
+    IF accounts IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM thaw.ensure_senders(accounts);
+    SELECT array_agg(l.id) INTO senders FROM (
+        SELECT s.id FROM thaw.senders AS s
+        WHERE s.id = ANY (ARRAY(SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts)))
+        ORDER BY s.id FOR NO KEY UPDATE SKIP LOCKED) AS l;
+    -- One account per sender, because its accounts share one pace. Another transaction may have
+    -- served the account while this one waited.
+    SELECT array_agg(l.account_id) INTO accounts FROM (
+        SELECT DISTINCT ON (sending.sender_id) sending.account_id
+        FROM thaw.sending_accounts AS sending
+        WHERE sending.account_id = ANY (accounts) AND sending.sender_id = ANY (senders) AND sending.next_at <= at
+        ORDER BY sending.sender_id, sending.next_at, sending.account_id) AS l;
+    looked := coalesce(cardinality(accounts), 0);
+    IF looked = 0 THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(head.id), array_agg(line.kind) INTO heads, kinds
+    FROM unnest(accounts) AS account (id)
+    CROSS JOIN LATERAL thaw.due_lines(account.id) AS line
+    CROSS JOIN LATERAL (
+        -- Actions that are under way or unknown are skipped: an account has few of them.
+        SELECT e.id FROM thaw.enrollments AS e
+        WHERE e.account_id = account.id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind AND e.due_at IS NOT NULL
+            AND NOT EXISTS (
+                SELECT FROM thaw.actions AS x
+                WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already'))
+        ORDER BY e.due_at, e.id LIMIT 1) AS head;
+    -- Rows that the platform has locked are left to the next look.
+    heads := ARRAY(
+        SELECT l.id FROM (
+            SELECT e.id FROM thaw.enrollments AS e WHERE e.id = ANY (heads) ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
+    WITH gate AS MATERIALIZED (
+        SELECT g.* FROM thaw.action_gates(heads, array_fill(NULL::text, ARRAY[cardinality(heads)])) AS g
+    ), pick AS (
+        SELECT DISTINCT ON (gate.account_id) gate.account_id, gate.enrollment_id
+        FROM gate
+        WHERE gate.code IS NULL
+        ORDER BY gate.account_id,
+            (SELECT x.id FROM thaw.actions AS x WHERE x.account_id = gate.account_id AND x.campaign_id = gate.campaign_id ORDER BY x.id DESC LIMIT 1) NULLS FIRST,
+            gate.enrollment_id
+    ), deferred AS (
+        -- A prospect who has an invite already does not hold up those behind. The next look decides
+        -- again: the invite may be withdrawn by then.
+        UPDATE thaw.enrollments AS e SET next_action_at = coalesce(gate.opens_at, at + interval '1 day')
+        FROM gate
+        WHERE e.id = gate.enrollment_id AND gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn')
+        RETURNING e.id
+    ), closed AS (
+        SELECT DISTINCT ON (account.id) account.id, gate.code,
+            CASE WHEN gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn') THEN at + interval '1 second'
+                WHEN gate.code IS NOT NULL THEN coalesce(gate.opens_at, at + interval '1 hour')
+                -- Everything is under way, or locked, or nothing is due at all.
+                WHEN EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.due_at IS NOT NULL) THEN at + interval '1 hour'
+                ELSE 'infinity' END AS next_at
+        FROM unnest(accounts) AS account (id)
+        LEFT JOIN gate ON gate.account_id = account.id
+        WHERE account.id NOT IN (SELECT pick.account_id FROM pick)
+        ORDER BY account.id, coalesce(gate.opens_at, 'infinity')
+    ), noted AS (
+        UPDATE thaw.sending_accounts AS s SET next_at = closed.next_at, code = closed.code
+        FROM closed WHERE s.account_id = closed.id
+    )
+    SELECT array_agg(pick.enrollment_id), array_agg(NULL::text) INTO picks, kinds FROM pick;
+    WITH given AS MATERIALIZED (
+        SELECT r.*, e.account_id
+        FROM thaw.reserve_rows(picks, kinds, p_lease, p_actor) AS r
+        JOIN thaw.enrollments AS e ON e.id = r.enrollment_id
+    ), noted AS (
+        UPDATE thaw.sending_accounts AS s SET
+            next_at = coalesce(given.next_allowed_at, given.opens_at, at + interval '1 minute'), code = given.code
+        FROM given WHERE s.account_id = given.account_id
+    )
+    SELECT array_agg(given.action_id) FILTER (WHERE given.action_id IS NOT NULL) INTO action_ids FROM given;
+END;
+$$;
 CREATE FUNCTION thaw.search_key(text text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN btrim(regexp_replace(regexp_replace(replace(replace(replace(translate(lower(NORMALIZE("left"(text, 400), NFKD)), ((((((chr(322) || chr(321)) || chr(248)) || chr(216)) || chr(273)) || chr(272)) || chr(305)), ('lloodd'::text || 'i'::text)), chr(223), 'ss'::text), chr(230), 'ae'::text), chr(339), 'oe'::text), '[''`\u00b4\u0300-\u036f\u02b9-\u02bc\u2018-\u201b\u2032\u200b-\u200f\u00ad\ufeff]+'::text, ''::text, 'g'::text), '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f]+'::text, ' '::text, 'g'::text));
@@ -6767,6 +7847,119 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.settle(enrollment_id bigint, completed_step integer, next_action_at timestamp with time zone) IS 'Records that an action was completed: the step moves on by one, and the next action is due at next_action_at (null: unchanged). A paused enrollment stays paused and continues at the new step when it resumes. Returns false if this step was already completed.';
+CREATE FUNCTION thaw.settle(reservation bigint, outcome text, provider_ref text DEFAULT NULL::text, error_code text DEFAULT NULL::text, until timestamp with time zone DEFAULT NULL::timestamp with time zone, next_kind text DEFAULT NULL::text, next_at timestamp with time zone DEFAULT NULL::timestamp with time zone, if_refused text DEFAULT 'fail'::text, actor text DEFAULT CURRENT_USER) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    action   thaw.actions;
+    account  thaw.accounts;
+    at       timestamptz := thaw.now();
+    result   thaw.action_outcome;
+    new_state thaw.action_state;
+    refusals integer;
+BEGIN
+    PERFORM thaw.require_actor(settle.actor), thaw.require_text('provider_ref', settle.provider_ref), thaw.require_text('error_code', settle.error_code);
+    SELECT word.outcome INTO result FROM unnest(enum_range(NULL::thaw.action_outcome)) AS word (outcome) WHERE word.outcome::text = settle.outcome;
+    IF result IS NULL THEN
+        RAISE EXCEPTION 'the outcome "%" is unknown', coalesce(left(settle.outcome, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = format('Use one of: %s.', array_to_string(enum_range(NULL::thaw.action_outcome), ', '));
+    ELSIF settle.if_refused IS NULL OR settle.if_refused NOT IN ('fail', 'skip', 'keep') THEN
+        RAISE EXCEPTION 'if_refused is "%"', coalesce(left(settle.if_refused, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use fail, skip or keep.';
+    ELSIF settle.next_kind IS NOT NULL AND NOT EXISTS (SELECT FROM thaw.action_kinds AS k WHERE k.kind = settle.next_kind) THEN
+        RAISE EXCEPTION 'the kind "%" is unknown', left(settle.next_kind, 100)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use a kind of thaw.action_kinds.';
+    ELSIF settle.until > at + interval '400 days' OR settle.next_at > at + interval '3660 days' THEN
+        RAISE EXCEPTION 'a time is too far in the future' USING ERRCODE = 'invalid_parameter_value', HINT = 'until may be 400 days ahead, next_at ten years.';
+    END IF;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation;
+    IF action.id IS NULL THEN
+        RAISE EXCEPTION 'there is no reservation %', coalesce(settle.reservation::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
+    END IF;
+    SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
+    PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
+    PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
+    -- A delivery without the ID that the provider gives to each delivery is not proven.
+    IF result = 'sent' AND settle.provider_ref IS NULL AND (SELECT k.has_provider_ref FROM thaw.action_kinds AS k WHERE k.kind = action.kind) THEN
+        result := 'unknown';
+    END IF;
+    new_state := CASE
+        WHEN result IN ('sent', 'verified_sent') THEN 'sent'
+        WHEN result = 'already' THEN 'already'
+        WHEN result = 'refused' THEN 'refused'
+        WHEN result = 'unknown' THEN 'unknown'
+        ELSE 'released' END::thaw.action_state;
+    IF action.outcome = result AND action.state = new_state THEN
+        RETURN action.state::text;
+    END IF;
+    IF NOT (CASE
+        WHEN result = 'released' THEN action.state = 'reserved'
+        WHEN result IN ('verified_sent', 'verified_absent') THEN action.state = 'unknown'
+        -- The report may come after the lease: the sender was only slow.
+        ELSE action.state = 'started' OR action.state = 'unknown' AND action.outcome IS NULL END)
+    THEN
+        RAISE EXCEPTION 'action % cannot be settled as %: it is %', action.id, result,
+                action.state || coalesce(' (' || action.outcome || ')', '')
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = CASE
+                WHEN action.state = 'reserved' THEN 'Call thaw.start before the call to the provider, or settle it as released to give it back.'
+                WHEN action.state = 'unknown' THEN 'Look at the provider, then settle it as verified_sent or verified_absent.'
+                ELSE 'Nothing was changed. An action is settled once.' END;
+    END IF;
+    UPDATE thaw.actions AS a SET
+        state = new_state, outcome = result, lease_until = NULL, settled_at = at,
+        -- The request may have been made at any time until now.
+        used_at = CASE WHEN a.state = 'started' THEN at ELSE a.used_at END,
+        provider_ref = coalesce(settle.provider_ref, a.provider_ref), error_code = coalesce(settle.error_code, a.error_code)
+    WHERE a.id = action.id;
+    CASE
+        WHEN new_state = 'sent' THEN
+            UPDATE thaw.senders AS s SET ramp_started_at = coalesce(s.ramp_started_at, at), last_sent_at = greatest(s.last_sent_at, at)
+            WHERE s.id = action.sender_id;
+            PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
+        WHEN new_state = 'already' THEN
+            PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
+        WHEN new_state = 'refused' THEN
+            IF settle.if_refused = 'skip' THEN
+                PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
+            ELSIF settle.if_refused = 'fail' THEN
+                UPDATE thaw.enrollments AS e SET status = 'failed', paused_reason = NULL, paused_at = NULL
+                WHERE e.id = action.enrollment_id AND e.status IN ('active', 'paused');
+            ELSE
+                UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.next_at, at + interval '1 day') WHERE e.id = action.enrollment_id;
+            END IF;
+            SELECT count(DISTINCT a.prospect_url) INTO refusals FROM thaw.actions AS a
+            WHERE a.account_id = action.account_id AND a.kind = action.kind AND a.state = 'refused' AND a.settled_at > at - interval '24 hours';
+            IF refusals >= 3 THEN
+                PERFORM thaw.hold_kind(action.account_id, action.kind, thaw.limit_ends(action.account_id, action.kind, NULL), 'refusals',
+                    format('the provider refused %s to %s prospects within a day', action.kind, refusals), settle.actor);
+            END IF;
+        WHEN result = 'limited' THEN
+            PERFORM thaw.hold_kind(action.account_id, action.kind,
+                coalesce(settle.until, thaw.limit_ends(action.account_id, action.kind, settle.error_code)),
+                coalesce(CASE WHEN settle.error_code ~ '^[a-z][a-z0-9_]{0,63}$' THEN settle.error_code END, 'limited'),
+                'the provider reports a limit' || coalesce(': ' || settle.error_code, ''), settle.actor);
+        WHEN result = 'throttled' THEN
+            UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.until, at + interval '5 minutes') WHERE e.id = action.enrollment_id;
+        WHEN result IN ('account_lost', 'restricted') THEN
+            PERFORM thaw.receive_signal(account.provider, account.provider_account_id, result::text,
+                CASE result WHEN 'restricted' THEN 'restricted' ELSE 'disconnected' END, NULL, NULL, 'action:' || action.id, false, NULL);
+        WHEN new_state = 'unknown' THEN
+            PERFORM thaw.publish_unknown(ARRAY[action.id]);
+        ELSE NULL; -- given back: it may be reserved again
+    END CASE;
+    IF result IN ('verified_sent', 'verified_absent') THEN
+        INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id, campaign_id, prospect_url)
+        VALUES ('action_settled', settle.actor, 'settled as ' || result, 'action ' || action.id, action.workspace_id, action.account_id,
+            action.campaign_id, action.prospect_url);
+    END IF;
+    PERFORM thaw.nudge(action.account_id, at);
+    RETURN new_state::text;
+END;
+$_$;
+COMMENT ON FUNCTION thaw.settle(reservation bigint, outcome text, provider_ref text, error_code text, until timestamp with time zone, next_kind text, next_at timestamp with time zone, if_refused text, actor text) IS 'Records what came of a started action: sent (with provider_ref), already, refused (the enrollment fails, if_refused: or skips the step, or keeps it), limited (the kind is on hold until), throttled (try again at until), account_lost, restricted, unknown; released gives back a reservation that was not started; verified_sent and verified_absent settle an unknown one. next_kind and next_at are for campaigns without steps. Returns the state. The same outcome again changes nothing; another one is an error.';
 CREATE FUNCTION thaw.settle_taken(p_kind text, p_taken thaw.taken[], p_is_backfill boolean) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6851,6 +8044,71 @@ $$;
 CREATE FUNCTION thaw.spread(i bigint, n bigint, jitter interval) RETURNS interval
     LANGUAGE sql
     RETURN (jitter * ((((i - 1))::double precision + random()) / (n)::double precision));
+CREATE FUNCTION thaw.start(reservation bigint) RETURNS thaw.reservation
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    result thaw.reservation;
+    action thaw.actions;
+    gate   record;
+    at     timestamptz := thaw.now();
+    lease  interval := (SELECT s.action_lease FROM thaw.settings AS s);
+BEGIN
+    PERFORM thaw.require_short_transaction();
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation;
+    IF action.id IS NULL THEN
+        RAISE EXCEPTION 'there is no reservation %', coalesce(start.reservation::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
+    END IF;
+    PERFORM a.id FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
+    PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
+    PERFORM own.id FROM thaw.action_overrides AS own WHERE own.campaign_id = action.campaign_id AND own.kind = action.kind FOR NO KEY UPDATE;
+    PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation FOR NO KEY UPDATE;
+    result.kind := action.kind;
+    result.step := action.step;
+    IF action.state <> 'reserved' THEN
+        result.code := CASE action.state WHEN 'started' THEN 'already_started' WHEN 'sent' THEN 'already_sent' WHEN 'already' THEN 'already_sent'
+            WHEN 'unknown' THEN 'already_unknown' WHEN 'expired' THEN 'lease_expired' ELSE 'released' END;
+        RETURN result;
+    ELSIF action.lease_until <= at THEN
+        UPDATE thaw.actions AS a SET state = 'expired', lease_until = NULL, settled_at = at WHERE a.id = action.id;
+        result.code := 'lease_expired';
+        RETURN result;
+    END IF;
+    SELECT g.* INTO gate FROM thaw.action_gates(ARRAY[action.enrollment_id], ARRAY[action.kind], ARRAY[action.id]) AS g;
+    -- The enrollment may have moved to another account or step since, or be gone.
+    IF gate.enrollment_id IS NULL OR gate.account_id IS DISTINCT FROM action.account_id THEN
+        result.code := 'not_active';
+    ELSIF gate.step <> action.step THEN
+        result.code := 'no_such_step';
+    ELSE
+        result.code := gate.code;
+        result.opens_at := gate.opens_at;
+    END IF;
+    IF result.code = 'cooldown' AND result.opens_at < action.lease_until THEN
+        result.id := action.id;
+        result.lease_until := action.lease_until;
+        RETURN result;
+    ELSIF result.code IS NOT NULL THEN
+        UPDATE thaw.actions AS a SET state = 'released', lease_until = NULL, settled_at = at, error_code = result.code WHERE a.id = action.id;
+        RETURN result;
+    END IF;
+    UPDATE thaw.actions AS a SET
+        state = 'started', started_at = at, used_at = at, lease_until = at + lease, local_day = gate.day,
+        next_of_kind_at = greatest(a.next_of_kind_at, at + gate.gap_from)
+    WHERE a.id = action.id;
+    UPDATE thaw.senders AS s SET
+        last_started_at = at, next_allowed_at = greatest(s.next_allowed_at, at + action.gap), day = gate.day, day_began_at = gate.day_began_at,
+        day_timezone = CASE WHEN s.day = gate.day THEN s.day_timezone ELSE gate.timezone END
+    WHERE s.id = action.sender_id;
+    result.id := action.id;
+    result.lease_until := at + lease;
+    RETURN result;
+END;
+$$;
+COMMENT ON FUNCTION thaw.start(reservation bigint) IS 'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown the reservation is kept: call start again at opens_at. After any other code it is given back.';
 CREATE FUNCTION thaw.start_action(p_what text, p_account text, p_provider text, p_reason text, p_actor text) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7233,6 +8491,38 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.take_enrollments(rows jsonb, is_backfill boolean) IS 'Copies changes of the platform''s prospects: an array of objects with id, campaign and the changed ones of account, prospect_url, status (or unknown), reason, own_reason, step, next_action_at, paused_at, deleted. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
+CREATE FUNCTION thaw.take_nudges(p_size integer DEFAULT 10000) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    accounts bigint[];
+    times    timestamptz[];
+    taken    integer;
+BEGIN
+    WITH gone AS (
+        DELETE FROM thaw.nudges AS n
+        WHERE n.id = ANY (ARRAY(SELECT oldest.id FROM thaw.nudges AS oldest ORDER BY oldest.id LIMIT p_size FOR UPDATE SKIP LOCKED))
+        RETURNING n.account_id, n.at
+    ), first AS (
+        SELECT gone.account_id, min(gone.at) AS at, count(*) AS n FROM gone GROUP BY gone.account_id
+    )
+    SELECT array_agg(first.account_id ORDER BY first.account_id), array_agg(first.at ORDER BY first.account_id), coalesce(sum(first.n), 0)
+    INTO accounts, times, taken FROM first;
+    IF taken > 0 THEN
+        PERFORM thaw.ensure_senders(accounts);
+        UPDATE thaw.sending_accounts AS s SET next_at = nudged.at
+        FROM (
+            SELECT known.account_id, first.at FROM unnest(accounts, times) AS first (account_id, at)
+            JOIN thaw.sending_accounts AS known ON known.account_id = first.account_id AND known.next_at > first.at
+            ORDER BY known.account_id FOR NO KEY UPDATE OF known) AS nudged
+        WHERE s.account_id = nudged.account_id;
+    END IF;
+    RETURN taken;
+END;
+$$;
+COMMENT ON FUNCTION thaw.take_nudges(p_size integer) IS 'Notes which accounts may have something to send sooner. Every worker process calls it once a second.';
 CREATE FUNCTION thaw.take_workspaces(rows jsonb, is_backfill boolean DEFAULT false) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7553,6 +8843,22 @@ BEGIN
         FROM thaw.instance AS recorded CROSS JOIN thaw.this_database() AS here);
 END;
 $$;
+CREATE FUNCTION thaw.window_at(p_zone text, p_weekdays smallint[], p_opens time without time zone, p_closes time without time zone, p_at timestamp with time zone, OUT is_open boolean, OUT opens_at timestamp with time zone, OUT closes_at timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    SELECT coalesce(bool_or(day.began <= p_at AND p_at < day.ended), false), min(day.began) FILTER (WHERE day.began > p_at),
+        max(day.ended) FILTER (WHERE day.began <= p_at AND p_at < day.ended)
+    INTO is_open, opens_at, closes_at
+    FROM (
+        SELECT (date.day + p_opens) AT TIME ZONE p_zone AS began,
+            thaw.closing(p_zone, date.day + p_closes + CASE WHEN p_closes <= p_opens THEN interval '1 day' ELSE '0' END) AS ended
+        FROM (SELECT (p_at AT TIME ZONE p_zone)::date + n AS day FROM generate_series(-1, 8) AS n) AS date
+        WHERE extract(isodow FROM date.day) = ANY (p_weekdays)) AS day
+    WHERE day.began < day.ended;
+END;
+$$;
 CREATE FUNCTION thaw.with_kept(p_kind text, p_rows jsonb, p_is_backfill boolean) RETURNS thaw.taken[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7655,6 +8961,15 @@ CREATE FUNCTION thaw.workspaces_named(p_name text, p_first_workspace bigint DEFA
             FROM thaw.workspaces k
            WHERE ((k.key = workspaces_named.p_name) AND ((k.id >= workspaces_named.p_first_workspace) AND (k.id <= workspaces_named.p_last_workspace)))))));
 END;
+CREATE FUNCTION thaw.workspaces_nudge() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge_workspace(NEW.id);
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.workspaces_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7686,6 +9001,16 @@ BEGIN
     END LOOP;
 END;
 $$;
+CREATE TABLE thaw.zones (
+    key text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    CONSTRAINT zones_check CHECK ((key = lower(name))),
+    CONSTRAINT zones_name_check CHECK ((name <> ''::text))
+);
+COMMENT ON TABLE thaw.zones IS 'The IANA time zones of this server, by lower-case name. Refreshed when a process starts (thaw.refresh_zones).';
+CREATE FUNCTION thaw.zone_named(p_name text) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN (SELECT z.name FROM thaw.zones z WHERE (z.key = (lower(zone_named.p_name) COLLATE "C")));
 CREATE TABLE thaw.account_events (
     id bigint NOT NULL,
     account_id bigint NOT NULL,
@@ -7727,6 +9052,96 @@ ALTER TABLE thaw.account_signals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
 );
 ALTER TABLE thaw.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.accounts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE thaw.action_ceilings (
+    kind text NOT NULL COLLATE pg_catalog."C",
+    per_day integer NOT NULL,
+    per_week integer,
+    gap_from interval DEFAULT '00:00:00'::interval NOT NULL,
+    changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT action_ceilings_gap_from_check CHECK (((gap_from >= '00:00:00'::interval) AND (gap_from <= '1 day'::interval))),
+    CONSTRAINT action_ceilings_per_day_check CHECK (((per_day >= 0) AND (per_day <= 100000))),
+    CONSTRAINT action_ceilings_per_week_check CHECK (((per_week >= 0) AND (per_week <= 1000000)))
+);
+COMMENT ON TABLE thaw.action_ceilings IS 'Fleet-wide ceilings: no override allows more, and no gap is shorter than gap_from. Only an operator changes them, with a reason (thaw.set_action_ceiling).';
+CREATE TABLE thaw.action_holds (
+    account_id bigint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    sender_id bigint,
+    until timestamp with time zone NOT NULL,
+    code text NOT NULL,
+    reason text NOT NULL,
+    actor text NOT NULL,
+    at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT action_holds_actor_check CHECK ((actor <> ''::text)),
+    CONSTRAINT action_holds_code_check CHECK ((code ~ '^[a-z][a-z0-9_]{0,63}$'::text)),
+    CONSTRAINT action_holds_reason_check CHECK (((reason <> ''::text) AND (length(reason) <= 1000)))
+);
+COMMENT ON TABLE thaw.action_holds IS 'Kinds of actions that an account does not do until a set time; other kinds go on. The hold applies to all accounts of the same sender.';
+COMMENT ON COLUMN thaw.action_holds.code IS 'What caused the hold: the error code of the provider, refusals, or person.';
+CREATE TABLE thaw.action_kinds (
+    kind text NOT NULL COLLATE pg_catalog."C",
+    has_provider_ref boolean NOT NULL,
+    CONSTRAINT action_kinds_kind_check CHECK ((kind ~ '^[a-z][a-z0-9_]{0,63}$'::text))
+);
+COMMENT ON TABLE thaw.action_kinds IS 'The kinds of actions. To add one, insert a row here and its limits into thaw.action_limits.';
+COMMENT ON COLUMN thaw.action_kinds.has_provider_ref IS 'Whether the provider answers a delivery with an ID. If so, an action counts as sent only with that ID: without it, its outcome is unknown.';
+CREATE TABLE thaw.action_limits (
+    tier thaw.account_tier NOT NULL,
+    ramp_week smallint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    per_day integer NOT NULL,
+    per_week integer,
+    gap_from interval DEFAULT '00:00:00'::interval NOT NULL,
+    gap_to interval DEFAULT '00:00:00'::interval NOT NULL,
+    CONSTRAINT action_limits_gap_from_check CHECK (((gap_from >= '00:00:00'::interval) AND (gap_from <= '1 day'::interval))),
+    CONSTRAINT action_limits_gap_is_a_range CHECK (((gap_to >= gap_from) AND (gap_to <= '1 day'::interval))),
+    CONSTRAINT action_limits_per_day_check CHECK (((per_day >= 0) AND (per_day <= 100000))),
+    CONSTRAINT action_limits_per_week_check CHECK (((per_week >= 0) AND (per_week <= 1000000))),
+    CONSTRAINT action_limits_ramp_week_check CHECK (((ramp_week >= 1) AND (ramp_week <= 6)))
+);
+COMMENT ON TABLE thaw.action_limits IS 'The default caps and gaps, by tier, ramp week and kind. Ramp week 6 is the sixth and all later weeks.';
+COMMENT ON COLUMN thaw.action_limits.per_week IS 'Cap of the last 168 hours. Null: only the cap of the day applies.';
+COMMENT ON COLUMN thaw.action_limits.gap_from IS 'The gap to the next action of the same kind is drawn between gap_from and gap_to. settings.action_gap_from applies between any two actions.';
+CREATE TABLE thaw.action_overrides (
+    id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    account_id bigint,
+    campaign_id bigint,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    per_day integer,
+    per_week integer,
+    gap_from interval,
+    gap_to interval,
+    reason text NOT NULL,
+    actor text NOT NULL,
+    changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT action_overrides_actor_check CHECK ((actor <> ''::text)),
+    CONSTRAINT action_overrides_campaign_has_a_daily_cap CHECK (((campaign_id IS NULL) OR ((account_id IS NULL) AND (per_day IS NOT NULL) AND (num_nonnulls(per_week, gap_from) = 0)))),
+    CONSTRAINT action_overrides_gap_from_check CHECK (((gap_from >= '00:00:00'::interval) AND (gap_from <= '1 day'::interval))),
+    CONSTRAINT action_overrides_gap_is_a_range CHECK ((((gap_from IS NULL) = (gap_to IS NULL)) AND (gap_to >= gap_from))),
+    CONSTRAINT action_overrides_gap_to_check CHECK (((gap_to >= '00:00:00'::interval) AND (gap_to <= '1 day'::interval))),
+    CONSTRAINT action_overrides_limit_something CHECK ((num_nonnulls(per_day, per_week, gap_from) > 0)),
+    CONSTRAINT action_overrides_per_day_check CHECK (((per_day >= 0) AND (per_day <= 100000))),
+    CONSTRAINT action_overrides_per_week_check CHECK (((per_week >= 0) AND (per_week <= 1000000))),
+    CONSTRAINT action_overrides_reason_check CHECK (((reason <> ''::text) AND (length(reason) <= 1000)))
+);
+COMMENT ON TABLE thaw.action_overrides IS 'Limits of a workspace, an account or a campaign that replace the defaults, up to the ceiling. In the ramp weeks 1 to 5 an override can only lower a cap. That of an account takes precedence over that of its workspace; the cap of a campaign is an additional limit.';
+ALTER TABLE thaw.action_overrides ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.action_overrides_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE thaw.actions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.actions_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -7969,6 +9384,16 @@ ALTER TABLE thaw.campaign_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE thaw.campaign_steps (
+    campaign_id bigint NOT NULL,
+    "position" integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    delay interval DEFAULT '00:00:00'::interval NOT NULL,
+    CONSTRAINT campaign_steps_delay_check CHECK (((delay >= '00:00:00'::interval) AND (delay <= '365 days'::interval))),
+    CONSTRAINT campaign_steps_position_check CHECK (("position" >= 0))
+);
+COMMENT ON TABLE thaw.campaign_steps IS 'The steps of a linear campaign. position is the value of enrollments.step at which the step is done. A campaign with branches has none: the platform passes the next kind and time when it settles an action.';
+COMMENT ON COLUMN thaw.campaign_steps.delay IS 'How long after the previous step this one is due.';
 ALTER TABLE thaw.campaigns ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.campaigns_id_seq
     START WITH 1
@@ -8130,6 +9555,20 @@ ALTER TABLE thaw.manual_actions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE thaw.nudges (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+COMMENT ON TABLE thaw.nudges IS 'Accounts to look at again from a given time. Removed within a second by the worker processes (thaw.take_nudges).';
+ALTER TABLE thaw.nudges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.nudges_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE thaw.outbox (
     id bigint NOT NULL,
     message_id text DEFAULT ('msg_'::text || replace((gen_random_uuid())::text, '-'::text, ''::text)) NOT NULL,
@@ -8251,6 +9690,71 @@ CREATE TABLE thaw.safety_marks (
     accounts_connected integer NOT NULL
 );
 COMMENT ON TABLE thaw.safety_marks IS 'The recent marks of the safety monitor, one per minute: the number of the last loss, and how many accounts were connected.';
+CREATE TABLE thaw.senders (
+    id bigint NOT NULL,
+    provider text NOT NULL,
+    key text NOT NULL,
+    day date,
+    day_began_at timestamp with time zone,
+    day_timezone text,
+    next_allowed_at timestamp with time zone,
+    last_started_at timestamp with time zone,
+    ramp_started_at timestamp with time zone,
+    last_sent_at timestamp with time zone,
+    restriction_seen_at timestamp with time zone,
+    CONSTRAINT senders_day_is_whole CHECK ((num_nonnulls(day, day_began_at, day_timezone) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT senders_key_check CHECK ((key ~ '^(member|account):.'::text))
+)
+WITH (fillfactor='70');
+COMMENT ON TABLE thaw.senders IS 'The persons in whose name accounts send: one row per member of a provider, or per account whose member is unknown.';
+COMMENT ON COLUMN thaw.senders.key IS 'member: and the member ID, or account: and the ID of the account (of the first one of a linked group).';
+COMMENT ON COLUMN thaw.senders.day IS 'The local day that the last action counted into; day_began_at is when it began in day_timezone. Null: there was no action yet.';
+COMMENT ON COLUMN thaw.senders.next_allowed_at IS 'When the next action may be reserved. Drawn at random with each reservation.';
+COMMENT ON COLUMN thaw.senders.ramp_started_at IS 'When ramp week 1 began: the first action that was sent, or the date that the platform gave. Null: nothing was sent yet.';
+COMMENT ON COLUMN thaw.senders.restriction_seen_at IS 'The restriction (accounts.restricted_at) after which the ramp was last set back.';
+ALTER TABLE thaw.senders ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.senders_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE thaw.sending_accounts (
+    account_id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    sender_id bigint NOT NULL,
+    next_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    code text
+)
+WITH (fillfactor='70');
+COMMENT ON TABLE thaw.sending_accounts IS 'The accounts that Thaw schedules: their sender, and when an action may be due next.';
+COMMENT ON COLUMN thaw.sending_accounts.code IS 'The gate that was closed at the last look. Null: none was.';
+CREATE TABLE thaw.sending_windows (
+    id bigint NOT NULL,
+    workspace_id bigint,
+    account_id bigint,
+    weekdays smallint[] NOT NULL,
+    opens time without time zone NOT NULL,
+    closes time without time zone NOT NULL,
+    timezone text,
+    CONSTRAINT sending_windows_account_is_of_its_workspace CHECK (((account_id IS NULL) OR (workspace_id IS NOT NULL))),
+    CONSTRAINT sending_windows_have_a_length CHECK ((opens <> closes)),
+    CONSTRAINT sending_windows_opens_check CHECK ((opens < '24:00:00'::time without time zone)),
+    CONSTRAINT sending_windows_timezone_check CHECK (((timezone <> ''::text) AND (length(timezone) <= 64))),
+    CONSTRAINT sending_windows_weekdays_check CHECK (((weekdays <@ '{1,2,3,4,5,6,7}'::smallint[]) AND ((cardinality(weekdays) >= 1) AND (cardinality(weekdays) <= 7))))
+);
+COMMENT ON TABLE thaw.sending_windows IS 'When accounts send. The windows of an account replace those of its workspace, and these replace those of the fleet (workspace_id null). A window that closes at or before it opens closes on the next day.';
+COMMENT ON COLUMN thaw.sending_windows.weekdays IS 'ISO weekdays on which the window opens: 1 is Monday.';
+COMMENT ON COLUMN thaw.sending_windows.timezone IS 'IANA time zone of the window. Null: the time zone of the account. An account for which neither is known sends nothing.';
+ALTER TABLE thaw.sending_windows ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.sending_windows_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE thaw.signal_walk (
     only_row boolean DEFAULT true NOT NULL,
     after_id bigint DEFAULT 0 NOT NULL,
@@ -8353,6 +9857,20 @@ ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_provider_provider_account_id_key UNIQUE (provider, provider_account_id);
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_id_key UNIQUE (workspace_id, id);
+ALTER TABLE ONLY thaw.action_ceilings
+    ADD CONSTRAINT action_ceilings_pkey PRIMARY KEY (kind);
+ALTER TABLE ONLY thaw.action_holds
+    ADD CONSTRAINT action_holds_pkey PRIMARY KEY (account_id, kind);
+ALTER TABLE ONLY thaw.action_kinds
+    ADD CONSTRAINT action_kinds_pkey PRIMARY KEY (kind);
+ALTER TABLE ONLY thaw.action_limits
+    ADD CONSTRAINT action_limits_pkey PRIMARY KEY (tier, ramp_week, kind);
+ALTER TABLE ONLY thaw.action_overrides
+    ADD CONSTRAINT action_overrides_of_one UNIQUE NULLS NOT DISTINCT (workspace_id, account_id, campaign_id, kind);
+ALTER TABLE ONLY thaw.action_overrides
+    ADD CONSTRAINT action_overrides_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.actions
+    ADD CONSTRAINT actions_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.adopt_errors
     ADD CONSTRAINT adopt_errors_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.adopt_state
@@ -8367,6 +9885,8 @@ ALTER TABLE ONLY thaw.backlog_samples
     ADD CONSTRAINT backlog_samples_pkey PRIMARY KEY (tick_at);
 ALTER TABLE ONLY thaw.campaign_events
     ADD CONSTRAINT campaign_events_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.campaign_steps
+    ADD CONSTRAINT campaign_steps_pkey PRIMARY KEY (campaign_id, "position");
 ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.campaigns
@@ -8399,6 +9919,8 @@ ALTER TABLE ONLY thaw.instance
     ADD CONSTRAINT instance_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.manual_actions
     ADD CONSTRAINT manual_actions_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.nudges
+    ADD CONSTRAINT nudges_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.outbox
     ADD CONSTRAINT outbox_message_id_key UNIQUE (message_id);
 ALTER TABLE ONLY thaw.outbox
@@ -8427,6 +9949,14 @@ ALTER TABLE ONLY thaw.safety_marks
     ADD CONSTRAINT safety_marks_pkey PRIMARY KEY (at);
 ALTER TABLE ONLY thaw.safety
     ADD CONSTRAINT safety_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY thaw.senders
+    ADD CONSTRAINT senders_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.senders
+    ADD CONSTRAINT senders_provider_key_key UNIQUE (provider, key);
+ALTER TABLE ONLY thaw.sending_accounts
+    ADD CONSTRAINT sending_accounts_pkey PRIMARY KEY (account_id);
+ALTER TABLE ONLY thaw.sending_windows
+    ADD CONSTRAINT sending_windows_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.signal_gaps
@@ -8455,6 +9985,8 @@ ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_key_key UNIQUE (key);
 ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.zones
+    ADD CONSTRAINT zones_pkey PRIMARY KEY (key);
 CREATE INDEX account_events_history_idx ON thaw.account_events USING btree (account_id, id);
 CREATE INDEX account_signals_account_idx ON thaw.account_signals USING btree (provider, provider_account_id, id DESC);
 CREATE INDEX account_signals_kept_idx ON thaw.account_signals USING btree (received_at) WHERE (outcome = 'unknown_account'::thaw.signal_outcome);
@@ -8469,6 +10001,21 @@ CREATE INDEX accounts_parked_idx ON thaw.accounts USING btree (id) WHERE (parked
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
 CREATE INDEX accounts_recovering_idx ON thaw.accounts USING btree (resume_after) WHERE ((needs_reconnect_at IS NOT NULL) AND (status = 'connected'::thaw.account_status));
 CREATE INDEX accounts_words_idx ON thaw.accounts USING gin (thaw.search_words(provider_account_id, display_name));
+CREATE INDEX action_holds_sender_idx ON thaw.action_holds USING btree (sender_id, kind) WHERE (sender_id IS NOT NULL);
+CREATE INDEX action_overrides_account_idx ON thaw.action_overrides USING btree (account_id, kind) WHERE (account_id IS NOT NULL);
+CREATE INDEX action_overrides_campaign_idx ON thaw.action_overrides USING btree (campaign_id, kind) WHERE (campaign_id IS NOT NULL);
+CREATE INDEX actions_account_idx ON thaw.actions USING btree (account_id, campaign_id, id);
+CREATE INDEX actions_campaign_idx ON thaw.actions USING btree (campaign_id, kind, local_day) WHERE is_used;
+CREATE UNIQUE INDEX actions_invite_key ON thaw.actions USING btree (sender_id, prospect_url) WHERE ((kind = 'invite'::text) AND (is_used OR (state = 'already'::thaw.action_state)) AND ((closed_as IS NULL) OR (closed_as = 'accepted'::text)));
+CREATE INDEX actions_lease_idx ON thaw.actions USING btree (lease_until) WHERE (lease_until IS NOT NULL);
+CREATE INDEX actions_open_invites_idx ON thaw.actions USING btree (sender_id) INCLUDE (used_at) WHERE ((kind = 'invite'::text) AND is_used AND (closed_at IS NULL));
+CREATE INDEX actions_refused_idx ON thaw.actions USING btree (account_id, kind, settled_at) WHERE (state = 'refused'::thaw.action_state);
+CREATE INDEX actions_reserved_account_idx ON thaw.actions USING btree (account_id) WHERE (state = 'reserved'::thaw.action_state);
+CREATE INDEX actions_reserved_campaign_idx ON thaw.actions USING btree (campaign_id) WHERE (state = 'reserved'::thaw.action_state);
+CREATE UNIQUE INDEX actions_step_key ON thaw.actions USING btree (enrollment_id, step, kind) WHERE (is_used OR (state = 'already'::thaw.action_state));
+CREATE INDEX actions_unknown_idx ON thaw.actions USING btree (workspace_id, id) WHERE (state = 'unknown'::thaw.action_state);
+CREATE INDEX actions_used_idx ON thaw.actions USING btree (sender_id, kind, used_at) INCLUDE (local_day, next_of_kind_at, started_at, id) WHERE is_used;
+CREATE INDEX actions_withdrawn_idx ON thaw.actions USING btree (sender_id, prospect_url) WHERE (closed_as = 'withdrawn'::text);
 CREATE INDEX adopt_errors_next_idx ON thaw.adopt_errors USING btree (next_at) WHERE (next_at IS NOT NULL);
 CREATE INDEX adopt_errors_row_idx ON thaw.adopt_errors USING btree (kind, external_id, id);
 CREATE INDEX allocations_account_idx ON thaw.allocations USING btree (account_id, tick_at DESC) WHERE (planned > 0);
@@ -8510,6 +10057,9 @@ CREATE INDEX river_job_state_and_finalized_at_index ON thaw.river_job USING btre
 CREATE UNIQUE INDEX river_job_unique_idx ON thaw.river_job USING btree (unique_key) WHERE ((unique_key IS NOT NULL) AND (unique_states IS NOT NULL) AND thaw.river_job_state_in_bitmask(unique_states, state));
 CREATE INDEX river_notification_created_at_idx ON thaw.river_notification USING btree (created_at);
 CREATE INDEX river_notification_topic_id_idx ON thaw.river_notification USING btree (topic, id);
+CREATE INDEX sending_accounts_next_idx ON thaw.sending_accounts USING btree (workspace_id, next_at) WHERE (next_at < 'infinity'::timestamp with time zone);
+CREATE INDEX sending_accounts_sender_idx ON thaw.sending_accounts USING btree (sender_id);
+CREATE INDEX sending_windows_owner_idx ON thaw.sending_windows USING btree (workspace_id, account_id);
 CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps USING btree (tick_at) WHERE (finished_at IS NULL);
 CREATE INDEX webhook_deliveries_state_idx ON thaw.webhook_deliveries USING btree (endpoint_id, state, outbox_id);
 CREATE UNIQUE INDEX workspaces_external_id_key ON thaw.workspaces USING btree (external_id) WHERE (external_id IS NOT NULL);
@@ -8525,13 +10075,23 @@ CREATE TRIGGER accounts_keep_identity BEFORE UPDATE ON thaw.accounts FOR EACH RO
 CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.status = 'connected'::thaw.account_status)) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND (old.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((old.status = 'connected'::thaw.account_status) AND (new.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_disconnection();
+CREATE TRIGGER accounts_note_restriction BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'restricted'::thaw.account_status) AND (old.status <> 'restricted'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_restriction();
+CREATE TRIGGER accounts_nudge AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND ((old.status <> 'connected'::thaw.account_status) OR ((old.locked_at IS NOT NULL) AND (new.locked_at IS NULL)) OR ((old.parked_reason IS NOT NULL) AND (new.parked_reason IS NULL)) OR (old.hold_until IS DISTINCT FROM new.hold_until) OR (old.timezone IS DISTINCT FROM new.timezone) OR (old.tier <> new.tier)))) EXECUTE FUNCTION thaw.accounts_nudge();
 CREATE TRIGGER accounts_publish_flapping AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.resume_after IS NOT NULL) AND ((old.resume_after IS NULL) OR (old.resume_after < new.connected_at)))) EXECUTE FUNCTION thaw.accounts_publish_flapping();
 CREATE TRIGGER accounts_publish_recovery AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((old.needs_reconnect_at IS NOT NULL) AND (new.needs_reconnect_at IS NULL) AND (new.status = 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_publish_recovery();
+CREATE TRIGGER accounts_release_actions AFTER UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((old.status = 'connected'::thaw.account_status) AND (new.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_release_actions();
 CREATE TRIGGER accounts_write_history AFTER UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION thaw.accounts_write_history();
 CREATE TRIGGER accounts_write_hold AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until IS NOT NULL) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_write_hold();
+CREATE TRIGGER action_ceilings_nudge AFTER INSERT OR UPDATE ON thaw.action_ceilings FOR EACH STATEMENT EXECUTE FUNCTION thaw.nudge_all();
+CREATE TRIGGER action_holds_keep BEFORE DELETE OR UPDATE OF until ON thaw.action_holds FOR EACH ROW WHEN ((old.until > thaw.now())) EXECUTE FUNCTION thaw.action_holds_keep();
+CREATE TRIGGER action_holds_nudge AFTER DELETE OR UPDATE ON thaw.action_holds FOR EACH ROW EXECUTE FUNCTION thaw.action_holds_nudge();
+CREATE TRIGGER action_limits_nudge AFTER INSERT OR UPDATE ON thaw.action_limits FOR EACH STATEMENT EXECUTE FUNCTION thaw.nudge_all();
+CREATE TRIGGER action_overrides_nudge AFTER INSERT OR DELETE OR UPDATE ON thaw.action_overrides FOR EACH ROW EXECUTE FUNCTION thaw.nudge_owner();
 CREATE TRIGGER campaign_events_queue AFTER INSERT ON thaw.campaign_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION thaw.campaign_events_queue();
 CREATE TRIGGER campaigns_assign_id BEFORE INSERT ON thaw.campaigns FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER campaigns_keep_identity BEFORE UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id))) EXECUTE FUNCTION thaw.keep_identity();
+CREATE TRIGGER campaigns_nudge AFTER UPDATE OF status ON thaw.campaigns FOR EACH ROW WHEN (((new.status = 'running'::thaw.campaign_status) AND (old.status <> 'running'::thaw.campaign_status))) EXECUTE FUNCTION thaw.campaigns_nudge();
+CREATE TRIGGER campaigns_release_actions AFTER UPDATE OF status ON thaw.campaigns FOR EACH ROW WHEN (((old.status = 'running'::thaw.campaign_status) AND (new.status <> 'running'::thaw.campaign_status))) EXECUTE FUNCTION thaw.campaigns_release_actions();
 CREATE TRIGGER campaigns_store_current_reason BEFORE INSERT OR UPDATE OF paused_reason ON thaw.campaigns FOR EACH ROW WHEN ((new.paused_reason <> thaw.current_reason(new.paused_reason))) EXECUTE FUNCTION thaw.store_current_reason();
 CREATE TRIGGER campaigns_write_history AFTER UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.paused_reason IS DISTINCT FROM new.paused_reason) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.campaigns_write_history();
 CREATE TRIGGER enrollment_events_queue AFTER INSERT ON thaw.enrollment_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION thaw.enrollment_events_queue();
@@ -8546,14 +10106,21 @@ CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments REF
 CREATE TRIGGER enrollments_date_pause AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.paused_at < thaw.now()) AND ((old.paused_at IS NULL) OR (new.paused_at < old.paused_at)))) EXECUTE FUNCTION thaw.enrollments_date_pause();
 CREATE TRIGGER enrollments_end_own_reason BEFORE UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.own_reason = old.own_reason) AND (new.paused_reason IS DISTINCT FROM old.paused_reason))) EXECUTE FUNCTION thaw.enrollments_end_own_reason();
 CREATE TRIGGER enrollments_keep_identity BEFORE UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id) OR (old.campaign_id <> new.campaign_id))) EXECUTE FUNCTION thaw.keep_identity();
+CREATE TRIGGER enrollments_note_next_kind_insert BEFORE INSERT ON thaw.enrollments FOR EACH ROW WHEN ((new.next_kind IS NULL)) EXECUTE FUNCTION thaw.enrollments_note_next_kind();
+CREATE TRIGGER enrollments_note_next_kind_update BEFORE UPDATE OF step ON thaw.enrollments FOR EACH ROW WHEN (((new.step <> old.step) AND (NOT (new.next_kind IS DISTINCT FROM old.next_kind)))) EXECUTE FUNCTION thaw.enrollments_note_next_kind();
+CREATE TRIGGER enrollments_nudge_insert AFTER INSERT ON thaw.enrollments FOR EACH ROW WHEN (((new.due_at IS NOT NULL) AND (new.account_id IS NOT NULL))) EXECUTE FUNCTION thaw.enrollments_nudge();
+CREATE TRIGGER enrollments_nudge_update AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.due_at IS NOT NULL) AND (new.account_id IS NOT NULL) AND ((old.due_at IS DISTINCT FROM new.due_at) OR (old.account_id IS DISTINCT FROM new.account_id) OR (old.next_kind IS DISTINCT FROM new.next_kind)))) EXECUTE FUNCTION thaw.enrollments_nudge();
 CREATE TRIGGER enrollments_store_current_reason BEFORE INSERT OR UPDATE OF paused_reason ON thaw.enrollments FOR EACH ROW WHEN ((new.paused_reason <> thaw.current_reason(new.paused_reason))) EXECUTE FUNCTION thaw.store_current_reason();
 CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR (old.account_id <> new.account_id)) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_history();
 CREATE TRIGGER enrollments_write_step AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.step <> new.step) AND (old.status = 'paused'::thaw.enrollment_status) AND (new.status = 'paused'::thaw.enrollment_status) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_step();
 CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals FOR EACH ROW WHEN (((new.status = 'done'::thaw.heal_status) AND (old.status <> 'done'::thaw.heal_status))) EXECUTE FUNCTION thaw.heals_publish_end();
+CREATE TRIGGER safety_nudge AFTER UPDATE OF since ON thaw.safety FOR EACH ROW WHEN (((old.since IS NOT NULL) AND (new.since IS NULL))) EXECUTE FUNCTION thaw.nudge_all();
+CREATE TRIGGER sending_windows_nudge AFTER INSERT OR DELETE OR UPDATE ON thaw.sending_windows FOR EACH ROW EXECUTE FUNCTION thaw.nudge_owner();
 CREATE TRIGGER settings_carry_quotas AFTER UPDATE OF tick ON thaw.settings FOR EACH ROW WHEN ((old.tick <> new.tick)) EXECUTE FUNCTION thaw.settings_carry_quotas();
 CREATE TRIGGER settings_write_history AFTER UPDATE ON thaw.settings FOR EACH ROW EXECUTE FUNCTION thaw.settings_write_history();
 CREATE TRIGGER workspaces_assign_id BEFORE INSERT ON thaw.workspaces FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER workspaces_keep_identity BEFORE UPDATE ON thaw.workspaces FOR EACH ROW WHEN ((old.id <> new.id)) EXECUTE FUNCTION thaw.keep_identity();
+CREATE TRIGGER workspaces_nudge AFTER UPDATE OF shadow ON thaw.workspaces FOR EACH ROW WHEN ((old.shadow AND (NOT new.shadow))) EXECUTE FUNCTION thaw.workspaces_nudge();
 CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume, auto_resume_reason ON thaw.workspaces FOR EACH ROW WHEN (((old.auto_resume <> new.auto_resume) OR (NULLIF(old.auto_resume_reason, ''::text) IS DISTINCT FROM NULLIF(new.auto_resume_reason, ''::text)))) EXECUTE FUNCTION thaw.workspaces_write_history();
 ALTER TABLE ONLY thaw.account_products
     ADD CONSTRAINT account_products_account_id_fkey FOREIGN KEY (account_id) REFERENCES thaw.accounts(id) ON DELETE CASCADE;
@@ -8561,12 +10128,34 @@ ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_link_stays_in_its_workspace FOREIGN KEY (workspace_id, link_id) REFERENCES thaw.accounts(workspace_id, id);
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
+ALTER TABLE ONLY thaw.action_ceilings
+    ADD CONSTRAINT action_ceilings_kind_fkey FOREIGN KEY (kind) REFERENCES thaw.action_kinds(kind);
+ALTER TABLE ONLY thaw.action_holds
+    ADD CONSTRAINT action_holds_account_id_fkey FOREIGN KEY (account_id) REFERENCES thaw.accounts(id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.action_holds
+    ADD CONSTRAINT action_holds_kind_fkey FOREIGN KEY (kind) REFERENCES thaw.action_kinds(kind);
+ALTER TABLE ONLY thaw.action_limits
+    ADD CONSTRAINT action_limits_kind_fkey FOREIGN KEY (kind) REFERENCES thaw.action_kinds(kind);
+ALTER TABLE ONLY thaw.action_overrides
+    ADD CONSTRAINT action_overrides_kind_fkey FOREIGN KEY (kind) REFERENCES thaw.action_kinds(kind);
+ALTER TABLE ONLY thaw.action_overrides
+    ADD CONSTRAINT action_overrides_workspace_id_account_id_fkey FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts(workspace_id, id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.action_overrides
+    ADD CONSTRAINT action_overrides_workspace_id_campaign_id_fkey FOREIGN KEY (workspace_id, campaign_id) REFERENCES thaw.campaigns(workspace_id, id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.action_overrides
+    ADD CONSTRAINT action_overrides_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.actions
+    ADD CONSTRAINT actions_kind_fkey FOREIGN KEY (kind) REFERENCES thaw.action_kinds(kind);
 ALTER TABLE ONLY thaw.allocations
     ADD CONSTRAINT allocations_tick_at_fkey FOREIGN KEY (tick_at) REFERENCES thaw.sweeps(tick_at);
 ALTER TABLE ONLY thaw.allocations
     ADD CONSTRAINT allocations_workspace_id_account_id_fkey FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts(workspace_id, id);
 ALTER TABLE ONLY thaw.api_tokens
     ADD CONSTRAINT api_tokens_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
+ALTER TABLE ONLY thaw.campaign_steps
+    ADD CONSTRAINT campaign_steps_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES thaw.campaigns(id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.campaign_steps
+    ADD CONSTRAINT campaign_steps_kind_fkey FOREIGN KEY (kind) REFERENCES thaw.action_kinds(kind);
 ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.enrollments
@@ -8587,6 +10176,14 @@ ALTER TABLE ONLY thaw.manual_actions
     ADD CONSTRAINT manual_actions_undoes_fkey FOREIGN KEY (undoes) REFERENCES thaw.manual_actions(id);
 ALTER TABLE ONLY thaw.provider_words
     ADD CONSTRAINT provider_words_provider_fkey FOREIGN KEY (provider) REFERENCES thaw.providers(provider);
+ALTER TABLE ONLY thaw.sending_accounts
+    ADD CONSTRAINT sending_accounts_account_id_fkey FOREIGN KEY (account_id) REFERENCES thaw.accounts(id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.sending_accounts
+    ADD CONSTRAINT sending_accounts_sender_id_fkey FOREIGN KEY (sender_id) REFERENCES thaw.senders(id);
+ALTER TABLE ONLY thaw.sending_windows
+    ADD CONSTRAINT sending_windows_workspace_id_account_id_fkey FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts(workspace_id, id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.sending_windows
+    ADD CONSTRAINT sending_windows_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id) ON DELETE CASCADE;
 ALTER TABLE ONLY thaw.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES thaw.webhook_endpoints(id) ON DELETE CASCADE;
 ALTER TABLE ONLY thaw.webhook_deliveries
