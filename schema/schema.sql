@@ -2073,7 +2073,7 @@ BEGIN
     ORDER BY a.id;
 END;
 $$;
-COMMENT ON FUNCTION thaw.claim_actions("limit" integer, lease interval, workspace text, actor text) IS 'Reserves due actions for a sender that polls: at most limit, at most one per account, fair across workspaces, accounts and campaigns. Commit, then call thaw.start for each before the call to the provider, and thaw.settle after it. No rows: nothing can be done now; LISTEN thaw_actions wakes the sender.';
+COMMENT ON FUNCTION thaw.claim_actions("limit" integer, lease interval, workspace text, actor text) IS 'Reserves due actions for a sender that polls: at most limit, at most one per account, fair across workspaces, accounts and campaigns. Commit, then call thaw.start for each before the call to the provider, and thaw.settle after it. No rows: nothing can be done now; LISTEN thaw_actions notifies the sender.';
 CREATE FUNCTION thaw.claim_kept(p_kind text, p_external_ids text[]) RETURNS SETOF thaw.kept_change
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7948,7 +7948,7 @@ BEGIN
                 CASE result WHEN 'restricted' THEN 'restricted' ELSE 'disconnected' END, NULL, NULL, 'action:' || action.id, false, NULL);
         WHEN new_state = 'unknown' THEN
             PERFORM thaw.publish_unknown(ARRAY[action.id]);
-        ELSE NULL; -- given back: it may be reserved again
+        ELSE NULL; -- released: it may be reserved again
     END CASE;
     IF result IN ('verified_sent', 'verified_absent') THEN
         INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id, campaign_id, prospect_url)
@@ -7959,7 +7959,7 @@ BEGIN
     RETURN new_state::text;
 END;
 $_$;
-COMMENT ON FUNCTION thaw.settle(reservation bigint, outcome text, provider_ref text, error_code text, until timestamp with time zone, next_kind text, next_at timestamp with time zone, if_refused text, actor text) IS 'Records what came of a started action: sent (with provider_ref), already, refused (the enrollment fails, if_refused: or skips the step, or keeps it), limited (the kind is on hold until), throttled (try again at until), account_lost, restricted, unknown; released gives back a reservation that was not started; verified_sent and verified_absent settle an unknown one. next_kind and next_at are for campaigns without steps. Returns the state. The same outcome again changes nothing; another one is an error.';
+COMMENT ON FUNCTION thaw.settle(reservation bigint, outcome text, provider_ref text, error_code text, until timestamp with time zone, next_kind text, next_at timestamp with time zone, if_refused text, actor text) IS 'Records what came of a started action: sent (with provider_ref), already, refused (the enrollment fails, if_refused: or skips the step, or keeps it), limited (the kind is on hold until), throttled (try again at until), account_lost, restricted, unknown; released ends a reservation that was not started; verified_sent and verified_absent settle an unknown one. next_kind and next_at are for campaigns without steps. Returns the state. The same outcome again changes nothing; another one is an error.';
 CREATE FUNCTION thaw.settle_taken(p_kind text, p_taken thaw.taken[], p_is_backfill boolean) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -8108,7 +8108,7 @@ BEGIN
     RETURN result;
 END;
 $$;
-COMMENT ON FUNCTION thaw.start(reservation bigint) IS 'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown the reservation is kept: call start again at opens_at. After any other code it is given back.';
+COMMENT ON FUNCTION thaw.start(reservation bigint) IS 'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown the reservation is kept: call start again at opens_at. After any other code it is released.';
 CREATE FUNCTION thaw.start_action(p_what text, p_account text, p_provider text, p_reason text, p_actor text) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'

@@ -6,7 +6,7 @@
 --   sent      delivered
 --   already   not delivered, because the effect was there already (invited, connected)
 --   refused   certainly not delivered, because the provider rejected it
---   released  certainly not delivered: given back by the sender, by a pause, or by a limit
+--   released  certainly not delivered: released by the sender, by a pause, or by a limit
 --   expired   the lease of a reservation ended
 --   unknown   it may have been delivered. Never repeated; a person or the provider's list settles it.
 --
@@ -116,7 +116,7 @@ COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender that th
 COMMENT ON COLUMN thaw.actions.gap IS 'The drawn gap to the next action of the sender.';
 COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the provider. Null: it is open.';
 
--- A step is done once. The database refuses a second reservation, whoever writes it.
+-- A step is done once. The database refuses a second reservation of every writer.
 CREATE UNIQUE INDEX actions_step_key ON thaw.actions (enrollment_id, step, kind) WHERE is_used OR state = 'already';
 -- One open or accepted invite per sender and prospect, in all campaigns.
 CREATE UNIQUE INDEX actions_invite_key ON thaw.actions (sender_id, prospect_url)
@@ -130,7 +130,7 @@ CREATE INDEX actions_open_invites_idx ON thaw.actions (sender_id) INCLUDE (used_
 CREATE INDEX actions_campaign_idx ON thaw.actions (campaign_id, kind, local_day) WHERE is_used;
 -- The last action of each campaign of an account, and the list of an account.
 CREATE INDEX actions_account_idx ON thaw.actions (account_id, campaign_id, id);
--- What is reserved, by account and by campaign: a stop gives it back.
+-- What is reserved, by account and by campaign, for a stop that releases it.
 CREATE INDEX actions_reserved_account_idx ON thaw.actions (account_id) WHERE state = 'reserved';
 CREATE INDEX actions_reserved_campaign_idx ON thaw.actions (campaign_id) WHERE state = 'reserved';
 CREATE INDEX actions_lease_idx ON thaw.actions (lease_until) WHERE lease_until IS NOT NULL;

@@ -1,9 +1,9 @@
 -- Giving out actions: a reservation, and the last look in the moment before the call.
 --
 -- Lock order: accounts, senders, the cap of the campaign, enrollments, actions (docs/design.md).
--- The row of the sender is the lock that racing reservations queue for: a cap of 30 is 30, whoever
--- asks. A caller keeps these locks until its transaction ends, so a reservation belongs into a
--- short transaction of its own.
+-- The row of the sender is the lock that racing reservations queue for, so a cap of 30 is 30 for
+-- any number of callers. A caller keeps these locks until its transaction ends, so a reservation
+-- belongs into a short transaction of its own.
 
 -- +goose Up
 
@@ -151,8 +151,8 @@ COMMENT ON FUNCTION thaw.reserve(bigint, text, interval, text) IS
     'Reserves the next action of an enrollment, if all gates are open: id is the reservation. Otherwise code is the closed gate, and opens_at when to ask again (null: not at a known time); nothing changes. action is the kind, such as invite (null: that of the next step). The reservation ends after lease (null: settings.action_lease) unless thaw.start is called. Commit soon: the account is locked until then.';
 
 -- The last look. What changed since the reservation counts: a disconnect, a hold, safety mode, a
--- stopped campaign, a lower cap. A closed gate gives the reservation back, except a cooldown, which
--- only asks for patience.
+-- stopped campaign, a lower cap. A closed gate releases the reservation, except a cooldown: then
+-- the caller only has to wait.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.start(reservation bigint) RETURNS thaw.reservation LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -218,7 +218,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.start(bigint) IS
-    'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown the reservation is kept: call start again at opens_at. After any other code it is given back.';
+    'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown the reservation is kept: call start again at opens_at. After any other code it is released.';
 
 REVOKE ALL ON FUNCTION thaw.reserve_rows(bigint[], text[], interval, text), thaw.require_short_transaction(), thaw.require_actor(text),
     thaw.checked_lease(interval), thaw.reserve(bigint, text, interval, text), thaw.start(bigint) FROM PUBLIC;

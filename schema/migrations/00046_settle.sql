@@ -1,4 +1,4 @@
--- What came of an action. A settlement moves the prospect on, gives quota back where the request
+-- What came of an action. A settlement moves the prospect on, frees quota where the request
 -- certainly did not reach the provider, and never where it may have.
 
 -- +goose Up
@@ -23,8 +23,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Until when a limit of the provider holds a kind, if the provider does not say. The codes are those
--- of the provider (docs/sending.md).
+-- Until when a limit of the provider holds a kind, if the provider does not say. The codes are
+-- those of the provider (docs/sending.md).
 -- +goose StatementBegin
 CREATE FUNCTION thaw.limit_ends(p_account_id bigint, p_kind text, p_error_code text) RETURNS timestamptz LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
@@ -174,7 +174,7 @@ BEGIN
                 CASE result WHEN 'restricted' THEN 'restricted' ELSE 'disconnected' END, NULL, NULL, 'action:' || action.id, false, NULL);
         WHEN new_state = 'unknown' THEN
             PERFORM thaw.publish_unknown(ARRAY[action.id]);
-        ELSE NULL; -- given back: it may be reserved again
+        ELSE NULL; -- released: it may be reserved again
     END CASE;
     IF result IN ('verified_sent', 'verified_absent') THEN
         INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id, campaign_id, prospect_url)
@@ -187,7 +187,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text) IS
-    'Records what came of a started action: sent (with provider_ref), already, refused (the enrollment fails, if_refused: or skips the step, or keeps it), limited (the kind is on hold until), throttled (try again at until), account_lost, restricted, unknown; released gives back a reservation that was not started; verified_sent and verified_absent settle an unknown one. next_kind and next_at are for campaigns without steps. Returns the state. The same outcome again changes nothing; another one is an error.';
+    'Records what came of a started action: sent (with provider_ref), already, refused (the enrollment fails, if_refused: or skips the step, or keeps it), limited (the kind is on hold until), throttled (try again at until), account_lost, restricted, unknown; released ends a reservation that was not started; verified_sent and verified_absent settle an unknown one. next_kind and next_at are for campaigns without steps. Returns the state. The same outcome again changes nothing; another one is an error.';
 
 -- Reports actions whose outcome is unknown: one message per account.
 -- +goose StatementBegin
@@ -201,7 +201,7 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Ends leases: a reservation that was not started is given back, and a started action that was not
+-- Ends leases: a reservation that was not started expires, and a started action that was not
 -- settled is unknown. At most p_size, without waiting for locked rows. Returns how many.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.expire_actions(p_size integer DEFAULT 1000) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
@@ -232,8 +232,8 @@ $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.expire_actions(integer) IS 'Ends the leases that are over. Every worker process calls it.';
 
--- Records how an invite ended at the provider. A withdrawn one may be repeated after three weeks; an
--- accepted one never.
+-- Records how an invite ended at the provider. A withdrawn one may be repeated after three weeks;
+-- an accepted one never.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.close_invite(reservation bigint, as_what text) RETURNS boolean LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -261,7 +261,7 @@ $$;
 COMMENT ON FUNCTION thaw.close_invite(bigint, text) IS
     'Records that a sent invite was accepted or withdrawn. Until then it counts toward the ceiling of pending invites, and no second one goes to the prospect. Returns false if this was recorded before.';
 
--- Gives back what is reserved when an account or a campaign stops. What is started goes on: the
+-- Releases what is reserved when an account or a campaign stops. What is started goes on: the
 -- request may be under way. Rows that a sender has locked are left to its last look (thaw.start).
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_release_actions() RETURNS trigger LANGUAGE plpgsql

@@ -1,9 +1,9 @@
--- The scheduler: which actions are given out, to senders that poll (thaw.claim_actions) and to those
--- that are called (the job schedule).
+-- The scheduler: which actions are given out, to senders that poll (thaw.claim_actions) and to
+-- those that are called (the job schedule).
 --
 -- sending_accounts.next_at is the earliest time at which an account may have something to do. The
--- scheduler looks only at accounts whose time has come, so its cost follows what can be done now. An
--- account at a closed gate is looked at again when the gate opens.
+-- scheduler looks only at accounts whose time has come, so its cost follows what can be done now.
+-- An account at a closed gate is looked at again when the gate opens.
 --
 -- Whatever may open a gate earlier appends a nudge. Nudges are only inserted, so a write of the
 -- platform never waits for the scheduler. As a safety net, an account at a gate without a known
@@ -225,9 +225,9 @@ $$;
 
 -- Gives out at most one action per account and sender, for up to p_limit accounts whose time has
 -- come, and notes when to look at each account again. Fair: across workspaces first (each gets an
--- equal share of the limit), then across accounts (the longest due first), then across the campaigns
--- of an account (the one that was served longest ago). Accounts that another transaction has locked
--- are left to the next call. p_workspace_id null: all workspaces.
+-- equal share of the limit), then across accounts (the longest due first), then across the
+-- campaigns of an account (the one that was served longest ago). Accounts that another transaction
+-- has locked are left to the next call. p_workspace_id null: all workspaces.
 --
 -- looked: how many accounts it looked at. 0: there is nothing to do now. action_ids: what was
 -- reserved.
@@ -366,7 +366,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.claim_actions(integer, interval, text, text) IS
-    'Reserves due actions for a sender that polls: at most limit, at most one per account, fair across workspaces, accounts and campaigns. Commit, then call thaw.start for each before the call to the provider, and thaw.settle after it. No rows: nothing can be done now; LISTEN thaw_actions wakes the sender.';
+    'Reserves due actions for a sender that polls: at most limit, at most one per account, fair across workspaces, accounts and campaigns. Commit, then call thaw.start for each before the call to the provider, and thaw.settle after it. No rows: nothing can be done now; LISTEN thaw_actions notifies the sender.';
 
 REVOKE ALL ON FUNCTION thaw.nudge(bigint, timestamptz), thaw.take_nudges(integer), thaw.enrollments_nudge(), thaw.accounts_nudge(), thaw.campaigns_nudge(),
     thaw.nudge_workspace(bigint), thaw.nudge_owner(), thaw.workspaces_nudge(), thaw.nudge_all(), thaw.action_holds_nudge(), thaw.due_lines(bigint),
