@@ -2258,6 +2258,40 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.confirm_changes(kind text, ids text[]) IS 'What to write into the platform''s rows: call it after thaw.take_changes and after locking the rows, with their kind (account, campaign, enrollment) and their IDs. Rows that are not returned need nothing now.';
+CREATE FUNCTION thaw.correct_action_hold(account text, kind text, until timestamp with time zone, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    held thaw.accounts;
+BEGIN
+    PERFORM thaw.require_sending_reason(correct_action_hold.reason, correct_action_hold.actor), thaw.require_kind(correct_action_hold.kind);
+    SELECT a.* INTO held FROM thaw.accounts AS a
+    WHERE a.id = thaw.find_account(correct_action_hold.account, correct_action_hold.provider) FOR NO KEY UPDATE;
+    IF correct_action_hold.until <= thaw.now() OR correct_action_hold.until > thaw.now() + interval '10 years' THEN
+        RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not at %', thaw.job_time(correct_action_hold.until)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'To end the hold now, omit the end (null in SQL).';
+    ELSIF NOT EXISTS (
+        SELECT FROM thaw.action_holds AS h WHERE h.account_id = held.id AND h.kind = correct_action_hold.kind AND h.until > thaw.now())
+    THEN
+        RAISE EXCEPTION 'the kind % of account "%" is not on hold', correct_action_hold.kind, correct_action_hold.account
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'Only a current hold can be corrected. It is of the account for which it was set.';
+    END IF;
+    -- Written first: the trigger action_holds_keep requires the record.
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id)
+    VALUES ('kind_hold_corrected', correct_action_hold.actor, correct_action_hold.reason, correct_action_hold.kind, held.workspace_id, held.id);
+    IF correct_action_hold.until IS NULL THEN
+        DELETE FROM thaw.action_holds AS h WHERE h.account_id = held.id AND h.kind = correct_action_hold.kind;
+    ELSE
+        UPDATE thaw.action_holds AS h SET
+            until = correct_action_hold.until, code = 'person', reason = correct_action_hold.reason, actor = correct_action_hold.actor, at = thaw.now()
+        WHERE h.account_id = held.id AND h.kind = correct_action_hold.kind;
+    END IF;
+    RETURN correct_action_hold.until;
+END;
+$$;
+COMMENT ON FUNCTION thaw.correct_action_hold(account text, kind text, until timestamp with time zone, reason text, actor text, provider text) IS 'Corrects a mistaken hold of one kind: sets another end of it, or ends it now (until null), with a reason for the audit log. Only the owner of the schema may call it.';
 CREATE FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4385,6 +4419,39 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'Puts an account on hold until a time at most a year away: nothing is resumed or sent through it. An existing hold can only be extended; operators can correct one with thaw.correct_hold.';
+CREATE FUNCTION thaw.hold_action_kind(account text, kind text, until timestamp with time zone, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    held    thaw.accounts;
+    current timestamptz;
+BEGIN
+    PERFORM thaw.require_sending_reason(hold_action_kind.reason, hold_action_kind.actor), thaw.require_kind(hold_action_kind.kind);
+    SELECT a.* INTO held FROM thaw.accounts AS a
+    WHERE a.id = thaw.find_account(hold_action_kind.account, hold_action_kind.provider) FOR NO KEY UPDATE;
+    IF hold_action_kind.until IS NULL OR hold_action_kind.until <= thaw.now()
+        OR hold_action_kind.until > thaw.now() + thaw.longest_hold()
+    THEN
+        RAISE EXCEPTION 'a hold must end in the future and within a year, not %', coalesce('at ' || thaw.job_time(hold_action_kind.until), 'never')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Check the year, and set another end.';
+    END IF;
+    SELECT h.until INTO current FROM thaw.action_holds AS h WHERE h.account_id = held.id AND h.kind = hold_action_kind.kind;
+    IF current > hold_action_kind.until THEN
+        RAISE EXCEPTION 'the kind % is on hold until %', hold_action_kind.kind, thaw.job_time(current)
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'Set a later end. An operator can correct a mistaken hold with thaw.correct_action_hold.';
+    END IF;
+    -- The hold is of the person, so that a second account does not go on.
+    PERFORM thaw.ensure_senders(ARRAY[held.id]);
+    PERFORM thaw.hold_kind(held.id, hold_action_kind.kind, hold_action_kind.until, 'person', hold_action_kind.reason, hold_action_kind.actor);
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id)
+    VALUES ('kind_held', hold_action_kind.actor, hold_action_kind.reason,
+        hold_action_kind.kind || ' until ' || thaw.job_time(hold_action_kind.until), held.workspace_id, held.id);
+    RETURN hold_action_kind.until;
+END;
+$$;
+COMMENT ON FUNCTION thaw.hold_action_kind(account text, kind text, until timestamp with time zone, reason text, actor text, provider text) IS 'Puts one kind of action of an account on hold until a time at most a year away; other kinds go on. An existing hold can only be extended; operators can correct one with thaw.correct_action_hold.';
 CREATE FUNCTION thaw.hold_kind(p_account_id bigint, p_kind text, p_until timestamp with time zone, p_code text, p_reason text, p_actor text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4411,7 +4478,7 @@ CREATE FUNCTION thaw.instance_name(p_database_name text) RETURNS text
     RETURN COALESCE(NULLIF("left"(regexp_replace(regexp_replace(p_database_name, '[^A-Za-z0-9._-]'::text, '-'::text, 'g'::text), '^[^A-Za-z0-9]+'::text, ''::text), 63), ''::text), 'thaw'::text);
 CREATE FUNCTION thaw.instead_of_undo(p_what text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE p_what WHEN 'safety_entered'::text THEN 'Exit safety mode instead.'::text WHEN 'safety_exited'::text THEN 'Enter safety mode again instead.'::text WHEN 'heal_started'::text THEN 'Stop the heal instead. What it has resumed stays resumed.'::text WHEN 'heal_stopped'::text THEN 'Continue the heal instead.'::text WHEN 'heal_resumed'::text THEN 'Stop the heal instead.'::text WHEN 'settings_changed'::text THEN 'Set the old value again. The audit log has it.'::text WHEN 'linked'::text THEN 'Accounts stay linked.'::text WHEN 'imported'::text THEN 'Import a file with the earlier state instead.'::text WHEN 'signals_replayed'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'reconciled'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'endpoint_added'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_enabled'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_removed'::text THEN 'Start a process with --webhook-url to add the endpoint again.'::text WHEN 'messages_replayed'::text THEN 'Receivers detect repeated messages by their ID.'::text WHEN 'token_created'::text THEN 'Revoke the token instead.'::text WHEN 'token_revoked'::text THEN 'Create another token instead.'::text WHEN 'jobs_changed'::text THEN 'Retry or resume the jobs in River UI instead.'::text WHEN 'instance_adopted'::text THEN 'Adopt it under the name that it had before.'::text WHEN 'adopted'::text THEN 'Use thaw adopt remove, or apply the mapping that it had before.'::text WHEN 'adoption_fixed'::text THEN 'The copy follows the platform.'::text WHEN 'adoption_removed'::text THEN 'Use thaw adopt apply.'::text WHEN 'server_changed'::text THEN 'It is an event, not an action.'::text WHEN 'prospect_erased'::text THEN 'What was erased cannot be restored.'::text WHEN 'workspace_removed'::text THEN 'What was removed cannot be restored.'::text WHEN 'undone'::text THEN 'Take the original action again instead.'::text ELSE NULL::text END;
+    RETURN CASE p_what WHEN 'safety_entered'::text THEN 'Exit safety mode instead.'::text WHEN 'safety_exited'::text THEN 'Enter safety mode again instead.'::text WHEN 'heal_started'::text THEN 'Stop the heal instead. What it has resumed stays resumed.'::text WHEN 'heal_stopped'::text THEN 'Continue the heal instead.'::text WHEN 'heal_resumed'::text THEN 'Stop the heal instead.'::text WHEN 'settings_changed'::text THEN 'Set the old value again. The audit log has it.'::text WHEN 'linked'::text THEN 'Accounts stay linked.'::text WHEN 'imported'::text THEN 'Import a file with the earlier state instead.'::text WHEN 'signals_replayed'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'reconciled'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'endpoint_added'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_enabled'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_removed'::text THEN 'Start a process with --webhook-url to add the endpoint again.'::text WHEN 'messages_replayed'::text THEN 'Receivers detect repeated messages by their ID.'::text WHEN 'token_created'::text THEN 'Revoke the token instead.'::text WHEN 'token_revoked'::text THEN 'Create another token instead.'::text WHEN 'jobs_changed'::text THEN 'Retry or resume the jobs in River UI instead.'::text WHEN 'instance_adopted'::text THEN 'Adopt it under the name that it had before.'::text WHEN 'adopted'::text THEN 'Use thaw adopt remove, or apply the mapping that it had before.'::text WHEN 'adoption_fixed'::text THEN 'The copy follows the platform.'::text WHEN 'adoption_removed'::text THEN 'Use thaw adopt apply.'::text WHEN 'server_changed'::text THEN 'It is an event, not an action.'::text WHEN 'prospect_erased'::text THEN 'What was erased cannot be restored.'::text WHEN 'workspace_removed'::text THEN 'What was removed cannot be restored.'::text WHEN 'limit_set'::text THEN 'Set the old limit again. The audit log has it.'::text WHEN 'ceiling_set'::text THEN 'Set the old ceiling again. The audit log has it.'::text WHEN 'windows_set'::text THEN 'Set the old windows again. The audit log has them.'::text WHEN 'kind_held'::text THEN 'Correct the hold instead.'::text WHEN 'kind_hold_corrected'::text THEN 'Put the kind on hold again instead.'::text WHEN 'action_settled'::text THEN 'What a person found out at the provider stays.'::text WHEN 'ramp_set'::text THEN 'Set the old date again. The audit log has it.'::text WHEN 'undone'::text THEN 'Take the original action again instead.'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.is_adopted() RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4790,6 +4857,9 @@ BEGIN
     RETURN ends;
 END;
 $$;
+CREATE FUNCTION thaw.limit_text(p_kind text, p_per_day integer, p_per_week integer, p_gap_from interval, p_gap_to interval) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN ((p_kind || ': '::text) || COALESCE(NULLIF(concat_ws(', '::text, (p_per_day || ' per day'::text), (p_per_week || ' per 7 days'::text), (('gap '::text || p_gap_from) || COALESCE((' to '::text || p_gap_to), ''::text))), ''::text), 'no limit of its own'::text));
 CREATE FUNCTION thaw.link_accounts(old text, new text, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5411,6 +5481,36 @@ BEGIN
     END IF;
     RETURN coalesce(cardinality(thaw.start_campaigns(
         p_cause, campaigns, array_fill(p_account_id, ARRAY[cardinality(campaigns)]))), 0);
+END;
+$$;
+CREATE FUNCTION thaw.open_enrollments(p_workspace_id bigint, p_campaign_id bigint) RETURNS TABLE(id bigint, account_id bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT e.id, a.id
+    FROM thaw.accounts AS a
+    CROSS JOIN LATERAL (
+        SELECT x.id FROM thaw.enrollments AS x WHERE x.account_id = a.id AND x.campaign_id = p_campaign_id AND x.status = 'active'
+        UNION ALL
+        SELECT x.id FROM thaw.enrollments AS x WHERE x.account_id = a.id AND x.campaign_id = p_campaign_id AND x.status = 'pending'
+        UNION ALL
+        SELECT x.id FROM thaw.enrollments AS x
+        WHERE x.account_id = a.id AND x.campaign_id = p_campaign_id AND x.status = 'paused' AND x.waits_for_account
+        UNION ALL
+        SELECT x.id FROM thaw.enrollments AS x
+        WHERE x.account_id = a.id AND x.campaign_id = p_campaign_id AND x.status = 'paused' AND NOT x.waits_for_account) AS e
+    WHERE a.workspace_id = p_workspace_id
+    UNION ALL
+    SELECT x.id, NULL FROM thaw.enrollments AS x WHERE x.account_id IS NULL AND x.campaign_id = p_campaign_id AND x.status = 'active'
+    UNION ALL
+    SELECT x.id, NULL FROM thaw.enrollments AS x WHERE x.account_id IS NULL AND x.campaign_id = p_campaign_id AND x.status = 'pending'
+    UNION ALL
+    SELECT x.id, NULL FROM thaw.enrollments AS x
+    WHERE x.account_id IS NULL AND x.campaign_id = p_campaign_id AND x.status = 'paused' AND x.waits_for_account IN (true, false);
 END;
 $$;
 CREATE FUNCTION thaw.open_moves() RETURNS TABLE(source_id bigint, target_id bigint, workspace_id bigint)
@@ -6932,6 +7032,18 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.require_kind(p_kind text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF p_kind IS NULL OR NOT EXISTS (SELECT FROM thaw.action_kinds AS k WHERE k.kind = p_kind) THEN
+        RAISE EXCEPTION 'the kind "%" is unknown', coalesce(left(p_kind, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = format('Use one of: %s.', (SELECT string_agg(k.kind, ', ' ORDER BY k.kind) FROM thaw.action_kinds AS k));
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.require_reason(p_reason text, p_actor text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6941,6 +7053,18 @@ BEGIN
         RAISE EXCEPTION 'no reason was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Give a reason. It is stored in the audit log.';
     ELSIF coalesce(btrim(p_actor), '') = '' THEN
         RAISE EXCEPTION 'no actor was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the person who takes this action. The name is stored in the audit log.';
+    END IF;
+END;
+$$;
+CREATE FUNCTION thaw.require_sending_reason(p_reason text, p_actor text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor), thaw.require_actor(p_actor);
+    IF length(p_reason) > 1000 THEN
+        RAISE EXCEPTION 'the reason is % characters long', length(p_reason)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use at most 1,000 characters.';
     END IF;
 END;
 $$;
@@ -7647,6 +7771,103 @@ CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT NULL::t
            WHERE ((a.external_id = sending_held_by.account) AND ((sending_held_by.provider IS NULL) OR (a.provider = sending_held_by.provider)))), 'unknown_account'::text) AS "coalesce";
 END;
 COMMENT ON FUNCTION thaw.sending_held_by(account text, provider text) IS 'Why nothing may be sent through an account now: account_not_connected, account_locked, account_parked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
+CREATE FUNCTION thaw.set_action_ceiling(kind text, per_day integer DEFAULT NULL::integer, per_week integer DEFAULT NULL::integer, gap_from interval DEFAULT NULL::interval, reason text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    ceiling thaw.action_ceilings;
+BEGIN
+    PERFORM thaw.require_sending_reason(set_action_ceiling.reason, set_action_ceiling.actor), thaw.require_kind(set_action_ceiling.kind);
+    IF num_nonnulls(per_day, per_week, gap_from) = 0 THEN
+        RAISE EXCEPTION 'no ceiling was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Give a cap per day, a cap per 7 days, or a gap.';
+    ELSIF per_day NOT BETWEEN 0 AND 100000 OR per_week NOT BETWEEN 0 AND 1000000 OR gap_from NOT BETWEEN '0' AND '1 day' THEN
+        RAISE EXCEPTION 'the ceiling is out of range: %', thaw.limit_text(set_action_ceiling.kind, per_day, per_week, gap_from, NULL)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use 0 to 100,000 per day, 0 to 1,000,000 per 7 days, and a gap of 0 to 1 day.';
+    END IF;
+    SELECT c.* INTO ceiling FROM thaw.action_ceilings AS c WHERE c.kind = set_action_ceiling.kind FOR NO KEY UPDATE;
+    IF ceiling.kind IS NULL AND per_day IS NULL THEN
+        RAISE EXCEPTION 'the kind % has no ceiling yet', set_action_ceiling.kind
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give its cap per day too.';
+    END IF;
+    INSERT INTO thaw.action_ceilings AS c (kind, per_day, per_week, gap_from)
+    VALUES (set_action_ceiling.kind, coalesce(set_action_ceiling.per_day, ceiling.per_day), coalesce(set_action_ceiling.per_week, ceiling.per_week),
+        coalesce(set_action_ceiling.gap_from, ceiling.gap_from, '0'))
+    ON CONFLICT ON CONSTRAINT action_ceilings_pkey DO UPDATE SET
+        per_day = excluded.per_day, per_week = excluded.per_week, gap_from = excluded.gap_from, changed_at = thaw.now()
+    WHERE (c.per_day, c.per_week, c.gap_from) IS DISTINCT FROM (excluded.per_day, excluded.per_week, excluded.gap_from);
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    SELECT c.* INTO ceiling FROM thaw.action_ceilings AS c WHERE c.kind = set_action_ceiling.kind;
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail)
+    VALUES ('ceiling_set', set_action_ceiling.actor, set_action_ceiling.reason,
+        thaw.limit_text(ceiling.kind, ceiling.per_day, ceiling.per_week, ceiling.gap_from, NULL));
+    RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION thaw.set_action_ceiling(kind text, per_day integer, per_week integer, gap_from interval, reason text, actor text) IS 'Sets the most that any limit of a kind may allow in the fleet, and the shortest gap. A null value stays as it is. Limits above the ceiling are cut to it. Only the owner of the schema may call it. Returns false if nothing changed.';
+CREATE FUNCTION thaw.set_action_limit(workspace text, kind text, per_day integer DEFAULT NULL::integer, per_week integer DEFAULT NULL::integer, gap_from interval DEFAULT NULL::interval, gap_to interval DEFAULT NULL::interval, account text DEFAULT NULL::text, campaign text DEFAULT NULL::text, reason text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    of_workspace bigint;
+    of_account   bigint;
+    of_campaign  bigint;
+    ceiling      thaw.action_ceilings;
+    is_changed   boolean;
+BEGIN
+    PERFORM thaw.require_sending_reason(set_action_limit.reason, set_action_limit.actor), thaw.require_kind(set_action_limit.kind);
+    of_workspace := thaw.find_workspace(set_action_limit.workspace);
+    IF set_action_limit.account IS NOT NULL AND set_action_limit.campaign IS NOT NULL THEN
+        RAISE EXCEPTION 'a limit is of an account or of a campaign, not of both'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Set two limits.';
+    ELSIF set_action_limit.account IS NOT NULL THEN
+        of_account := thaw.find_account(set_action_limit.account, set_action_limit.provider, of_workspace);
+    ELSIF set_action_limit.campaign IS NOT NULL THEN
+        of_campaign := thaw.find_campaign(set_action_limit.workspace, set_action_limit.campaign);
+    END IF;
+    SELECT c.* INTO ceiling FROM thaw.action_ceilings AS c WHERE c.kind = set_action_limit.kind;
+    IF (gap_from IS NULL) <> (gap_to IS NULL) OR gap_from > gap_to OR gap_from < '0' OR gap_to > '1 day' THEN
+        RAISE EXCEPTION 'the gap is from % to %', coalesce(gap_from::text, 'null'), coalesce(gap_to::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give both ends, the shorter one first, from 0 to 1 day.';
+    ELSIF of_campaign IS NOT NULL AND num_nonnulls(per_week, gap_from) > 0 THEN
+        RAISE EXCEPTION 'a campaign has a cap per day only'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Set the others for its accounts or for the workspace.';
+    ELSIF per_day NOT BETWEEN 0 AND 100000 OR per_week NOT BETWEEN 0 AND 1000000 THEN
+        RAISE EXCEPTION 'a cap is out of range: %', thaw.limit_text(set_action_limit.kind, per_day, per_week, NULL, NULL)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use 0 to 100,000 per day and 0 to 1,000,000 per 7 days.';
+    ELSIF of_campaign IS NULL AND (per_day > ceiling.per_day OR per_week > ceiling.per_week OR gap_from < ceiling.gap_from) THEN
+        RAISE EXCEPTION 'the limit is above the ceiling of the fleet (%)',
+                thaw.limit_text(ceiling.kind, ceiling.per_day, ceiling.per_week, ceiling.gap_from, NULL)
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Stay below it. An operator can raise it with thaw limits clamp or thaw.set_action_ceiling.';
+    END IF;
+    IF num_nonnulls(per_day, per_week, gap_from) = 0 THEN
+        DELETE FROM thaw.action_overrides AS o
+        WHERE o.workspace_id = of_workspace AND o.account_id IS NOT DISTINCT FROM of_account
+            AND o.campaign_id IS NOT DISTINCT FROM of_campaign AND o.kind = set_action_limit.kind;
+    ELSE
+        INSERT INTO thaw.action_overrides AS o (workspace_id, account_id, campaign_id, kind, per_day, per_week, gap_from, gap_to, reason, actor)
+        VALUES (of_workspace, of_account, of_campaign, set_action_limit.kind, set_action_limit.per_day, set_action_limit.per_week,
+            set_action_limit.gap_from, set_action_limit.gap_to, set_action_limit.reason, set_action_limit.actor)
+        ON CONFLICT ON CONSTRAINT action_overrides_of_one DO UPDATE SET
+            per_day = excluded.per_day, per_week = excluded.per_week, gap_from = excluded.gap_from, gap_to = excluded.gap_to,
+            reason = excluded.reason, actor = excluded.actor, changed_at = thaw.now()
+        WHERE (o.per_day, o.per_week, o.gap_from, o.gap_to)
+            IS DISTINCT FROM (excluded.per_day, excluded.per_week, excluded.gap_from, excluded.gap_to);
+    END IF;
+    is_changed := FOUND;
+    IF is_changed THEN
+        INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id, campaign_id)
+        VALUES ('limit_set', set_action_limit.actor, set_action_limit.reason,
+            thaw.limit_text(set_action_limit.kind, per_day, per_week, gap_from, gap_to), of_workspace, of_account, of_campaign);
+    END IF;
+    RETURN is_changed;
+END;
+$$;
+COMMENT ON FUNCTION thaw.set_action_limit(workspace text, kind text, per_day integer, per_week integer, gap_from interval, gap_to interval, account text, campaign text, reason text, actor text, provider text) IS 'Sets what limits a kind of action of a workspace, or of one of its accounts or campaigns, in place of the default limits (thaw.action_limits). A null cap or gap keeps the default; all null removes the limit. Caps above the ceiling of the fleet are refused. A campaign has a cap per day only. Returns false if nothing changed.';
 CREATE FUNCTION thaw.set_adopt_column_types(types jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7699,6 +7920,60 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text, actor text) IS 'Switches auto-resume of a workspace on or off. The reason is optional. Returns false if auto-resume was already in this state. If a reason is given, it then replaces the stored one, and the audit log has both.';
+CREATE FUNCTION thaw.set_campaign_steps(workspace text, campaign text, steps jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    of_campaign bigint := thaw.find_campaign(set_campaign_steps.workspace, set_campaign_steps.campaign);
+    of_workspace bigint;
+    given       record;
+    delay       interval;
+    kinds       text[] := '{}';
+    delays      interval[] := '{}';
+    changed     integer := 0;
+BEGIN
+    IF jsonb_typeof(set_campaign_steps.steps) IS DISTINCT FROM 'array' OR jsonb_array_length(set_campaign_steps.steps) > 200 THEN
+        RAISE EXCEPTION 'the steps are not a list of at most 200 steps'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use for example [{"kind": "invite"}, {"kind": "message", "delay": "2 days"}].';
+    END IF;
+    FOR given IN SELECT s.value, s.n FROM jsonb_array_elements(set_campaign_steps.steps) WITH ORDINALITY AS s (value, n) LOOP
+        IF jsonb_typeof(given.value) <> 'object' OR given.value - '{kind,delay}'::text[] <> '{}' THEN
+            RAISE EXCEPTION 'step % is not an object with kind and delay', given.n - 1
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'Remove other fields. delay may be left out.';
+        END IF;
+        PERFORM thaw.require_kind(given.value ->> 'kind');
+        BEGIN
+            delay := coalesce(given.value ->> 'delay', '0');
+        EXCEPTION WHEN data_exception THEN
+            delay := '-1 day';
+        END;
+        IF delay NOT BETWEEN interval '0' AND interval '365 days' THEN
+            RAISE EXCEPTION 'step % has an invalid delay: %', given.n - 1, left(given.value ->> 'delay', 100)
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'Use 0 to 365 days, for example "2 days" or "4 hours".';
+        END IF;
+        kinds := kinds || (given.value ->> 'kind');
+        delays := delays || delay;
+    END LOOP;
+    SELECT c.workspace_id INTO of_workspace FROM thaw.campaigns AS c WHERE c.id = of_campaign;
+    PERFORM a.id FROM thaw.accounts AS a
+    WHERE a.id IN (SELECT e.account_id FROM thaw.open_enrollments(of_workspace, of_campaign) AS e)
+    ORDER BY a.id FOR NO KEY UPDATE;
+    PERFORM c.id FROM thaw.campaigns AS c WHERE c.id = of_campaign FOR NO KEY UPDATE;
+    DELETE FROM thaw.campaign_steps AS s WHERE s.campaign_id = of_campaign;
+    INSERT INTO thaw.campaign_steps (campaign_id, position, kind, delay)
+    SELECT of_campaign, s.n - 1, s.kind, s.delay FROM unnest(kinds, delays) WITH ORDINALITY AS s (kind, delay, n);
+    IF cardinality(kinds) > 0 THEN
+        UPDATE thaw.enrollments AS e SET next_kind = kinds[e.step + 1]
+        WHERE e.id = ANY (ARRAY(SELECT open.id FROM thaw.open_enrollments(of_workspace, of_campaign) AS open))
+            AND e.next_kind IS DISTINCT FROM kinds[e.step + 1];
+        GET DIAGNOSTICS changed = ROW_COUNT;
+    END IF;
+    RETURN changed;
+END;
+$$;
+COMMENT ON FUNCTION thaw.set_campaign_steps(workspace text, campaign text, steps jsonb) IS 'Replaces the steps of a linear campaign: [{"kind": "invite"}, {"kind": "message", "delay": "2 days"}], at most 200. The first is step 0; delay is the time after the previous step. The kind of the next action of the prospects follows. An empty list is for a campaign with branches: the platform passes the next kind and time when it settles an action. Returns of how many prospects the next kind changed.';
 CREATE FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, reason text, actor text DEFAULT CURRENT_USER) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7731,6 +8006,76 @@ BEGIN
     RETURN p_until;
 END;
 $$;
+CREATE FUNCTION thaw.set_ramp(account text, started_on date, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS smallint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    ramped     thaw.accounts;
+    starts_at  timestamptz;
+BEGIN
+    PERFORM thaw.require_sending_reason(set_ramp.reason, set_ramp.actor);
+    SELECT a.* INTO ramped FROM thaw.accounts AS a WHERE a.id = thaw.find_account(set_ramp.account, set_ramp.provider) FOR NO KEY UPDATE;
+    starts_at := thaw.day_start(coalesce(thaw.zone_named(ramped.timezone), 'UTC'), set_ramp.started_on);
+    IF starts_at > thaw.now() OR set_ramp.started_on < '2000-01-01' THEN
+        RAISE EXCEPTION 'the ramp cannot have started on %', set_ramp.started_on
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use a date between the year 2000 and today, or null: it then starts with the next action.';
+    END IF;
+    PERFORM thaw.ensure_senders(ARRAY[ramped.id]);
+    -- An earlier restriction or idle month is known to whoever sets the date, so it does not set the
+    -- ramp back again.
+    UPDATE thaw.senders AS s SET
+        ramp_started_at = starts_at, restriction_seen_at = thaw.now(),
+        last_sent_at = CASE WHEN s.last_sent_at < thaw.now() - interval '30 days' THEN NULL ELSE s.last_sent_at END
+    WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ramped.id);
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id)
+    VALUES ('ramp_set', set_ramp.actor, set_ramp.reason, coalesce('started on ' || set_ramp.started_on, 'starts with the next action'),
+        ramped.workspace_id, ramped.id);
+    PERFORM thaw.nudge(ramped.id, thaw.now());
+    RETURN (SELECT g.ramp_week FROM thaw.kind_gates(ARRAY[ramped.id]) AS g LIMIT 1);
+END;
+$$;
+COMMENT ON FUNCTION thaw.set_ramp(account text, started_on date, reason text, actor text, provider text) IS 'Sets the date on which ramp week 1 of the person behind an account began, for an account that sent before it came to Thaw. Null: the ramp starts with the next action that is sent. Returns the ramp week now; 6 is the sixth and all later weeks.';
+CREATE FUNCTION thaw.set_sending_windows(workspace text, windows jsonb, account text DEFAULT NULL::text, reason text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    of_workspace bigint;
+    of_account   bigint;
+    added        integer;
+    detail       text;
+BEGIN
+    PERFORM thaw.require_sending_reason(set_sending_windows.reason, set_sending_windows.actor);
+    IF set_sending_windows.workspace IS NOT NULL THEN
+        of_workspace := thaw.find_workspace(set_sending_windows.workspace);
+    END IF;
+    IF set_sending_windows.account IS NOT NULL THEN
+        of_account := thaw.find_account(set_sending_windows.account, set_sending_windows.provider, of_workspace);
+        of_workspace := (SELECT a.workspace_id FROM thaw.accounts AS a WHERE a.id = of_account);
+    ELSIF of_workspace IS NULL AND set_sending_windows.windows = '[]' THEN
+        RAISE EXCEPTION 'the windows of the fleet cannot be removed'
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Accounts without windows of their own would send nothing. Set other windows, or put the accounts on hold.';
+    END IF;
+    -- Two calls would otherwise each remove the old windows and add their own.
+    LOCK TABLE thaw.sending_windows IN SHARE ROW EXCLUSIVE MODE;
+    DELETE FROM thaw.sending_windows AS w
+    WHERE w.workspace_id IS NOT DISTINCT FROM of_workspace AND w.account_id IS NOT DISTINCT FROM of_account;
+    WITH added AS (
+        INSERT INTO thaw.sending_windows (workspace_id, account_id, weekdays, opens, closes, timezone)
+        SELECT of_workspace, of_account, w.weekdays, w.opens, w.closes, w.timezone FROM thaw.windows_of(set_sending_windows.windows) AS w
+        RETURNING id, weekdays, opens, closes, timezone
+    )
+    SELECT count(*), string_agg(format('weekdays %s %s to %s%s', array_to_string(a.weekdays, ','), to_char(a.opens, 'HH24:MI'),
+        CASE WHEN a.closes = '24:00' THEN '24:00' ELSE to_char(a.closes, 'HH24:MI') END, ' ' || a.timezone), '; ' ORDER BY a.id)
+    INTO added, detail FROM added AS a;
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id)
+    VALUES ('windows_set', set_sending_windows.actor, set_sending_windows.reason, coalesce(detail, 'no windows of its own'), of_workspace, of_account);
+    RETURN added;
+END;
+$$;
+COMMENT ON FUNCTION thaw.set_sending_windows(workspace text, windows jsonb, account text, reason text, actor text, provider text) IS 'Replaces the sending windows of an account, of a workspace (account null), or of the fleet (both null): [{"weekdays": [1, 2], "opens": "09:00", "closes": "17:00", "timezone": "Europe/Berlin"}], at most 50. Weekdays are ISO numbers, 1 is Monday. timezone may be left out: that of each account applies. An empty list removes them, so that those of the workspace or the fleet apply. Returns how many there are now.';
 CREATE FUNCTION thaw.set_shadow(p_workspace_key text, p_shadow boolean, p_reason text, p_actor text) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -8773,6 +9118,28 @@ BEGIN
     RETURN ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.id = ANY (p_ids) AND thaw.blocked_by(a, true) IS NULL);
 END;
 $$;
+CREATE FUNCTION thaw.verify_action(reservation bigint, outcome text, reason text, actor text DEFAULT CURRENT_USER) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    result text;
+BEGIN
+    PERFORM thaw.require_sending_reason(verify_action.reason, verify_action.actor);
+    IF verify_action.outcome IS NULL OR verify_action.outcome NOT IN ('verified_sent', 'verified_absent') THEN
+        RAISE EXCEPTION 'an unknown action is not settled as "%"', coalesce(left(verify_action.outcome, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use verified_sent or verified_absent.';
+    END IF;
+    result := thaw.settle(verify_action.reservation, verify_action.outcome, actor => verify_action.actor);
+    -- thaw.settle records it without the reason of a person.
+    UPDATE thaw.manual_actions AS a SET reason = verify_action.reason, detail = format('%s: %s', a.detail, verify_action.outcome)
+    WHERE a.id = (
+        SELECT max(settled.id) FROM thaw.manual_actions AS settled
+        WHERE settled.what = 'action_settled' AND settled.at = thaw.now() AND settled.detail = 'action ' || verify_action.reservation);
+    RETURN result;
+END;
+$$;
+COMMENT ON FUNCTION thaw.verify_action(reservation bigint, outcome text, reason text, actor text) IS 'Settles an action of which the outcome is unknown, after a person has looked at the provider: verified_sent or verified_absent. The latter gives the quota back, and the step may be done again. Returns the state.';
 CREATE FUNCTION thaw.waiting_queues(p_queues text[]) RETURNS TABLE(queue text, waited interval)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -8859,6 +9226,51 @@ BEGIN
     WHERE day.began < day.ended;
 END;
 $$;
+CREATE FUNCTION thaw.windows_of(p_windows jsonb) RETURNS TABLE(weekdays smallint[], opens time without time zone, closes time without time zone, timezone text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    given record;
+    place text;
+BEGIN
+    IF jsonb_typeof(p_windows) IS DISTINCT FROM 'array' OR jsonb_array_length(p_windows) > 50 THEN
+        RAISE EXCEPTION 'the windows are not a list of at most 50 windows'
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Use for example [{"weekdays": [1, 2, 3, 4, 5], "opens": "09:00", "closes": "17:00", "timezone": "Europe/Berlin"}].';
+    END IF;
+    FOR given IN SELECT w.value, w.n FROM jsonb_array_elements(p_windows) WITH ORDINALITY AS w (value, n) LOOP
+        place := 'window ' || given.n;
+        IF jsonb_typeof(given.value) <> 'object' OR given.value - '{weekdays,opens,closes,timezone}'::text[] <> '{}' THEN
+            RAISE EXCEPTION '% is not an object with weekdays, opens, closes and timezone', place
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'Remove other fields. timezone may be left out.';
+        ELSIF jsonb_typeof(given.value -> 'weekdays') IS DISTINCT FROM 'array'
+            OR jsonb_array_length(given.value -> 'weekdays') NOT BETWEEN 1 AND 7
+            OR NOT given.value -> 'weekdays' <@ '[1, 2, 3, 4, 5, 6, 7]'
+        THEN
+            RAISE EXCEPTION '% has no valid weekdays', place
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'List ISO weekdays: 1 is Monday, 7 is Sunday.';
+        ELSIF coalesce(given.value ->> 'opens' !~ '^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$', true)
+            OR coalesce(given.value ->> 'closes' !~ '^(([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?|24:00)$', true)
+            OR (given.value ->> 'opens')::time = (given.value ->> 'closes')::time
+        THEN
+            RAISE EXCEPTION '% opens at % and closes at %', place, coalesce(left(given.value ->> 'opens', 20), 'null'),
+                    coalesce(left(given.value ->> 'closes', 20), 'null')
+                USING ERRCODE = 'invalid_parameter_value',
+                    HINT = 'Use two different times such as 09:00 and 17:00. A window that closes at or before it opens closes on the next day.';
+        ELSIF given.value ->> 'timezone' IS NOT NULL AND thaw.zone_named(given.value ->> 'timezone') IS NULL THEN
+            RAISE EXCEPTION '% has an unknown time zone: "%"', place, left(given.value ->> 'timezone', 64)
+                USING ERRCODE = 'invalid_parameter_value',
+                    HINT = 'Use an IANA name such as Europe/Berlin, or leave it out: the zone of each account applies then.';
+        END IF;
+        weekdays := ARRAY(SELECT DISTINCT d.day::smallint FROM jsonb_array_elements_text(given.value -> 'weekdays') AS d (day) ORDER BY 1);
+        opens := given.value ->> 'opens';
+        closes := given.value ->> 'closes';
+        timezone := thaw.zone_named(given.value ->> 'timezone');
+        RETURN NEXT;
+    END LOOP;
+END;
+$_$;
 CREATE FUNCTION thaw.with_kept(p_kind text, p_rows jsonb, p_is_backfill boolean) RETURNS thaw.taken[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
