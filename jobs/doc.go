@@ -20,6 +20,15 @@
 //	prune            sweep        4                              tick
 //	deliver          webhooks_…   2                              endpoint and message
 //	watch            sweep        1                              minute
+//
+// A program that sends uses [Claim] or [Reserve], [Start] and [Settle], each in a transaction of its
+// own. Thaw decides whether and when an action may be done, gives it out at most once, and counts
+// it; the program calls the provider:
+//
+//	Claim or Reserve   commit   a reservation with a lease
+//	Start              commit   the last look: go, or a code
+//	                            the call to the provider
+//	Settle             commit   what came of it
 package jobs
 
 import "github.com/riverqueue/river/rivertype"

@@ -117,7 +117,8 @@ func TestSendingWindows(t *testing.T) {
 	require.Equal(t, "the windows of the fleet cannot be removed", refused(t, db, "SELECT thaw.set_sending_windows(NULL, '[]', reason => 'why')").Message)
 }
 
-// A hold of one kind is extended by everyone and shortened by an operator only. It is of the person.
+// A hold of one kind is extended by everyone and shortened by an operator only. It is of the
+// person.
 func TestHoldsOfOneKind(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)
