@@ -20,6 +20,7 @@
 //	prune            sweep        4                              tick
 //	deliver          webhooks_…   2                              endpoint and message
 //	watch            sweep        1                              minute
+//	schedule         schedule     2                              minute, or 10 seconds while actions are due
 //
 // A program that sends uses [Claim] or [Reserve], [Start] and [Settle], each in a transaction of its
 // own. Thaw decides whether and when an action may be done, gives it out at most once, and counts
@@ -40,6 +41,8 @@ const (
 	QueueTick   = "tick"
 	QueueResume = "resume"
 	QueueHeal   = "heal"
+	// QueueSchedule is for the actions that are sent to the platform.
+	QueueSchedule = "schedule"
 )
 
 // Priorities: River takes the lowest number first.

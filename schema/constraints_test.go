@@ -62,6 +62,7 @@ INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by) VALUES (1, 'p
 // breaks has, by constraint name, statements that the constraint must reject. Each runs separately.
 var breaks = map[string][]string{
 	"settings_only_row_check":                 {"INSERT INTO thaw.settings (only_row) VALUES (false)"},
+	"scheduler_only_row_check":                {"INSERT INTO thaw.scheduler (only_row) VALUES (false)"},
 	"forecasts_only_row_check":                {"INSERT INTO thaw.forecasts (only_row, made_at, content) VALUES (false, thaw.now(), '')"},
 	"count_state_only_row_check":              {"INSERT INTO thaw.count_state (only_row) VALUES (false)"},
 	"providers_provider_check":                {"INSERT INTO thaw.providers (provider, name, account) VALUES (repeat('x', 257), 'X', 'account')"},

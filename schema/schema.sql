@@ -4538,6 +4538,9 @@ CREATE FUNCTION thaw.is_gone(p_status thaw.account_status) RETURNS boolean
 CREATE FUNCTION thaw.is_listed(p_heal thaw.heals) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN (((p_heal).workspace_id IS NULL) AND ((p_heal).account_id IS NULL) AND (NOT (p_heal).is_fleet));
+CREATE FUNCTION thaw.is_pushing() RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN ((SELECT s.push_actions FROM thaw.settings s) AND thaw.has_endpoint());
 CREATE FUNCTION thaw.is_safety_on() RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6309,8 +6312,36 @@ CREATE FUNCTION thaw.publish_unknown(p_action_ids bigint[]) RETURNS void
 BEGIN
     PERFORM thaw.publish('actions.unknown', NULL, unsettled.account_id, jsonb_build_object('actions', unsettled.actions))
     FROM (
-        SELECT a.account_id, jsonb_agg(jsonb_build_object('reservation', a.id, 'kind', a.kind, 'prospect', a.prospect_url, 'started_at', thaw.rfc3339(a.started_at)) ORDER BY a.id) AS actions
+        SELECT a.account_id, jsonb_agg(jsonb_build_object('reservation', a.id, 'kind', a.kind, 'prospect_url', a.prospect_url, 'started_at', thaw.rfc3339(a.started_at)) ORDER BY a.id) AS actions
         FROM thaw.actions AS a WHERE a.id = ANY (p_action_ids) GROUP BY a.account_id ORDER BY a.account_id) AS unsettled;
+END;
+$$;
+CREATE FUNCTION thaw.push_actions(p_limit integer, OUT looked integer, OUT reserved integer) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    given bigint[];
+BEGIN
+    looked := 0;
+    reserved := 0;
+    IF NOT thaw.is_pushing() THEN
+        RETURN;
+    END IF;
+    SELECT b.looked, b.action_ids INTO looked, given FROM thaw.schedule_batch(p_limit, thaw.checked_lease(NULL), 'schedule') AS b;
+    reserved := coalesce(cardinality(given), 0);
+    PERFORM thaw.publish('action.due', NULL, due.account_id, due.data)
+    FROM (
+        SELECT a.account_id, jsonb_build_object(
+            'reservation', a.id, 'lease_until', thaw.rfc3339(a.lease_until), 'kind', a.kind, 'step', a.step, 'campaign', campaign.key,
+            'campaign_external_id', campaign.external_id, 'enrollment', a.enrollment_id, 'enrollment_external_id', e.external_id,
+            'prospect_url', a.prospect_url) AS data
+        FROM thaw.actions AS a
+        JOIN thaw.campaigns AS campaign ON campaign.id = a.campaign_id
+        JOIN thaw.enrollments AS e ON e.id = a.enrollment_id
+        WHERE a.id = ANY (given)
+        ORDER BY a.id) AS due;
 END;
 $$;
 CREATE FUNCTION thaw.queue_changes(p_kind text, p_ids bigint[], p_from text, p_cause text) RETURNS void
@@ -6872,6 +6903,16 @@ BEGIN
     WHERE o.id = ANY (page) AND d.state = 'waiting' AND d.attempts = 0;
 END;
 $$;
+CREATE FUNCTION thaw.request_schedule(p_period interval DEFAULT '00:01:00'::interval) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN thaw.is_pushing() AND thaw.enqueue_many('schedule', 'schedule', 2::smallint,
+        ARRAY[jsonb_build_object('at', thaw.job_time(date_bin(p_period, thaw.now(), '2000-01-01 00:00:00+00')))], B'11110101') > 0;
+END;
+$$;
+COMMENT ON FUNCTION thaw.request_schedule(p_period interval) IS 'Enqueues the job schedule of the current minute, if due actions are sent to the platform (settings.push_actions). Every process calls it once a minute.';
 CREATE FUNCTION thaw.request_watch() RETURNS timestamp with time zone
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7595,6 +7636,20 @@ $$;
 CREATE FUNCTION thaw.rfc3339(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
+CREATE FUNCTION thaw.ring_actions() RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM thaw.accounts_to_look_at(1)) THEN
+        RETURN false;
+    END IF;
+    SET LOCAL synchronous_commit = off;
+    PERFORM pg_notify('thaw_actions', ''), thaw.request_schedule('10 seconds');
+    RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION thaw.ring_actions() IS 'Notifies listeners on thaw_actions if an account may have something to send now. Returns whether it did.';
 CREATE FUNCTION thaw.ring_changes() RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7677,6 +7732,9 @@ BEGIN
         SELECT s.id FROM thaw.senders AS s
         WHERE s.id = ANY (ARRAY(SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts)))
         ORDER BY s.id FOR NO KEY UPDATE SKIP LOCKED) AS l;
+    -- In the order of thaw.take_nudges, which locks the same rows without the accounts.
+    PERFORM sending.account_id FROM thaw.sending_accounts AS sending
+    WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
     -- One account per sender, because its accounts share one pace. Another transaction may have
     -- served the account while this one waited.
     SELECT array_agg(l.account_id) INTO accounts FROM (
@@ -10102,6 +10160,12 @@ CREATE TABLE thaw.safety_marks (
     accounts_connected integer NOT NULL
 );
 COMMENT ON TABLE thaw.safety_marks IS 'The recent marks of the safety monitor, one per minute: the number of the last loss, and how many accounts were connected.';
+CREATE TABLE thaw.scheduler (
+    only_row boolean DEFAULT true NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT scheduler_only_row_check CHECK (only_row)
+);
+COMMENT ON TABLE thaw.scheduler IS 'One row: when the job schedule last finished.';
 CREATE TABLE thaw.senders (
     id bigint NOT NULL,
     provider text NOT NULL,
@@ -10361,6 +10425,8 @@ ALTER TABLE ONLY thaw.safety_marks
     ADD CONSTRAINT safety_marks_pkey PRIMARY KEY (at);
 ALTER TABLE ONLY thaw.safety
     ADD CONSTRAINT safety_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY thaw.scheduler
+    ADD CONSTRAINT scheduler_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.senders
     ADD CONSTRAINT senders_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.senders

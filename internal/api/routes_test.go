@@ -536,6 +536,8 @@ func TestSettings(t *testing.T) {
 		if setting := one.(map[string]any); setting["name"] == "fleet_cap" {
 			require.Equal(t, []any{3000.0, 2000.0, false}, []any{setting["value"], setting["default"], setting["is_duration"]})
 			require.Equal(t, "flags:ann@host", setting["changed"].(map[string]any)["actor"])
+		} else if setting["name"] == "push_actions" {
+			require.Equal(t, []any{0.0, 0.0, true}, []any{setting["value"], setting["default"], setting["is_switch"]})
 		}
 	}
 	require.Equal(t, []any{map[string]any{"flag": "addr", "env": "THAW_ADDR", "value": ":8080", "source": "environment", "help": "Address."}}, settings["process"])

@@ -195,7 +195,7 @@ CREATE FUNCTION thaw.publish_unknown(p_action_ids bigint[]) RETURNS void LANGUAG
 BEGIN
     PERFORM thaw.publish('actions.unknown', NULL, unsettled.account_id, jsonb_build_object('actions', unsettled.actions))
     FROM (
-        SELECT a.account_id, jsonb_agg(jsonb_build_object('reservation', a.id, 'kind', a.kind, 'prospect', a.prospect_url, 'started_at', thaw.rfc3339(a.started_at)) ORDER BY a.id) AS actions
+        SELECT a.account_id, jsonb_agg(jsonb_build_object('reservation', a.id, 'kind', a.kind, 'prospect_url', a.prospect_url, 'started_at', thaw.rfc3339(a.started_at)) ORDER BY a.id) AS actions
         FROM thaw.actions AS a WHERE a.id = ANY (p_action_ids) GROUP BY a.account_id ORDER BY a.account_id) AS unsettled;
 END;
 $$;

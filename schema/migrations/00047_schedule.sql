@@ -258,6 +258,9 @@ BEGIN
         SELECT s.id FROM thaw.senders AS s
         WHERE s.id = ANY (ARRAY(SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts)))
         ORDER BY s.id FOR NO KEY UPDATE SKIP LOCKED) AS l;
+    -- In the order of thaw.take_nudges, which locks the same rows without the accounts.
+    PERFORM sending.account_id FROM thaw.sending_accounts AS sending
+    WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
     -- One account per sender, because its accounts share one pace. Another transaction may have
     -- served the account while this one waited.
     SELECT array_agg(l.account_id) INTO accounts FROM (
