@@ -276,68 +276,6 @@ BEGIN
     RETURN NULL;
 END;
 $$;
-CREATE FUNCTION thaw.accounts_apply_early_signals() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    early   bigint;
-    account thaw.accounts;
-BEGIN
-    FOR early IN
-        SELECT a.id FROM inserted AS a
-        WHERE EXISTS (
-            SELECT FROM thaw.account_signals AS s
-            WHERE s.provider = a.provider AND s.provider_account_id = a.provider_account_id AND s.outcome = 'unknown_account')
-        ORDER BY a.id
-    LOOP
-        SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = early FOR NO KEY UPDATE;
-        PERFORM thaw.apply_kept_signals(account);
-    END LOOP;
-    RETURN NULL;
-END;
-$$;
-CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    IF NEW.hold_until > thaw.now() + thaw.longest_hold() THEN
-        RAISE EXCEPTION 'a hold must end within a year, not at %', thaw.job_time(NEW.hold_until)
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_within_a_year', TABLE = 'accounts', SCHEMA = 'thaw',
-                HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
-    END IF;
-    RETURN NEW;
-END;
-$$;
-CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    -- thaw.correct_hold or thaw.undo has recorded the change in this transaction.
-    IF EXISTS (
-        SELECT FROM thaw.manual_actions AS d
-        WHERE d.account_id = NEW.id AND d.at = thaw.now() AND d.until IS NOT DISTINCT FROM NEW.hold_until
-            AND (d.what = 'hold_corrected' OR d.what = 'undone' AND EXISTS (
-                SELECT FROM thaw.manual_actions AS hold WHERE hold.id = d.undoes AND hold.what IN ('held', 'hold_corrected'))))
-        -- thaw.erase_prospect removes the name of a person from the reason.
-        OR NEW.hold_until = OLD.hold_until AND EXISTS (
-            SELECT FROM thaw.manual_actions AS d WHERE d.what = 'prospect_erased' AND d.at = thaw.now())
-    THEN
-        RETURN NEW;
-    END IF;
-    IF NEW.hold_until IS NULL OR NEW.hold_until < OLD.hold_until
-        OR (NEW.hold_until = OLD.hold_until AND NEW.hold_reason IS DISTINCT FROM OLD.hold_reason)
-    THEN
-        RAISE EXCEPTION 'account "%" is on hold until %', OLD.provider_account_id,
-            thaw.job_time(OLD.hold_until)
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_never_shortened', TABLE = 'accounts', SCHEMA = 'thaw',
-                HINT = 'Set a later end. An operator can correct a mistaken hold with thaw hold --correct or thaw.correct_hold.';
-    END IF;
-    RETURN NEW;
-END;
-$$;
 CREATE TABLE thaw.accounts (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -404,6 +342,77 @@ COMMENT ON COLUMN thaw.accounts.external_id IS 'The ID of this row in the platfo
 COMMENT ON COLUMN thaw.accounts.parked_reason IS 'Why Thaw cannot tell what the platform knows about this account (thaw adopt). Nothing is resumed or sent through it. Null: it is not parked.';
 COMMENT ON COLUMN thaw.accounts.tier IS 'The subscription of the account at the provider. It selects the caps of thaw.action_limits. The default has the lowest.';
 COMMENT ON COLUMN thaw.accounts.restricted_at IS 'When the provider last restricted the account. Null: never. The ramp starts again at half its week then.';
+CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean, p_is_shadow boolean) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).locked_at IS NOT NULL) THEN 'account_locked'::text WHEN ((p_account).parked_reason IS NOT NULL) THEN 'account_parked'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN ((p_account).resume_after > thaw.now()) THEN 'account_flapping'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text WHEN p_is_shadow THEN 'shadow_mode'::text ELSE NULL::text END;
+CREATE FUNCTION thaw.account_gate(p_account thaw.accounts, p_is_safety_on boolean) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN thaw.block_reason(p_account, p_is_safety_on, true, false);
+CREATE FUNCTION thaw.account_gate_opens_at(p_account thaw.accounts, p_code text) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    RETURN CASE p_code WHEN 'account_on_hold'::text THEN (p_account).hold_until WHEN 'account_flapping'::text THEN (p_account).resume_after ELSE NULL::timestamp with time zone END;
+CREATE FUNCTION thaw.accounts_apply_early_signals() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    early   bigint;
+    account thaw.accounts;
+BEGIN
+    FOR early IN
+        SELECT a.id FROM inserted AS a
+        WHERE EXISTS (
+            SELECT FROM thaw.account_signals AS s
+            WHERE s.provider = a.provider AND s.provider_account_id = a.provider_account_id AND s.outcome = 'unknown_account')
+        ORDER BY a.id
+    LOOP
+        SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = early FOR NO KEY UPDATE;
+        PERFORM thaw.apply_kept_signals(account);
+    END LOOP;
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NEW.hold_until > thaw.now() + thaw.longest_hold() THEN
+        RAISE EXCEPTION 'a hold must end within a year, not at %', thaw.job_time(NEW.hold_until)
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_within_a_year', TABLE = 'accounts', SCHEMA = 'thaw',
+                HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
+    END IF;
+    RETURN NEW;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    -- thaw.correct_hold or thaw.undo has recorded the change in this transaction.
+    IF EXISTS (
+        SELECT FROM thaw.manual_actions AS d
+        WHERE d.account_id = NEW.id AND d.at = thaw.now() AND d.until IS NOT DISTINCT FROM NEW.hold_until
+            AND (d.what = 'hold_corrected' OR d.what = 'undone' AND EXISTS (
+                SELECT FROM thaw.manual_actions AS hold WHERE hold.id = d.undoes AND hold.what IN ('held', 'hold_corrected'))))
+        -- thaw.erase_prospect removes the name of a person from the reason.
+        OR NEW.hold_until = OLD.hold_until AND EXISTS (
+            SELECT FROM thaw.manual_actions AS d WHERE d.what = 'prospect_erased' AND d.at = thaw.now())
+    THEN
+        RETURN NEW;
+    END IF;
+    IF NEW.hold_until IS NULL OR NEW.hold_until < OLD.hold_until
+        OR (NEW.hold_until = OLD.hold_until AND NEW.hold_reason IS DISTINCT FROM OLD.hold_reason)
+    THEN
+        RAISE EXCEPTION 'account "%" is on hold until %', OLD.provider_account_id,
+            thaw.job_time(OLD.hold_until)
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_never_shortened', TABLE = 'accounts', SCHEMA = 'thaw',
+                HINT = 'Set a later end. An operator can correct a mistaken hold with thaw hold --correct or thaw.correct_hold.';
+    END IF;
+    RETURN NEW;
+END;
+$$;
 CREATE FUNCTION thaw.accounts_named(p_name text, p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(id bigint)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
@@ -659,7 +668,8 @@ CREATE FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_s
     AS $$
 #variable_conflict use_column
 DECLARE
-    at timestamptz := thaw.now();
+    at        timestamptz := thaw.now();
+    is_safety boolean := thaw.is_safety_on();
 BEGIN
     RETURN QUERY
     WITH asked AS MATERIALIZED (
@@ -667,7 +677,8 @@ BEGIN
             campaign.status AS campaign_status, step.kind AS step_kind, coalesce(e.next_kind, step.kind) AS expected,
             coalesce(asked.kind, e.next_kind, step.kind) AS kind,
             EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = e.campaign_id) AS has_steps,
-            account.provider, account.member_id
+            account.provider, account.member_id,
+            CASE WHEN account.id IS NOT NULL THEN thaw.account_gate(account, is_safety) END AS account_code, account
         FROM unnest(p_enrollment_ids, p_kinds) AS asked (id, kind)
         JOIN thaw.enrollments AS e ON e.id = asked.id
         JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
@@ -678,7 +689,7 @@ BEGIN
             ARRAY(SELECT DISTINCT asked.account_id FROM asked WHERE asked.account_id IS NOT NULL),
             ARRAY(SELECT DISTINCT asked.kind FROM asked WHERE asked.kind IS NOT NULL), p_starting)
     ), facts AS (
-        SELECT asked.*, g.sender_id, g.account_code, g.account_opens_at, g.code AS kind_code, g.opens_at AS kind_opens_at, g.pending_code,
+        SELECT asked.*, g.sender_id, g.code AS kind_code, g.opens_at AS kind_opens_at, g.pending_code,
             g.timezone, g.day, g.day_began_at, g.day_ends_at, g.used_today, g.per_day, g.used_in_week, g.per_week, g.pending_invites,
             g.ramp_started_at, g.restricted_at, g.gap_from, g.gap_to, g.account_id IS NULL AS is_unlimited,
             own.per_day AS campaign_cap,
@@ -707,7 +718,7 @@ BEGIN
     )
     SELECT facts.id, facts.kind, closed.code,
         CASE closed.code
-            WHEN facts.account_code THEN facts.account_opens_at
+            WHEN facts.account_code THEN thaw.account_gate_opens_at(facts.account, facts.account_code)
             WHEN 'not_due' THEN facts.next_action_at
             WHEN 'campaign_cap' THEN CASE WHEN facts.campaign_cap > 0 THEN facts.day_ends_at END
             WHEN 'invite_withdrawn' THEN facts.withdrawn_at + interval '21 days'
@@ -906,10 +917,10 @@ CREATE TABLE thaw.actions (
     closed_at timestamp with time zone,
     closed_as text,
     CONSTRAINT actions_actor_check CHECK (((actor <> ''::text) AND (length(actor) <= 256))),
-    CONSTRAINT actions_closed_as_check CHECK ((closed_as = ANY (ARRAY['accepted'::text, 'withdrawn'::text]))),
+    CONSTRAINT actions_closed_as_check CHECK ((closed_as = ANY (ARRAY['accepted'::text, 'withdrawn'::text, 'duplicate'::text]))),
     CONSTRAINT actions_error_code_check CHECK (((error_code <> ''::text) AND (length(error_code) <= 256))),
     CONSTRAINT actions_lease_is_of_open CHECK (((state = ANY (ARRAY['reserved'::thaw.action_state, 'started'::thaw.action_state])) = (lease_until IS NOT NULL))),
-    CONSTRAINT actions_only_invites_close CHECK ((((closed_at IS NULL) = (closed_as IS NULL)) AND ((closed_at IS NULL) OR ((kind = 'invite'::text) AND (state = ANY (ARRAY['sent'::thaw.action_state, 'already'::thaw.action_state, 'unknown'::thaw.action_state])))))),
+    CONSTRAINT actions_only_invites_close CHECK ((((closed_at IS NULL) = (closed_as IS NULL)) AND ((closed_as IS NULL) OR ((kind = 'invite'::text) AND ((closed_as = 'duplicate'::text) OR (state = ANY (ARRAY['sent'::thaw.action_state, 'already'::thaw.action_state, 'unknown'::thaw.action_state]))))))),
     CONSTRAINT actions_outcome_fits CHECK (
 CASE state
     WHEN 'reserved'::thaw.action_state THEN (outcome IS NULL)
@@ -935,7 +946,7 @@ COMMENT ON TABLE thaw.actions IS 'Every reservation of an action with what came 
 COMMENT ON COLUMN thaw.actions.outcome IS 'What the sender reported. Null for expired, for released by a pause or a closed gate, and for unknown if no report came before the lease ended.';
 COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender that the action counts into.';
 COMMENT ON COLUMN thaw.actions.gap IS 'The drawn gap to the next action of the sender.';
-COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the provider. Null: it is open.';
+COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the provider. duplicate: two senders turned out to be one person, and the other invite to the same prospect counts as the open one. Null: it is open.';
 CREATE FUNCTION thaw.advance(p_action thaw.actions, p_next_kind text, p_next_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1588,9 +1599,6 @@ BEGIN
     RETURN NEW;
 END;
 $$;
-CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean, p_is_shadow boolean) RETURNS text
-    LANGUAGE sql STABLE
-    RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).locked_at IS NOT NULL) THEN 'account_locked'::text WHEN ((p_account).parked_reason IS NOT NULL) THEN 'account_parked'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN ((p_account).resume_after > thaw.now()) THEN 'account_flapping'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text WHEN p_is_shadow THEN 'shadow_mode'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1739,9 +1747,7 @@ CREATE FUNCTION thaw.campaigns_nudge() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    INSERT INTO thaw.nudges (account_id, at)
-    SELECT s.account_id, thaw.now() FROM thaw.sending_accounts AS s
-    WHERE s.workspace_id = NEW.workspace_id AND s.code = 'campaign_not_running';
+    PERFORM thaw.nudge_workspace(NEW.workspace_id);
     RETURN NULL;
 END;
 $$;
@@ -2112,7 +2118,7 @@ BEGIN
     ELSIF action.kind <> 'invite' OR action.state NOT IN ('sent', 'already', 'unknown') THEN
         RAISE EXCEPTION 'action % is no sent invite: it is % (%)', action.id, action.kind, action.state
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only an invite that was sent can be accepted or withdrawn.';
-    ELSIF action.closed_as IS NOT DISTINCT FROM close_invite.as_what THEN
+    ELSIF action.closed_as = close_invite.as_what OR action.closed_as = 'duplicate' THEN
         RETURN false;
     END IF;
     UPDATE thaw.actions AS a SET closed_at = thaw.now(), closed_as = close_invite.as_what WHERE a.id = action.id;
@@ -2697,6 +2703,19 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+CREATE FUNCTION thaw.enrollments_release_actions() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.actions AS a SET
+        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'not_active'
+    WHERE a.id = ANY (ARRAY(
+        SELECT open.id FROM thaw.actions AS open
+        WHERE open.enrollment_id = NEW.id AND open.is_used AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.enrollments_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2761,6 +2780,15 @@ BEGIN
     WHERE a.id = ANY (p_account_ids)
     ORDER BY a.provider, thaw.person_of(a)
     ON CONFLICT (provider, key) DO NOTHING;
+    -- All senders that are involved are locked in one order.
+    PERFORM s.id FROM thaw.senders AS s
+    WHERE s.id IN (
+        SELECT unnest(ARRAY[sending.sender_id, known.id])
+        FROM thaw.accounts AS a
+        JOIN thaw.sending_accounts AS sending ON sending.account_id = a.id
+        JOIN thaw.senders AS known ON known.provider = a.provider AND known.key = thaw.person_of(a)
+        WHERE a.id = ANY (p_account_ids) AND sending.sender_id <> known.id)
+    ORDER BY s.id FOR NO KEY UPDATE;
     FOR moved IN
         SELECT sending.account_id, sending.sender_id AS from_id, s.id AS to_id
         FROM thaw.accounts AS a
@@ -4674,20 +4702,23 @@ CREATE FUNCTION thaw.kind_gates(p_account_ids bigint[], p_kinds text[] DEFAULT N
     AS $$
 #variable_conflict use_column
 DECLARE
-    at        timestamptz := thaw.now();
+    -- Not "at", which is a column of thaw.action_holds.
+    moment    timestamptz := thaw.now();
     settings  thaw.settings;
     is_safety boolean := thaw.is_safety_on();
 BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
     RETURN QUERY
     WITH account AS MATERIALIZED (
-        SELECT a.id, a.workspace_id, a.tier, a.hold_until, a.resume_after, thaw.zone_named(a.timezone) AS timezone,
-            -- Auto-resume and shadow mode are about resumes, not about sending.
-            thaw.block_reason(a, is_safety, true, false) AS block,
+        SELECT a.id, a.workspace_id, a.tier, thaw.zone_named(a.timezone) AS timezone,
+            gate.code AS block, thaw.account_gate_opens_at(a, gate.code) AS block_ends_at,
             s AS sender,
             greatest(a.restricted_at, (
-                SELECT max(m.restricted_at) FROM thaw.accounts AS m WHERE m.provider = a.provider AND m.member_id = a.member_id)) AS restricted_at
+                SELECT max(m.restricted_at) FROM thaw.accounts AS m WHERE m.provider = a.provider AND m.member_id = a.member_id), (
+                SELECT max(m.restricted_at) FROM thaw.sending_accounts AS sibling JOIN thaw.accounts AS m ON m.id = sibling.account_id
+                WHERE sibling.sender_id = s.id)) AS restricted_at
         FROM thaw.accounts AS a
+        CROSS JOIN LATERAL (SELECT thaw.account_gate(a, is_safety) AS code) AS gate
         LEFT JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
         WHERE a.id = ANY (p_account_ids)
     ), applicable AS MATERIALIZED (
@@ -4706,7 +4737,7 @@ BEGIN
         -- Many accounts share a window: each is evaluated once.
         SELECT distinct_hours.*, state.is_open, state.opens_at, state.closes_at
         FROM (SELECT DISTINCT a.weekdays, a.opens, a.closes, a.timezone FROM applicable AS a WHERE a.timezone IS NOT NULL) AS distinct_hours
-        CROSS JOIN LATERAL thaw.window_at(distinct_hours.timezone, distinct_hours.weekdays, distinct_hours.opens, distinct_hours.closes, at) AS state
+        CROSS JOIN LATERAL thaw.window_at(distinct_hours.timezone, distinct_hours.weekdays, distinct_hours.opens, distinct_hours.closes, moment) AS state
     ), schedule AS MATERIALIZED (
         SELECT a.id, min(a.timezone) AS timezone, coalesce(bool_or(h.is_open), false) AS is_open, min(h.opens_at) AS opens_at,
             max(h.closes_at) AS closes_at
@@ -4722,13 +4753,15 @@ BEGIN
         LEFT JOIN schedule ON schedule.id = account.id
         CROSS JOIN LATERAL thaw.local_day(
             (account.sender).day, (account.sender).day_began_at, (account.sender).day_timezone,
-            coalesce(account.timezone, schedule.timezone), at) AS local
+            coalesce(account.timezone, schedule.timezone), moment) AS local
         CROSS JOIN LATERAL thaw.ramp_at(
             (account.sender).ramp_started_at, (account.sender).last_sent_at, account.restricted_at,
-            (account.sender).restriction_seen_at, at) AS ramp
+            (account.sender).restriction_seen_at, moment) AS ramp
     ), used AS MATERIALIZED (
         SELECT state.*, k.kind,
-            CASE WHEN state.week < 6
+            -- Without a default or a ceiling nothing is allowed.
+            CASE WHEN l.kind IS NULL OR ceiling.kind IS NULL THEN NULL
+                WHEN state.week < 6
                 THEN least(l.per_day, coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)
                 ELSE least(coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day) END AS per_day,
             CASE WHEN state.week < 6
@@ -4742,7 +4775,7 @@ BEGIN
                 SELECT count(*) FROM (
                     SELECT FROM thaw.actions AS x
                     WHERE x.sender_id = (state.sender).id AND x.kind = 'invite' AND x.is_used AND x.closed_at IS NULL
-                        AND x.used_at > at - interval '180 days' AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+                        AND x.used_at > moment - interval '180 days' AND NOT x.id = ANY (coalesce(p_starting, '{}'))
                     LIMIT settings.pending_invites) AS open_invite) END::integer AS open_invites
         FROM state
         JOIN thaw.action_kinds AS k ON p_kinds IS NULL OR k.kind = ANY (p_kinds)
@@ -4755,11 +4788,11 @@ BEGIN
             SELECT count(*) FILTER (WHERE x.local_day = state.day) AS today, count(*) AS in_week,
                 max(x.next_of_kind_at) AS next_of_kind_at, max(x.started_at) AS last_start
             FROM thaw.actions AS x
-            WHERE x.sender_id = (state.sender).id AND x.kind = k.kind AND x.is_used AND x.used_at > at - interval '168 hours'
+            WHERE x.sender_id = (state.sender).id AND x.kind = k.kind AND x.is_used AND x.used_at > moment - interval '168 hours'
                 AND NOT x.id = ANY (coalesce(p_starting, '{}'))) AS ledger ON true
         LEFT JOIN LATERAL (
             SELECT h.until, h.code FROM thaw.action_holds AS h
-            WHERE (h.account_id = state.id OR h.sender_id = (state.sender).id) AND h.kind = k.kind AND h.until > at
+            WHERE (h.account_id = state.id OR h.sender_id = (state.sender).id) AND h.kind = k.kind AND h.until > moment
             ORDER BY h.until DESC LIMIT 1) AS held ON true
     ), gap AS (
         SELECT used.*, CASE WHEN p_starting IS NULL
@@ -4768,8 +4801,7 @@ BEGIN
         FROM used
     )
     SELECT gap.id, gap.kind, (gap.sender).id,
-        gap.block,
-        CASE gap.block WHEN 'account_on_hold' THEN gap.hold_until WHEN 'account_flapping' THEN gap.resume_after END,
+        gap.block, gap.block_ends_at,
         closed.code,
         CASE closed.code
             WHEN 'kind_on_hold' THEN gap.held_until
@@ -4792,7 +4824,7 @@ BEGIN
             WHEN gap.held_until IS NOT NULL THEN 'kind_on_hold'
             WHEN gap.day_zone IS NULL OR gap.is_open IS NULL OR gap.window_opens_at IS NULL THEN 'window_has_no_zone'
             WHEN NOT gap.is_open THEN 'window_closed'
-            WHEN gap.allowed_at > at THEN 'cooldown'
+            WHEN gap.allowed_at > moment THEN 'cooldown'
             WHEN gap.today >= gap.per_day THEN 'daily_cap'
             WHEN gap.in_week >= gap.per_week THEN 'weekly_cap'
         END AS code) AS closed;
@@ -4952,6 +4984,16 @@ BEGIN
     day := (p_at AT TIME ZONE p_zone)::date;
     began_at := thaw.day_start(p_zone, day);
     ends_at := thaw.day_start(p_zone, day + 1);
+END;
+$$;
+CREATE FUNCTION thaw.lock_campaign_caps(p_enrollment_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM own.id FROM thaw.action_overrides AS own
+    WHERE own.campaign_id IN (SELECT e.campaign_id FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids))
+    ORDER BY own.id FOR NO KEY UPDATE;
 END;
 $$;
 CREATE FUNCTION thaw.lock_campaigns(p_campaign_ids bigint[]) RETURNS boolean
@@ -5302,26 +5344,42 @@ CREATE FUNCTION thaw.move_to_sender(p_account_id bigint, p_from_id bigint, p_to_
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    at      timestamptz := thaw.now();
+    source  thaw.senders;
+    target  thaw.senders;
+    -- The current day of the target. Null: it has none yet, and takes that of the source.
+    current record;
 BEGIN
-    PERFORM s.id FROM thaw.senders AS s WHERE s.id IN (p_from_id, p_to_id) ORDER BY s.id FOR NO KEY UPDATE;
-    UPDATE thaw.senders AS target SET
-        next_allowed_at = greatest(target.next_allowed_at, source.next_allowed_at),
-        last_started_at = greatest(target.last_started_at, source.last_started_at),
-        last_sent_at = greatest(target.last_sent_at, source.last_sent_at),
-        ramp_started_at = coalesce(target.ramp_started_at, source.ramp_started_at),
-        restriction_seen_at = greatest(target.restriction_seen_at, source.restriction_seen_at),
-        day = coalesce(target.day, source.day), day_began_at = coalesce(target.day_began_at, source.day_began_at),
-        day_timezone = coalesce(target.day_timezone, source.day_timezone)
-    FROM thaw.senders AS source
-    WHERE target.id = p_to_id AND source.id = p_from_id;
-    -- An invite that the other sender has open too keeps its sender: the pair is closed for both.
-    UPDATE thaw.actions AS a SET sender_id = p_to_id
-    WHERE a.account_id = p_account_id AND a.sender_id = p_from_id
-        AND (a.used_at > thaw.now() - interval '8 days' OR a.kind = 'invite')
-        AND NOT (a.kind = 'invite' AND EXISTS (
-            SELECT FROM thaw.actions AS theirs
-            WHERE theirs.sender_id = p_to_id AND theirs.prospect_url = a.prospect_url AND theirs.kind = 'invite'
-                AND (theirs.is_used OR theirs.state = 'already') AND (theirs.closed_as IS NULL OR theirs.closed_as = 'accepted')));
+    SELECT s.* INTO source FROM thaw.senders AS s WHERE s.id = p_from_id;
+    SELECT s.* INTO target FROM thaw.senders AS s WHERE s.id = p_to_id;
+    SELECT d.day, d.began_at INTO current FROM thaw.local_day(target.day, target.day_began_at, target.day_timezone, target.day_timezone, at) AS d;
+    UPDATE thaw.senders AS s SET
+        next_allowed_at = greatest(s.next_allowed_at, source.next_allowed_at),
+        last_started_at = greatest(s.last_started_at, source.last_started_at),
+        last_sent_at = greatest(s.last_sent_at, source.last_sent_at),
+        ramp_started_at = coalesce(s.ramp_started_at, source.ramp_started_at),
+        restriction_seen_at = greatest(s.restriction_seen_at, source.restriction_seen_at),
+        day = coalesce(current.day, source.day), day_began_at = coalesce(current.began_at, source.day_began_at),
+        day_timezone = coalesce(s.day_timezone, source.day_timezone)
+    WHERE s.id = p_to_id;
+    -- What the account did in the current day of the person counts into it, whatever the day was
+    -- called in the zone of the account.
+    UPDATE thaw.actions AS a SET
+        sender_id = p_to_id,
+        local_day = CASE WHEN a.used_at >= current.began_at THEN current.day ELSE a.local_day END,
+        closed_at = CASE WHEN twice.is_open THEN at ELSE a.closed_at END, closed_as = CASE WHEN twice.is_open THEN 'duplicate' ELSE a.closed_as END
+    FROM (
+        SELECT mine.id, mine.kind = 'invite' AND (mine.is_used OR mine.state = 'already') AND (mine.closed_as IS NULL OR mine.closed_as = 'accepted')
+            AND EXISTS (
+                SELECT FROM thaw.actions AS theirs
+                WHERE theirs.sender_id = p_to_id AND theirs.prospect_url = mine.prospect_url AND theirs.kind = 'invite'
+                    AND (theirs.is_used OR theirs.state = 'already') AND (theirs.closed_as IS NULL OR theirs.closed_as = 'accepted')) AS is_open
+        FROM thaw.actions AS mine
+        WHERE mine.account_id = p_account_id AND mine.sender_id = p_from_id
+            AND (mine.used_at > at - interval '8 days' OR mine.kind = 'invite')
+        ORDER BY mine.id FOR NO KEY UPDATE) AS twice
+    WHERE a.id = twice.id;
     UPDATE thaw.action_holds AS h SET sender_id = p_to_id WHERE h.account_id = p_account_id AND h.sender_id = p_from_id;
     UPDATE thaw.sending_accounts AS sending SET sender_id = p_to_id WHERE sending.account_id = p_account_id;
 END;
@@ -5422,10 +5480,13 @@ CREATE FUNCTION thaw.nudge(p_account_id bigint, p_at timestamp with time zone) R
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    from_at timestamptz := greatest(p_at, thaw.now());
 BEGIN
     INSERT INTO thaw.nudges (account_id, at)
-    SELECT p_account_id, p_at
-    WHERE NOT EXISTS (SELECT FROM thaw.sending_accounts AS s WHERE s.account_id = p_account_id AND s.next_at <= p_at);
+    SELECT p_account_id, from_at
+    WHERE NOT EXISTS (
+        SELECT FROM thaw.nudges AS n WHERE n.account_id = p_account_id AND n.at <= from_at AND n.xmin = pg_current_xact_id_if_assigned()::xid);
 END;
 $$;
 CREATE FUNCTION thaw.nudge_all() RETURNS trigger
@@ -7159,6 +7220,7 @@ BEGIN
         PERFORM s.id FROM thaw.senders AS s
         WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = found_account)
         FOR NO KEY UPDATE;
+        PERFORM thaw.lock_campaign_caps(ARRAY[reserve.enrollment]);
         PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
         EXIT WHEN FOUND;
     END LOOP;
@@ -7185,10 +7247,6 @@ DECLARE
     settings thaw.settings;
 BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
-    -- Campaigns with a cap of their own are limited across accounts.
-    PERFORM own.id FROM thaw.action_overrides AS own
-    WHERE own.campaign_id IN (SELECT e.campaign_id FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids))
-    ORDER BY own.id FOR NO KEY UPDATE;
     RETURN QUERY
     WITH gate AS MATERIALIZED (
         SELECT g.*,
@@ -7218,7 +7276,8 @@ BEGIN
         UPDATE thaw.senders AS s SET
             day = allowed.day, day_began_at = allowed.day_began_at,
             day_timezone = CASE WHEN s.day = allowed.day THEN s.day_timezone ELSE allowed.timezone END,
-            next_allowed_at = at + allowed.gap, ramp_started_at = allowed.ramp_started_at, restriction_seen_at = allowed.restricted_at
+            next_allowed_at = at + allowed.gap, ramp_started_at = allowed.ramp_started_at,
+            restriction_seen_at = greatest(s.restriction_seen_at, allowed.restricted_at)
         FROM reserved
         JOIN allowed ON allowed.enrollment_id = reserved.enrollment_id
         WHERE s.id = reserved.sender_id
@@ -7716,7 +7775,7 @@ DECLARE
     senders  bigint[];
     -- The first action of each campaign and kind of these accounts.
     heads    bigint[];
-    kinds    text[];
+    locked   bigint[];
     picks    bigint[];
 BEGIN
     looked := 0;
@@ -7737,16 +7796,17 @@ BEGIN
     WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
     -- One account per sender, because its accounts share one pace. Another transaction may have
     -- served the account while this one waited.
+    PERFORM sending.account_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
     SELECT array_agg(l.account_id) INTO accounts FROM (
         SELECT DISTINCT ON (sending.sender_id) sending.account_id
         FROM thaw.sending_accounts AS sending
         WHERE sending.account_id = ANY (accounts) AND sending.sender_id = ANY (senders) AND sending.next_at <= at
-        ORDER BY sending.sender_id, sending.next_at, sending.account_id) AS l;
+        ORDER BY sending.sender_id, sending.served_at NULLS FIRST, sending.account_id) AS l;
     looked := coalesce(cardinality(accounts), 0);
     IF looked = 0 THEN
         RETURN;
     END IF;
-    SELECT array_agg(head.id), array_agg(line.kind) INTO heads, kinds
+    SELECT array_agg(head.id) INTO heads
     FROM unnest(accounts) AS account (id)
     CROSS JOIN LATERAL thaw.due_lines(account.id) AS line
     CROSS JOIN LATERAL (
@@ -7757,12 +7817,15 @@ BEGIN
                 SELECT FROM thaw.actions AS x
                 WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already'))
         ORDER BY e.due_at, e.id LIMIT 1) AS head;
+    PERFORM thaw.lock_campaign_caps(heads);
     -- Rows that the platform has locked are left to the next look.
+    locked := heads;
     heads := ARRAY(
         SELECT l.id FROM (
             SELECT e.id FROM thaw.enrollments AS e WHERE e.id = ANY (heads) ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
+    locked := ARRAY(SELECT unnest(locked) EXCEPT SELECT unnest(heads));
     WITH gate AS MATERIALIZED (
-        SELECT g.* FROM thaw.action_gates(heads, array_fill(NULL::text, ARRAY[cardinality(heads)])) AS g
+        SELECT g.* FROM thaw.action_gates(heads, NULL) AS g
     ), pick AS (
         SELECT DISTINCT ON (gate.account_id) gate.account_id, gate.enrollment_id
         FROM gate
@@ -7778,28 +7841,33 @@ BEGIN
         WHERE e.id = gate.enrollment_id AND gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn')
         RETURNING e.id
     ), closed AS (
-        SELECT DISTINCT ON (account.id) account.id, gate.code,
-            CASE WHEN gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn') THEN at + interval '1 second'
-                WHEN gate.code IS NOT NULL THEN coalesce(gate.opens_at, at + interval '1 hour')
-                -- Everything is under way, or locked, or nothing is due at all.
-                WHEN EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.due_at IS NOT NULL) THEN at + interval '1 hour'
-                ELSE 'infinity' END AS next_at
+        -- The gate that opens first.
+        SELECT DISTINCT ON (account.id) account.id, gate.code, look.next_at
         FROM unnest(accounts) AS account (id)
         LEFT JOIN gate ON gate.account_id = account.id
+        CROSS JOIN LATERAL (
+            SELECT least(CASE WHEN gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn') THEN at + interval '1 second'
+                WHEN gate.code IS NOT NULL THEN coalesce(gate.opens_at, at + interval '1 hour')
+                -- Everything is under way or unknown, or nothing is due at all.
+                WHEN EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.due_at IS NOT NULL) THEN at + interval '1 hour'
+                ELSE 'infinity' END,
+                CASE WHEN EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.id = ANY (locked) AND e.account_id = account.id) THEN at + interval '1 minute' END
+            ) AS next_at) AS look
         WHERE account.id NOT IN (SELECT pick.account_id FROM pick)
-        ORDER BY account.id, coalesce(gate.opens_at, 'infinity')
+        ORDER BY account.id, look.next_at
     ), noted AS (
         UPDATE thaw.sending_accounts AS s SET next_at = closed.next_at, code = closed.code
         FROM closed WHERE s.account_id = closed.id
     )
-    SELECT array_agg(pick.enrollment_id), array_agg(NULL::text) INTO picks, kinds FROM pick;
+    SELECT array_agg(pick.enrollment_id) INTO picks FROM pick;
     WITH given AS MATERIALIZED (
         SELECT r.*, e.account_id
-        FROM thaw.reserve_rows(picks, kinds, p_lease, p_actor) AS r
+        FROM thaw.reserve_rows(picks, NULL, p_lease, p_actor) AS r
         JOIN thaw.enrollments AS e ON e.id = r.enrollment_id
     ), noted AS (
         UPDATE thaw.sending_accounts AS s SET
-            next_at = coalesce(given.next_allowed_at, given.opens_at, at + interval '1 minute'), code = given.code
+            next_at = coalesce(given.next_allowed_at, given.opens_at, at + interval '1 minute'), code = given.code,
+            served_at = CASE WHEN given.action_id IS NULL THEN s.served_at ELSE at END
         FROM given WHERE s.account_id = given.account_id
     )
     SELECT array_agg(given.action_id) FILTER (WHERE given.action_id IS NOT NULL) INTO action_ids FROM given;
@@ -7818,11 +7886,11 @@ CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT NULL::t
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     BEGIN ATOMIC
- SELECT COALESCE(( SELECT max(COALESCE(NULLIF(thaw.blocked_by(a.*, true), 'shadow_mode'::text), ''::text)) AS max
+ SELECT COALESCE(( SELECT max(COALESCE(thaw.account_gate(a.*, thaw.is_safety_on()), ''::text)) AS max
             FROM thaw.accounts a
            WHERE (((lower(a.provider_account_id) COLLATE "C") = (lower(sending_held_by.account) COLLATE "C")) AND (a.provider_account_id = sending_held_by.account) AND ((sending_held_by.provider IS NULL) OR (a.provider = sending_held_by.provider)))), ( SELECT
                  CASE count(*)
-                     WHEN 1 THEN max(COALESCE(NULLIF(thaw.blocked_by(a.*, true), 'shadow_mode'::text), ''::text))
+                     WHEN 1 THEN max(COALESCE(thaw.account_gate(a.*, thaw.is_safety_on()), ''::text))
                      ELSE NULL::text
                  END AS "case"
             FROM thaw.accounts a
@@ -8266,7 +8334,9 @@ BEGIN
     SELECT word.outcome INTO result FROM unnest(enum_range(NULL::thaw.action_outcome)) AS word (outcome) WHERE word.outcome::text = settle.outcome;
     IF result IS NULL THEN
         RAISE EXCEPTION 'the outcome "%" is unknown', coalesce(left(settle.outcome, 100), 'null')
-            USING ERRCODE = 'invalid_parameter_value', HINT = format('Use one of: %s.', array_to_string(enum_range(NULL::thaw.action_outcome), ', '));
+            USING ERRCODE = 'invalid_parameter_value', HINT = CASE WHEN settle.outcome ~ '^\d+$'
+                THEN 'To complete a step of an enrollment without a reservation, pass the step as an integer: thaw.settle(4711, 2::integer).'
+                ELSE format('Use one of: %s.', array_to_string(enum_range(NULL::thaw.action_outcome), ', ')) END;
     ELSIF settle.if_refused IS NULL OR settle.if_refused NOT IN ('fail', 'skip', 'keep') THEN
         RAISE EXCEPTION 'if_refused is "%"', coalesce(left(settle.if_refused, 100), 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use fail, skip or keep.';
@@ -8282,6 +8352,7 @@ BEGIN
             USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
     END IF;
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation;
     PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
@@ -8295,7 +8366,10 @@ BEGIN
         WHEN result = 'refused' THEN 'refused'
         WHEN result = 'unknown' THEN 'unknown'
         ELSE 'released' END::thaw.action_state;
-    IF action.outcome = result AND action.state = new_state THEN
+    IF action.outcome = result AND action.state = new_state
+        -- A pause, or the end of the lease, gave it back before.
+        OR result = 'released' AND action.outcome IS NULL AND action.state IN ('released', 'expired')
+    THEN
         RETURN action.state::text;
     END IF;
     IF NOT (CASE
@@ -8465,8 +8539,11 @@ BEGIN
             USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
     END IF;
     PERFORM a.id FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
+    -- The person behind the account may have become known since the reservation.
+    PERFORM thaw.ensure_senders(ARRAY[action.account_id]);
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation;
     PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
-    PERFORM own.id FROM thaw.action_overrides AS own WHERE own.campaign_id = action.campaign_id AND own.kind = action.kind FOR NO KEY UPDATE;
+    PERFORM thaw.lock_campaign_caps(ARRAY[action.enrollment_id]);
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation FOR NO KEY UPDATE;
     result.kind := action.kind;
@@ -8914,13 +8991,16 @@ BEGIN
     SELECT array_agg(first.account_id ORDER BY first.account_id), array_agg(first.at ORDER BY first.account_id), coalesce(sum(first.n), 0)
     INTO accounts, times, taken FROM first;
     IF taken > 0 THEN
-        PERFORM thaw.ensure_senders(accounts);
-        UPDATE thaw.sending_accounts AS s SET next_at = nudged.at
-        FROM (
-            SELECT known.account_id, first.at FROM unnest(accounts, times) AS first (account_id, at)
-            JOIN thaw.sending_accounts AS known ON known.account_id = first.account_id AND known.next_at > first.at
-            ORDER BY known.account_id FOR NO KEY UPDATE OF known) AS nudged
-        WHERE s.account_id = nudged.account_id;
+        -- Changes of the person are left to the scheduler, which has locked the account.
+        PERFORM thaw.ensure_senders(ARRAY(
+            SELECT first.id FROM unnest(accounts) AS first (id)
+            WHERE NOT EXISTS (SELECT FROM thaw.sending_accounts AS known WHERE known.account_id = first.id)));
+        -- Every row is locked, also one that seems to be due: the scheduler may be about to note a
+        -- later time.
+        PERFORM s.account_id FROM thaw.sending_accounts AS s WHERE s.account_id = ANY (accounts) ORDER BY s.account_id FOR NO KEY UPDATE;
+        UPDATE thaw.sending_accounts AS s SET next_at = first.at
+        FROM unnest(accounts, times) AS first (account_id, at)
+        WHERE s.account_id = first.account_id AND s.next_at > first.at;
     END IF;
     RETURN taken;
 END;
@@ -10201,10 +10281,12 @@ CREATE TABLE thaw.sending_accounts (
     workspace_id bigint NOT NULL,
     sender_id bigint NOT NULL,
     next_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    served_at timestamp with time zone,
     code text
 )
 WITH (fillfactor='70');
 COMMENT ON TABLE thaw.sending_accounts IS 'The accounts that Thaw schedules: their sender, and when an action may be due next.';
+COMMENT ON COLUMN thaw.sending_accounts.served_at IS 'When the scheduler last gave out an action of this account. The accounts of one sender take turns.';
 COMMENT ON COLUMN thaw.sending_accounts.code IS 'The gate that was closed at the last look. Null: none was.';
 CREATE TABLE thaw.sending_windows (
     id bigint NOT NULL,
@@ -10525,6 +10607,7 @@ CREATE INDEX manual_actions_unlogged_idx ON thaw.manual_actions USING btree (id)
 CREATE INDEX manual_actions_what_idx ON thaw.manual_actions USING btree (what, at, id);
 CREATE INDEX manual_actions_workspace_idx ON thaw.manual_actions USING btree (workspace_id, at, id) WHERE (workspace_id IS NOT NULL);
 CREATE INDEX manual_actions_workspace_what_idx ON thaw.manual_actions USING btree (workspace_id, what, at, id) WHERE (workspace_id IS NOT NULL);
+CREATE INDEX nudges_account_idx ON thaw.nudges USING btree (account_id, at);
 CREATE UNIQUE INDEX outbox_one_open_per_account_key ON thaw.outbox USING btree (account_id) WHERE is_open;
 CREATE INDEX paused_counts_campaign_idx ON thaw.paused_counts USING btree (campaign_id);
 CREATE INDEX river_job_args_index ON thaw.river_job USING gin (args);
@@ -10588,6 +10671,7 @@ CREATE TRIGGER enrollments_note_next_kind_insert BEFORE INSERT ON thaw.enrollmen
 CREATE TRIGGER enrollments_note_next_kind_update BEFORE UPDATE OF step ON thaw.enrollments FOR EACH ROW WHEN (((new.step <> old.step) AND (NOT (new.next_kind IS DISTINCT FROM old.next_kind)))) EXECUTE FUNCTION thaw.enrollments_note_next_kind();
 CREATE TRIGGER enrollments_nudge_insert AFTER INSERT ON thaw.enrollments FOR EACH ROW WHEN (((new.due_at IS NOT NULL) AND (new.account_id IS NOT NULL))) EXECUTE FUNCTION thaw.enrollments_nudge();
 CREATE TRIGGER enrollments_nudge_update AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.due_at IS NOT NULL) AND (new.account_id IS NOT NULL) AND ((old.due_at IS DISTINCT FROM new.due_at) OR (old.account_id IS DISTINCT FROM new.account_id) OR (old.next_kind IS DISTINCT FROM new.next_kind)))) EXECUTE FUNCTION thaw.enrollments_nudge();
+CREATE TRIGGER enrollments_release_actions AFTER UPDATE OF status ON thaw.enrollments FOR EACH ROW WHEN (((old.status = 'active'::thaw.enrollment_status) AND (new.status <> 'active'::thaw.enrollment_status) AND (new.next_kind IS NOT NULL))) EXECUTE FUNCTION thaw.enrollments_release_actions();
 CREATE TRIGGER enrollments_store_current_reason BEFORE INSERT OR UPDATE OF paused_reason ON thaw.enrollments FOR EACH ROW WHEN ((new.paused_reason <> thaw.current_reason(new.paused_reason))) EXECUTE FUNCTION thaw.store_current_reason();
 CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR (old.account_id <> new.account_id)) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_history();
 CREATE TRIGGER enrollments_write_step AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.step <> new.step) AND (old.status = 'paused'::thaw.enrollment_status) AND (new.status = 'paused'::thaw.enrollment_status) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_step();

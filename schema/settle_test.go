@@ -51,7 +51,7 @@ func TestActionCompletesAfterThePause(t *testing.T) {
 func TestSettleIsIdempotentAndInOrder(t *testing.T) {
 	t.Parallel()
 	db := withBacklog(t)
-	settle := func(step int) bool { return testdb.Value[bool](t, db, "SELECT thaw.settle(1, $1)", step) }
+	settle := func(step int) bool { return testdb.Value[bool](t, db, "SELECT thaw.settle(1, $1::integer)", step) }
 	require.True(t, settle(0))
 	require.False(t, settle(0))
 	require.True(t, settle(1))
@@ -59,10 +59,10 @@ func TestSettleIsIdempotentAndInOrder(t *testing.T) {
 	require.Equal(t, 2, testdb.Value[int](t, db, "SELECT step FROM thaw.enrollments"))
 	require.Equal(t, []int{1, 2}, testdb.Column[int](t, db, "SELECT step FROM thaw.enrollment_events WHERE kind = 'settled' ORDER BY id"))
 	for statement, message := range map[string]string{
-		"SELECT thaw.settle(1, 3)":    "step 3 of enrollment 1 cannot be completed: it is at step 2",
-		"SELECT thaw.settle(1, NULL)": "step null of enrollment 1 cannot be completed",
-		"SELECT thaw.settle(9, 0)":    "there is no enrollment 9",
-		"SELECT thaw.settle(NULL, 0)": "there is no enrollment null",
+		"SELECT thaw.settle(1, 3)":             "step 3 of enrollment 1 cannot be completed: it is at step 2",
+		"SELECT thaw.settle(1, NULL::integer)": "step null of enrollment 1 cannot be completed",
+		"SELECT thaw.settle(9, 0)":             "there is no enrollment 9",
+		"SELECT thaw.settle(NULL, 0)":          "there is no enrollment null",
 	} {
 		_, err := db.Pool.Exec(t.Context(), statement)
 		require.ErrorContains(t, err, message)

@@ -56,9 +56,11 @@ CREATE TABLE thaw.sending_accounts (
     workspace_id bigint NOT NULL,
     sender_id    bigint NOT NULL REFERENCES thaw.senders (id),
     next_at      timestamptz NOT NULL DEFAULT 'infinity',
+    served_at    timestamptz,
     code         text
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE thaw.sending_accounts IS 'The accounts that Thaw schedules: their sender, and when an action may be due next.';
+COMMENT ON COLUMN thaw.sending_accounts.served_at IS 'When the scheduler last gave out an action of this account. The accounts of one sender take turns.';
 COMMENT ON COLUMN thaw.sending_accounts.code IS 'The gate that was closed at the last look. Null: none was.';
 CREATE INDEX sending_accounts_next_idx ON thaw.sending_accounts (workspace_id, next_at) WHERE next_at < 'infinity';
 CREATE INDEX sending_accounts_sender_idx ON thaw.sending_accounts (sender_id);
@@ -91,7 +93,7 @@ CREATE TABLE thaw.actions (
     provider_ref    text CHECK (provider_ref <> '' AND length(provider_ref) <= 256),
     error_code      text CHECK (error_code <> '' AND length(error_code) <= 256),
     closed_at       timestamptz,
-    closed_as       text CHECK (closed_as IN ('accepted', 'withdrawn')),
+    closed_as       text CHECK (closed_as IN ('accepted', 'withdrawn', 'duplicate')),
     CONSTRAINT actions_lease_is_of_open CHECK ((state IN ('reserved', 'started')) = (lease_until IS NOT NULL)),
     CONSTRAINT actions_started_has_a_time CHECK (
         CASE WHEN state IN ('started', 'sent', 'already', 'refused', 'unknown') THEN started_at IS NOT NULL
@@ -107,14 +109,15 @@ CREATE TABLE thaw.actions (
         WHEN 'unknown' THEN outcome IS NULL OR outcome = 'unknown'
         ELSE outcome IS NULL OR outcome IN ('released', 'limited', 'throttled', 'account_lost', 'restricted', 'verified_absent') END),
     CONSTRAINT actions_only_invites_close CHECK (
-        (closed_at IS NULL) = (closed_as IS NULL) AND (closed_at IS NULL OR kind = 'invite' AND state IN ('sent', 'already', 'unknown')))
+        (closed_at IS NULL) = (closed_as IS NULL)
+        AND (closed_as IS NULL OR kind = 'invite' AND (closed_as = 'duplicate' OR state IN ('sent', 'already', 'unknown'))))
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE thaw.actions IS
     'Every reservation of an action with what came of it. Caps are counted from these rows. The rows have no foreign keys to the fleet, as the history.';
 COMMENT ON COLUMN thaw.actions.outcome IS 'What the sender reported. Null for expired, for released by a pause or a closed gate, and for unknown if no report came before the lease ended.';
 COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender that the action counts into.';
 COMMENT ON COLUMN thaw.actions.gap IS 'The drawn gap to the next action of the sender.';
-COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the provider. Null: it is open.';
+COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the provider. duplicate: two senders turned out to be one person, and the other invite to the same prospect counts as the open one. Null: it is open.';
 
 -- A step is done once. The database refuses a second reservation of every writer.
 CREATE UNIQUE INDEX actions_step_key ON thaw.actions (enrollment_id, step, kind) WHERE is_used OR state = 'already';
@@ -173,6 +176,15 @@ BEGIN
     WHERE a.id = ANY (p_account_ids)
     ORDER BY a.provider, thaw.person_of(a)
     ON CONFLICT (provider, key) DO NOTHING;
+    -- All senders that are involved are locked in one order.
+    PERFORM s.id FROM thaw.senders AS s
+    WHERE s.id IN (
+        SELECT unnest(ARRAY[sending.sender_id, known.id])
+        FROM thaw.accounts AS a
+        JOIN thaw.sending_accounts AS sending ON sending.account_id = a.id
+        JOIN thaw.senders AS known ON known.provider = a.provider AND known.key = thaw.person_of(a)
+        WHERE a.id = ANY (p_account_ids) AND sending.sender_id <> known.id)
+    ORDER BY s.id FOR NO KEY UPDATE;
     FOR moved IN
         SELECT sending.account_id, sending.sender_id AS from_id, s.id AS to_id
         FROM thaw.accounts AS a
@@ -194,29 +206,46 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- The caller has locked both senders.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.move_to_sender(p_account_id bigint, p_from_id bigint, p_to_id bigint) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    at      timestamptz := thaw.now();
+    source  thaw.senders;
+    target  thaw.senders;
+    -- The current day of the target. Null: it has none yet, and takes that of the source.
+    current record;
 BEGIN
-    PERFORM s.id FROM thaw.senders AS s WHERE s.id IN (p_from_id, p_to_id) ORDER BY s.id FOR NO KEY UPDATE;
-    UPDATE thaw.senders AS target SET
-        next_allowed_at = greatest(target.next_allowed_at, source.next_allowed_at),
-        last_started_at = greatest(target.last_started_at, source.last_started_at),
-        last_sent_at = greatest(target.last_sent_at, source.last_sent_at),
-        ramp_started_at = coalesce(target.ramp_started_at, source.ramp_started_at),
-        restriction_seen_at = greatest(target.restriction_seen_at, source.restriction_seen_at),
-        day = coalesce(target.day, source.day), day_began_at = coalesce(target.day_began_at, source.day_began_at),
-        day_timezone = coalesce(target.day_timezone, source.day_timezone)
-    FROM thaw.senders AS source
-    WHERE target.id = p_to_id AND source.id = p_from_id;
-    -- An invite that the other sender has open too keeps its sender: the pair is closed for both.
-    UPDATE thaw.actions AS a SET sender_id = p_to_id
-    WHERE a.account_id = p_account_id AND a.sender_id = p_from_id
-        AND (a.used_at > thaw.now() - interval '8 days' OR a.kind = 'invite')
-        AND NOT (a.kind = 'invite' AND EXISTS (
-            SELECT FROM thaw.actions AS theirs
-            WHERE theirs.sender_id = p_to_id AND theirs.prospect_url = a.prospect_url AND theirs.kind = 'invite'
-                AND (theirs.is_used OR theirs.state = 'already') AND (theirs.closed_as IS NULL OR theirs.closed_as = 'accepted')));
+    SELECT s.* INTO source FROM thaw.senders AS s WHERE s.id = p_from_id;
+    SELECT s.* INTO target FROM thaw.senders AS s WHERE s.id = p_to_id;
+    SELECT d.day, d.began_at INTO current FROM thaw.local_day(target.day, target.day_began_at, target.day_timezone, target.day_timezone, at) AS d;
+    UPDATE thaw.senders AS s SET
+        next_allowed_at = greatest(s.next_allowed_at, source.next_allowed_at),
+        last_started_at = greatest(s.last_started_at, source.last_started_at),
+        last_sent_at = greatest(s.last_sent_at, source.last_sent_at),
+        ramp_started_at = coalesce(s.ramp_started_at, source.ramp_started_at),
+        restriction_seen_at = greatest(s.restriction_seen_at, source.restriction_seen_at),
+        day = coalesce(current.day, source.day), day_began_at = coalesce(current.began_at, source.day_began_at),
+        day_timezone = coalesce(s.day_timezone, source.day_timezone)
+    WHERE s.id = p_to_id;
+    -- What the account did in the current day of the person counts into it, whatever the day was
+    -- called in the zone of the account.
+    UPDATE thaw.actions AS a SET
+        sender_id = p_to_id,
+        local_day = CASE WHEN a.used_at >= current.began_at THEN current.day ELSE a.local_day END,
+        closed_at = CASE WHEN twice.is_open THEN at ELSE a.closed_at END, closed_as = CASE WHEN twice.is_open THEN 'duplicate' ELSE a.closed_as END
+    FROM (
+        SELECT mine.id, mine.kind = 'invite' AND (mine.is_used OR mine.state = 'already') AND (mine.closed_as IS NULL OR mine.closed_as = 'accepted')
+            AND EXISTS (
+                SELECT FROM thaw.actions AS theirs
+                WHERE theirs.sender_id = p_to_id AND theirs.prospect_url = mine.prospect_url AND theirs.kind = 'invite'
+                    AND (theirs.is_used OR theirs.state = 'already') AND (theirs.closed_as IS NULL OR theirs.closed_as = 'accepted')) AS is_open
+        FROM thaw.actions AS mine
+        WHERE mine.account_id = p_account_id AND mine.sender_id = p_from_id
+            AND (mine.used_at > at - interval '8 days' OR mine.kind = 'invite')
+        ORDER BY mine.id FOR NO KEY UPDATE) AS twice
+    WHERE a.id = twice.id;
     UPDATE thaw.action_holds AS h SET sender_id = p_to_id WHERE h.account_id = p_account_id AND h.sender_id = p_from_id;
     UPDATE thaw.sending_accounts AS sending SET sender_id = p_to_id WHERE sending.account_id = p_account_id;
 END;

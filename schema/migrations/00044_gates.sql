@@ -20,6 +20,36 @@
 
 -- +goose Up
 
+-- The gates of an account. Auto-resume and shadow mode are about resumes, not about sending.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.account_gate(p_account thaw.accounts, p_is_safety_on boolean) RETURNS text LANGUAGE sql STABLE
+RETURN thaw.block_reason(p_account, p_is_safety_on, true, false);
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.account_gate_opens_at(p_account thaw.accounts, p_code text) RETURNS timestamptz LANGUAGE sql STABLE
+RETURN CASE p_code WHEN 'account_on_hold' THEN p_account.hold_until WHEN 'account_flapping' THEN p_account.resume_after END;
+-- +goose StatementEnd
+
+-- For platforms that use only this gate: why an account may not send. If several providers use the
+-- ID, an account that is blocked counts.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT NULL)
+RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(
+        (SELECT max(coalesce(thaw.account_gate(a, thaw.is_safety_on()), '')) FROM thaw.accounts AS a
+         WHERE lower(a.provider_account_id) COLLATE "C" = lower(sending_held_by.account) COLLATE "C"
+             AND a.provider_account_id = sending_held_by.account
+             AND (sending_held_by.provider IS NULL OR a.provider = sending_held_by.provider)),
+        -- By the ID of the platform, if only one account has it.
+        (SELECT CASE count(*) WHEN 1 THEN max(coalesce(thaw.account_gate(a, thaw.is_safety_on()), '')) END FROM thaw.accounts AS a
+         WHERE a.external_id = sending_held_by.account
+             AND (sending_held_by.provider IS NULL OR a.provider = sending_held_by.provider)),
+        'unknown_account');
+END;
+-- +goose StatementEnd
+
 -- The effective limits, use and gates of accounts, by kind: one row per account and kind. p_kinds
 -- null: all kinds. p_starting: actions that are about to start; they do not count themselves, and
 -- their gaps are counted from the last start instead of the last reservation.
@@ -34,20 +64,23 @@ RETURNS TABLE (
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    at        timestamptz := thaw.now();
+    -- Not "at", which is a column of thaw.action_holds.
+    moment    timestamptz := thaw.now();
     settings  thaw.settings;
     is_safety boolean := thaw.is_safety_on();
 BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
     RETURN QUERY
     WITH account AS MATERIALIZED (
-        SELECT a.id, a.workspace_id, a.tier, a.hold_until, a.resume_after, thaw.zone_named(a.timezone) AS timezone,
-            -- Auto-resume and shadow mode are about resumes, not about sending.
-            thaw.block_reason(a, is_safety, true, false) AS block,
+        SELECT a.id, a.workspace_id, a.tier, thaw.zone_named(a.timezone) AS timezone,
+            gate.code AS block, thaw.account_gate_opens_at(a, gate.code) AS block_ends_at,
             s AS sender,
             greatest(a.restricted_at, (
-                SELECT max(m.restricted_at) FROM thaw.accounts AS m WHERE m.provider = a.provider AND m.member_id = a.member_id)) AS restricted_at
+                SELECT max(m.restricted_at) FROM thaw.accounts AS m WHERE m.provider = a.provider AND m.member_id = a.member_id), (
+                SELECT max(m.restricted_at) FROM thaw.sending_accounts AS sibling JOIN thaw.accounts AS m ON m.id = sibling.account_id
+                WHERE sibling.sender_id = s.id)) AS restricted_at
         FROM thaw.accounts AS a
+        CROSS JOIN LATERAL (SELECT thaw.account_gate(a, is_safety) AS code) AS gate
         LEFT JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
         WHERE a.id = ANY (p_account_ids)
     ), applicable AS MATERIALIZED (
@@ -66,7 +99,7 @@ BEGIN
         -- Many accounts share a window: each is evaluated once.
         SELECT distinct_hours.*, state.is_open, state.opens_at, state.closes_at
         FROM (SELECT DISTINCT a.weekdays, a.opens, a.closes, a.timezone FROM applicable AS a WHERE a.timezone IS NOT NULL) AS distinct_hours
-        CROSS JOIN LATERAL thaw.window_at(distinct_hours.timezone, distinct_hours.weekdays, distinct_hours.opens, distinct_hours.closes, at) AS state
+        CROSS JOIN LATERAL thaw.window_at(distinct_hours.timezone, distinct_hours.weekdays, distinct_hours.opens, distinct_hours.closes, moment) AS state
     ), schedule AS MATERIALIZED (
         SELECT a.id, min(a.timezone) AS timezone, coalesce(bool_or(h.is_open), false) AS is_open, min(h.opens_at) AS opens_at,
             max(h.closes_at) AS closes_at
@@ -82,13 +115,15 @@ BEGIN
         LEFT JOIN schedule ON schedule.id = account.id
         CROSS JOIN LATERAL thaw.local_day(
             (account.sender).day, (account.sender).day_began_at, (account.sender).day_timezone,
-            coalesce(account.timezone, schedule.timezone), at) AS local
+            coalesce(account.timezone, schedule.timezone), moment) AS local
         CROSS JOIN LATERAL thaw.ramp_at(
             (account.sender).ramp_started_at, (account.sender).last_sent_at, account.restricted_at,
-            (account.sender).restriction_seen_at, at) AS ramp
+            (account.sender).restriction_seen_at, moment) AS ramp
     ), used AS MATERIALIZED (
         SELECT state.*, k.kind,
-            CASE WHEN state.week < 6
+            -- Without a default or a ceiling nothing is allowed.
+            CASE WHEN l.kind IS NULL OR ceiling.kind IS NULL THEN NULL
+                WHEN state.week < 6
                 THEN least(l.per_day, coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)
                 ELSE least(coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day) END AS per_day,
             CASE WHEN state.week < 6
@@ -102,7 +137,7 @@ BEGIN
                 SELECT count(*) FROM (
                     SELECT FROM thaw.actions AS x
                     WHERE x.sender_id = (state.sender).id AND x.kind = 'invite' AND x.is_used AND x.closed_at IS NULL
-                        AND x.used_at > at - interval '180 days' AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+                        AND x.used_at > moment - interval '180 days' AND NOT x.id = ANY (coalesce(p_starting, '{}'))
                     LIMIT settings.pending_invites) AS open_invite) END::integer AS open_invites
         FROM state
         JOIN thaw.action_kinds AS k ON p_kinds IS NULL OR k.kind = ANY (p_kinds)
@@ -115,11 +150,11 @@ BEGIN
             SELECT count(*) FILTER (WHERE x.local_day = state.day) AS today, count(*) AS in_week,
                 max(x.next_of_kind_at) AS next_of_kind_at, max(x.started_at) AS last_start
             FROM thaw.actions AS x
-            WHERE x.sender_id = (state.sender).id AND x.kind = k.kind AND x.is_used AND x.used_at > at - interval '168 hours'
+            WHERE x.sender_id = (state.sender).id AND x.kind = k.kind AND x.is_used AND x.used_at > moment - interval '168 hours'
                 AND NOT x.id = ANY (coalesce(p_starting, '{}'))) AS ledger ON true
         LEFT JOIN LATERAL (
             SELECT h.until, h.code FROM thaw.action_holds AS h
-            WHERE (h.account_id = state.id OR h.sender_id = (state.sender).id) AND h.kind = k.kind AND h.until > at
+            WHERE (h.account_id = state.id OR h.sender_id = (state.sender).id) AND h.kind = k.kind AND h.until > moment
             ORDER BY h.until DESC LIMIT 1) AS held ON true
     ), gap AS (
         SELECT used.*, CASE WHEN p_starting IS NULL
@@ -128,8 +163,7 @@ BEGIN
         FROM used
     )
     SELECT gap.id, gap.kind, (gap.sender).id,
-        gap.block,
-        CASE gap.block WHEN 'account_on_hold' THEN gap.hold_until WHEN 'account_flapping' THEN gap.resume_after END,
+        gap.block, gap.block_ends_at,
         closed.code,
         CASE closed.code
             WHEN 'kind_on_hold' THEN gap.held_until
@@ -152,7 +186,7 @@ BEGIN
             WHEN gap.held_until IS NOT NULL THEN 'kind_on_hold'
             WHEN gap.day_zone IS NULL OR gap.is_open IS NULL OR gap.window_opens_at IS NULL THEN 'window_has_no_zone'
             WHEN NOT gap.is_open THEN 'window_closed'
-            WHEN gap.allowed_at > at THEN 'cooldown'
+            WHEN gap.allowed_at > moment THEN 'cooldown'
             WHEN gap.today >= gap.per_day THEN 'daily_cap'
             WHEN gap.in_week >= gap.per_week THEN 'weekly_cap'
         END AS code) AS closed;
@@ -174,7 +208,8 @@ RETURNS TABLE (
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    at timestamptz := thaw.now();
+    at        timestamptz := thaw.now();
+    is_safety boolean := thaw.is_safety_on();
 BEGIN
     RETURN QUERY
     WITH asked AS MATERIALIZED (
@@ -182,7 +217,8 @@ BEGIN
             campaign.status AS campaign_status, step.kind AS step_kind, coalesce(e.next_kind, step.kind) AS expected,
             coalesce(asked.kind, e.next_kind, step.kind) AS kind,
             EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = e.campaign_id) AS has_steps,
-            account.provider, account.member_id
+            account.provider, account.member_id,
+            CASE WHEN account.id IS NOT NULL THEN thaw.account_gate(account, is_safety) END AS account_code, account
         FROM unnest(p_enrollment_ids, p_kinds) AS asked (id, kind)
         JOIN thaw.enrollments AS e ON e.id = asked.id
         JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
@@ -193,7 +229,7 @@ BEGIN
             ARRAY(SELECT DISTINCT asked.account_id FROM asked WHERE asked.account_id IS NOT NULL),
             ARRAY(SELECT DISTINCT asked.kind FROM asked WHERE asked.kind IS NOT NULL), p_starting)
     ), facts AS (
-        SELECT asked.*, g.sender_id, g.account_code, g.account_opens_at, g.code AS kind_code, g.opens_at AS kind_opens_at, g.pending_code,
+        SELECT asked.*, g.sender_id, g.code AS kind_code, g.opens_at AS kind_opens_at, g.pending_code,
             g.timezone, g.day, g.day_began_at, g.day_ends_at, g.used_today, g.per_day, g.used_in_week, g.per_week, g.pending_invites,
             g.ramp_started_at, g.restricted_at, g.gap_from, g.gap_to, g.account_id IS NULL AS is_unlimited,
             own.per_day AS campaign_cap,
@@ -222,7 +258,7 @@ BEGIN
     )
     SELECT facts.id, facts.kind, closed.code,
         CASE closed.code
-            WHEN facts.account_code THEN facts.account_opens_at
+            WHEN facts.account_code THEN thaw.account_gate_opens_at(facts.account, facts.account_code)
             WHEN 'not_due' THEN facts.next_action_at
             WHEN 'campaign_cap' THEN CASE WHEN facts.campaign_cap > 0 THEN facts.day_ends_at END
             WHEN 'invite_withdrawn' THEN facts.withdrawn_at + interval '21 days'
@@ -259,8 +295,28 @@ $$;
 COMMENT ON FUNCTION thaw.action_gates(bigint[], text[], bigint[]) IS
     'The first closed gate of an action for each of the given enrollments, with the time at which it opens. code null: the action may be done now.';
 
-REVOKE ALL ON FUNCTION thaw.kind_gates(bigint[], text[], bigint[]), thaw.action_gates(bigint[], text[], bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION thaw.account_gate(thaw.accounts, boolean), thaw.account_gate_opens_at(thaw.accounts, text), thaw.kind_gates(bigint[], text[], bigint[]), thaw.action_gates(bigint[], text[], bigint[]) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION thaw.action_gates(bigint[], text[], bigint[]);
 DROP FUNCTION thaw.kind_gates(bigint[], text[], bigint[]);
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT NULL)
+RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(
+        -- Shadow mode is not the platform's concern: it sends as it always did. If several
+        -- providers use the ID, an account that is blocked counts.
+        (SELECT max(coalesce(nullif(thaw.blocked_by(a, true), 'shadow_mode'), '')) FROM thaw.accounts AS a
+         WHERE lower(a.provider_account_id) COLLATE "C" = lower(sending_held_by.account) COLLATE "C"
+             AND a.provider_account_id = sending_held_by.account
+             AND (sending_held_by.provider IS NULL OR a.provider = sending_held_by.provider)),
+        -- By the ID of the platform, if only one account has it.
+        (SELECT CASE count(*) WHEN 1 THEN max(coalesce(nullif(thaw.blocked_by(a, true), 'shadow_mode'), '')) END FROM thaw.accounts AS a
+         WHERE a.external_id = sending_held_by.account
+             AND (sending_held_by.provider IS NULL OR a.provider = sending_held_by.provider)),
+        'unknown_account');
+END;
+-- +goose StatementEnd
+DROP FUNCTION thaw.account_gate_opens_at(thaw.accounts, text);
+DROP FUNCTION thaw.account_gate(thaw.accounts, boolean);

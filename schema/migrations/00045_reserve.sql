@@ -7,8 +7,19 @@
 
 -- +goose Up
 
--- Reserves actions for enrollments whose gates are open. The caller has locked the accounts and
--- senders, at most one enrollment of a sender. Returns one row per enrollment: the action, or the
+-- Campaigns with a cap of their own are limited across accounts.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.lock_campaign_caps(p_enrollment_ids bigint[]) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM own.id FROM thaw.action_overrides AS own
+    WHERE own.campaign_id IN (SELECT e.campaign_id FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids))
+    ORDER BY own.id FOR NO KEY UPDATE;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Reserves actions for enrollments whose gates are open. The caller has locked the accounts, the
+-- senders, the caps of the campaigns and the enrollments, at most one per sender. Returns one row per enrollment: the action, or the
 -- closed gate.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text)
@@ -20,10 +31,6 @@ DECLARE
     settings thaw.settings;
 BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
-    -- Campaigns with a cap of their own are limited across accounts.
-    PERFORM own.id FROM thaw.action_overrides AS own
-    WHERE own.campaign_id IN (SELECT e.campaign_id FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids))
-    ORDER BY own.id FOR NO KEY UPDATE;
     RETURN QUERY
     WITH gate AS MATERIALIZED (
         SELECT g.*,
@@ -53,7 +60,8 @@ BEGIN
         UPDATE thaw.senders AS s SET
             day = allowed.day, day_began_at = allowed.day_began_at,
             day_timezone = CASE WHEN s.day = allowed.day THEN s.day_timezone ELSE allowed.timezone END,
-            next_allowed_at = at + allowed.gap, ramp_started_at = allowed.ramp_started_at, restriction_seen_at = allowed.restricted_at
+            next_allowed_at = at + allowed.gap, ramp_started_at = allowed.ramp_started_at,
+            restriction_seen_at = greatest(s.restriction_seen_at, allowed.restricted_at)
         FROM reserved
         JOIN allowed ON allowed.enrollment_id = reserved.enrollment_id
         WHERE s.id = reserved.sender_id
@@ -132,6 +140,7 @@ BEGIN
         PERFORM s.id FROM thaw.senders AS s
         WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = found_account)
         FOR NO KEY UPDATE;
+        PERFORM thaw.lock_campaign_caps(ARRAY[reserve.enrollment]);
         PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
         EXIT WHEN FOUND;
     END LOOP;
@@ -170,8 +179,11 @@ BEGIN
             USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
     END IF;
     PERFORM a.id FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
+    -- The person behind the account may have become known since the reservation.
+    PERFORM thaw.ensure_senders(ARRAY[action.account_id]);
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation;
     PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
-    PERFORM own.id FROM thaw.action_overrides AS own WHERE own.campaign_id = action.campaign_id AND own.kind = action.kind FOR NO KEY UPDATE;
+    PERFORM thaw.lock_campaign_caps(ARRAY[action.enrollment_id]);
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation FOR NO KEY UPDATE;
     result.kind := action.kind;
@@ -220,7 +232,7 @@ $$;
 COMMENT ON FUNCTION thaw.start(bigint) IS
     'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown the reservation is kept: call start again at opens_at. After any other code it is released.';
 
-REVOKE ALL ON FUNCTION thaw.reserve_rows(bigint[], text[], interval, text), thaw.require_short_transaction(), thaw.require_actor(text),
+REVOKE ALL ON FUNCTION thaw.lock_campaign_caps(bigint[]), thaw.reserve_rows(bigint[], text[], interval, text), thaw.require_short_transaction(), thaw.require_actor(text),
     thaw.checked_lease(interval), thaw.reserve(bigint, text, interval, text), thaw.start(bigint) FROM PUBLIC;
 
 -- +goose Down
@@ -231,3 +243,4 @@ DROP FUNCTION thaw.checked_lease(interval);
 DROP FUNCTION thaw.require_actor(text);
 DROP FUNCTION thaw.require_short_transaction();
 DROP FUNCTION thaw.reserve_rows(bigint[], text[], interval, text);
+DROP FUNCTION thaw.lock_campaign_caps(bigint[]);

@@ -85,7 +85,9 @@ BEGIN
     SELECT word.outcome INTO result FROM unnest(enum_range(NULL::thaw.action_outcome)) AS word (outcome) WHERE word.outcome::text = settle.outcome;
     IF result IS NULL THEN
         RAISE EXCEPTION 'the outcome "%" is unknown', coalesce(left(settle.outcome, 100), 'null')
-            USING ERRCODE = 'invalid_parameter_value', HINT = format('Use one of: %s.', array_to_string(enum_range(NULL::thaw.action_outcome), ', '));
+            USING ERRCODE = 'invalid_parameter_value', HINT = CASE WHEN settle.outcome ~ '^\d+$'
+                THEN 'To complete a step of an enrollment without a reservation, pass the step as an integer: thaw.settle(4711, 2::integer).'
+                ELSE format('Use one of: %s.', array_to_string(enum_range(NULL::thaw.action_outcome), ', ')) END;
     ELSIF settle.if_refused IS NULL OR settle.if_refused NOT IN ('fail', 'skip', 'keep') THEN
         RAISE EXCEPTION 'if_refused is "%"', coalesce(left(settle.if_refused, 100), 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use fail, skip or keep.';
@@ -101,6 +103,7 @@ BEGIN
             USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
     END IF;
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation;
     PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
@@ -116,7 +119,10 @@ BEGIN
         WHEN result = 'unknown' THEN 'unknown'
         ELSE 'released' END::thaw.action_state;
 
-    IF action.outcome = result AND action.state = new_state THEN
+    IF action.outcome = result AND action.state = new_state
+        -- A pause, or the end of the lease, gave it back before.
+        OR result = 'released' AND action.outcome IS NULL AND action.state IN ('released', 'expired')
+    THEN
         RETURN action.state::text;
     END IF;
     IF NOT (CASE
@@ -250,7 +256,7 @@ BEGIN
     ELSIF action.kind <> 'invite' OR action.state NOT IN ('sent', 'already', 'unknown') THEN
         RAISE EXCEPTION 'action % is no sent invite: it is % (%)', action.id, action.kind, action.state
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only an invite that was sent can be accepted or withdrawn.';
-    ELSIF action.closed_as IS NOT DISTINCT FROM close_invite.as_what THEN
+    ELSIF action.closed_as = close_invite.as_what OR action.closed_as = 'duplicate' THEN
         RETURN false;
     END IF;
     UPDATE thaw.actions AS a SET closed_at = thaw.now(), closed_as = close_invite.as_what WHERE a.id = action.id;
@@ -295,12 +301,32 @@ $$;
 CREATE TRIGGER campaigns_release_actions AFTER UPDATE OF status ON thaw.campaigns
     FOR EACH ROW WHEN (OLD.status = 'running' AND NEW.status <> 'running') EXECUTE FUNCTION thaw.campaigns_release_actions();
 
+-- A pause of prospects, by whoever. Pausing an account pauses its prospects.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enrollments_release_actions() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE thaw.actions AS a SET
+        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'not_active'
+    WHERE a.id = ANY (ARRAY(
+        SELECT open.id FROM thaw.actions AS open
+        WHERE open.enrollment_id = NEW.id AND open.is_used AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER enrollments_release_actions AFTER UPDATE OF status ON thaw.enrollments
+    FOR EACH ROW WHEN (OLD.status = 'active' AND NEW.status <> 'active' AND NEW.next_kind IS NOT NULL)
+    EXECUTE FUNCTION thaw.enrollments_release_actions();
+
 REVOKE ALL ON FUNCTION thaw.hold_kind(bigint, text, timestamptz, text, text, text), thaw.limit_ends(bigint, text, text),
     thaw.advance(thaw.actions, text, timestamptz), thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text),
     thaw.publish_unknown(bigint[]), thaw.expire_actions(integer), thaw.close_invite(bigint, text), thaw.accounts_release_actions(),
-    thaw.campaigns_release_actions() FROM PUBLIC;
+    thaw.campaigns_release_actions(), thaw.enrollments_release_actions() FROM PUBLIC;
 
 -- +goose Down
+DROP TRIGGER enrollments_release_actions ON thaw.enrollments;
+DROP FUNCTION thaw.enrollments_release_actions();
 DROP TRIGGER campaigns_release_actions ON thaw.campaigns;
 DROP FUNCTION thaw.campaigns_release_actions();
 DROP TRIGGER accounts_release_actions ON thaw.accounts;

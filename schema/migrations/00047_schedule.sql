@@ -6,7 +6,9 @@
 -- An account at a closed gate is looked at again when the gate opens.
 --
 -- Whatever may open a gate earlier appends a nudge. Nudges are only inserted, so a write of the
--- platform never waits for the scheduler. As a safety net, an account at a gate without a known
+-- platform never waits for the scheduler. No nudge is lost: the scheduler locks the rows of
+-- sending_accounts before it looks for due actions, and take_nudges waits for these locks. So either
+-- the scheduler sees the new action, or the nudge is applied after it. As a safety net, an account at a gate without a known
 -- opening is looked at again every hour.
 
 -- +goose Up
@@ -16,14 +18,20 @@ CREATE TABLE thaw.nudges (
     account_id bigint NOT NULL,
     at         timestamptz NOT NULL
 );
+CREATE INDEX nudges_account_idx ON thaw.nudges (account_id, at);
 COMMENT ON TABLE thaw.nudges IS 'Accounts to look at again from a given time. Removed within a second by the worker processes (thaw.take_nudges).';
 
+-- One nudge per account and transaction is enough. That of another transaction is no substitute: it
+-- may have been applied before this one commits.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.nudge(p_account_id bigint, p_at timestamptz) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    from_at timestamptz := greatest(p_at, thaw.now());
 BEGIN
     INSERT INTO thaw.nudges (account_id, at)
-    SELECT p_account_id, p_at
-    WHERE NOT EXISTS (SELECT FROM thaw.sending_accounts AS s WHERE s.account_id = p_account_id AND s.next_at <= p_at);
+    SELECT p_account_id, from_at
+    WHERE NOT EXISTS (
+        SELECT FROM thaw.nudges AS n WHERE n.account_id = p_account_id AND n.at <= from_at AND n.xmin = pg_current_xact_id_if_assigned()::xid);
 END;
 $$;
 -- +goose StatementEnd
@@ -46,13 +54,16 @@ BEGIN
     SELECT array_agg(first.account_id ORDER BY first.account_id), array_agg(first.at ORDER BY first.account_id), coalesce(sum(first.n), 0)
     INTO accounts, times, taken FROM first;
     IF taken > 0 THEN
-        PERFORM thaw.ensure_senders(accounts);
-        UPDATE thaw.sending_accounts AS s SET next_at = nudged.at
-        FROM (
-            SELECT known.account_id, first.at FROM unnest(accounts, times) AS first (account_id, at)
-            JOIN thaw.sending_accounts AS known ON known.account_id = first.account_id AND known.next_at > first.at
-            ORDER BY known.account_id FOR NO KEY UPDATE OF known) AS nudged
-        WHERE s.account_id = nudged.account_id;
+        -- Changes of the person are left to the scheduler, which has locked the account.
+        PERFORM thaw.ensure_senders(ARRAY(
+            SELECT first.id FROM unnest(accounts) AS first (id)
+            WHERE NOT EXISTS (SELECT FROM thaw.sending_accounts AS known WHERE known.account_id = first.id)));
+        -- Every row is locked, also one that seems to be due: the scheduler may be about to note a
+        -- later time.
+        PERFORM s.account_id FROM thaw.sending_accounts AS s WHERE s.account_id = ANY (accounts) ORDER BY s.account_id FOR NO KEY UPDATE;
+        UPDATE thaw.sending_accounts AS s SET next_at = first.at
+        FROM unnest(accounts, times) AS first (account_id, at)
+        WHERE s.account_id = first.account_id AND s.next_at > first.at;
     END IF;
     RETURN taken;
 END;
@@ -94,9 +105,7 @@ CREATE TRIGGER accounts_nudge AFTER UPDATE ON thaw.accounts
 -- +goose StatementBegin
 CREATE FUNCTION thaw.campaigns_nudge() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO thaw.nudges (account_id, at)
-    SELECT s.account_id, thaw.now() FROM thaw.sending_accounts AS s
-    WHERE s.workspace_id = NEW.workspace_id AND s.code = 'campaign_not_running';
+    PERFORM thaw.nudge_workspace(NEW.workspace_id);
     RETURN NULL;
 END;
 $$;
@@ -242,7 +251,7 @@ DECLARE
     senders  bigint[];
     -- The first action of each campaign and kind of these accounts.
     heads    bigint[];
-    kinds    text[];
+    locked   bigint[];
     picks    bigint[];
 BEGIN
     looked := 0;
@@ -263,17 +272,18 @@ BEGIN
     WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
     -- One account per sender, because its accounts share one pace. Another transaction may have
     -- served the account while this one waited.
+    PERFORM sending.account_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
     SELECT array_agg(l.account_id) INTO accounts FROM (
         SELECT DISTINCT ON (sending.sender_id) sending.account_id
         FROM thaw.sending_accounts AS sending
         WHERE sending.account_id = ANY (accounts) AND sending.sender_id = ANY (senders) AND sending.next_at <= at
-        ORDER BY sending.sender_id, sending.next_at, sending.account_id) AS l;
+        ORDER BY sending.sender_id, sending.served_at NULLS FIRST, sending.account_id) AS l;
     looked := coalesce(cardinality(accounts), 0);
     IF looked = 0 THEN
         RETURN;
     END IF;
 
-    SELECT array_agg(head.id), array_agg(line.kind) INTO heads, kinds
+    SELECT array_agg(head.id) INTO heads
     FROM unnest(accounts) AS account (id)
     CROSS JOIN LATERAL thaw.due_lines(account.id) AS line
     CROSS JOIN LATERAL (
@@ -284,13 +294,16 @@ BEGIN
                 SELECT FROM thaw.actions AS x
                 WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already'))
         ORDER BY e.due_at, e.id LIMIT 1) AS head;
+    PERFORM thaw.lock_campaign_caps(heads);
     -- Rows that the platform has locked are left to the next look.
+    locked := heads;
     heads := ARRAY(
         SELECT l.id FROM (
             SELECT e.id FROM thaw.enrollments AS e WHERE e.id = ANY (heads) ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
+    locked := ARRAY(SELECT unnest(locked) EXCEPT SELECT unnest(heads));
 
     WITH gate AS MATERIALIZED (
-        SELECT g.* FROM thaw.action_gates(heads, array_fill(NULL::text, ARRAY[cardinality(heads)])) AS g
+        SELECT g.* FROM thaw.action_gates(heads, NULL) AS g
     ), pick AS (
         SELECT DISTINCT ON (gate.account_id) gate.account_id, gate.enrollment_id
         FROM gate
@@ -306,29 +319,34 @@ BEGIN
         WHERE e.id = gate.enrollment_id AND gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn')
         RETURNING e.id
     ), closed AS (
-        SELECT DISTINCT ON (account.id) account.id, gate.code,
-            CASE WHEN gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn') THEN at + interval '1 second'
-                WHEN gate.code IS NOT NULL THEN coalesce(gate.opens_at, at + interval '1 hour')
-                -- Everything is under way, or locked, or nothing is due at all.
-                WHEN EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.due_at IS NOT NULL) THEN at + interval '1 hour'
-                ELSE 'infinity' END AS next_at
+        -- The gate that opens first.
+        SELECT DISTINCT ON (account.id) account.id, gate.code, look.next_at
         FROM unnest(accounts) AS account (id)
         LEFT JOIN gate ON gate.account_id = account.id
+        CROSS JOIN LATERAL (
+            SELECT least(CASE WHEN gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn') THEN at + interval '1 second'
+                WHEN gate.code IS NOT NULL THEN coalesce(gate.opens_at, at + interval '1 hour')
+                -- Everything is under way or unknown, or nothing is due at all.
+                WHEN EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.due_at IS NOT NULL) THEN at + interval '1 hour'
+                ELSE 'infinity' END,
+                CASE WHEN EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.id = ANY (locked) AND e.account_id = account.id) THEN at + interval '1 minute' END
+            ) AS next_at) AS look
         WHERE account.id NOT IN (SELECT pick.account_id FROM pick)
-        ORDER BY account.id, coalesce(gate.opens_at, 'infinity')
+        ORDER BY account.id, look.next_at
     ), noted AS (
         UPDATE thaw.sending_accounts AS s SET next_at = closed.next_at, code = closed.code
         FROM closed WHERE s.account_id = closed.id
     )
-    SELECT array_agg(pick.enrollment_id), array_agg(NULL::text) INTO picks, kinds FROM pick;
+    SELECT array_agg(pick.enrollment_id) INTO picks FROM pick;
 
     WITH given AS MATERIALIZED (
         SELECT r.*, e.account_id
-        FROM thaw.reserve_rows(picks, kinds, p_lease, p_actor) AS r
+        FROM thaw.reserve_rows(picks, NULL, p_lease, p_actor) AS r
         JOIN thaw.enrollments AS e ON e.id = r.enrollment_id
     ), noted AS (
         UPDATE thaw.sending_accounts AS s SET
-            next_at = coalesce(given.next_allowed_at, given.opens_at, at + interval '1 minute'), code = given.code
+            next_at = coalesce(given.next_allowed_at, given.opens_at, at + interval '1 minute'), code = given.code,
+            served_at = CASE WHEN given.action_id IS NULL THEN s.served_at ELSE at END
         FROM given WHERE s.account_id = given.account_id
     )
     SELECT array_agg(given.action_id) FILTER (WHERE given.action_id IS NOT NULL) INTO action_ids FROM given;
