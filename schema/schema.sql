@@ -5396,6 +5396,44 @@ BEGIN
         ELSE greatest(thaw.now(), ended + interval '1 microsecond') END;
 END;
 $$;
+CREATE FUNCTION thaw.newest_actions(p_account_id bigint, p_state thaw.action_state, p_first_workspace bigint, p_last_workspace bigint, p_before_id bigint, p_scan integer) RETURNS TABLE(id bigint)
+    LANGUAGE plpgsql STABLE ROWS 100
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    IF p_account_id IS NOT NULL THEN
+        RETURN QUERY
+        WITH RECURSIVE campaign AS (
+            (SELECT a.campaign_id FROM thaw.actions AS a WHERE a.account_id = p_account_id ORDER BY a.campaign_id LIMIT 1)
+            UNION ALL
+            SELECT (
+                SELECT a.campaign_id FROM thaw.actions AS a
+                WHERE a.account_id = p_account_id AND a.campaign_id > campaign.campaign_id ORDER BY a.campaign_id LIMIT 1)
+            FROM campaign WHERE campaign.campaign_id IS NOT NULL
+        )
+        SELECT newest.id FROM campaign
+        CROSS JOIN LATERAL (
+            SELECT a.id FROM thaw.actions AS a
+            WHERE a.account_id = p_account_id AND a.campaign_id = campaign.campaign_id AND a.id < p_before_id
+            ORDER BY a.id DESC LIMIT p_scan) AS newest
+        WHERE campaign.campaign_id IS NOT NULL
+        ORDER BY newest.id DESC LIMIT p_scan;
+    ELSIF p_state = 'unknown' THEN
+        RETURN QUERY
+        SELECT a.id FROM thaw.actions AS a
+        WHERE a.state = 'unknown' AND a.workspace_id BETWEEN p_first_workspace AND p_last_workspace AND a.id < p_before_id
+        ORDER BY a.id DESC LIMIT p_scan;
+    ELSIF p_state IN ('reserved', 'started') THEN
+        RETURN QUERY
+        SELECT a.id FROM thaw.actions AS a WHERE a.lease_until IS NOT NULL AND a.id < p_before_id ORDER BY a.id DESC LIMIT p_scan;
+    ELSE
+        RETURN QUERY
+        SELECT a.id FROM thaw.actions AS a WHERE a.id < p_before_id ORDER BY a.id DESC LIMIT p_scan;
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.note_adopt_failure(kind text, sqlstate text, message text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -9855,6 +9893,7 @@ CREATE TABLE thaw.api_tokens (
     last_used_at timestamp with time zone,
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
+    can_only_send boolean DEFAULT false NOT NULL,
     CONSTRAINT api_tokens_expires_after_it_was_made CHECK ((expires_at > created_at)),
     CONSTRAINT api_tokens_hash_check CHECK ((octet_length(hash) = 32)),
     CONSTRAINT api_tokens_name_check CHECK ((name <> ''::text)),
@@ -9863,6 +9902,7 @@ CREATE TABLE thaw.api_tokens (
 COMMENT ON TABLE thaw.api_tokens IS 'Bearer tokens of the JSON API. A token is shown once, when it is created; only its SHA-256 hash is stored.';
 COMMENT ON COLUMN thaw.api_tokens.workspace_id IS 'The only workspace that the token gives access to. Null: all workspaces, as for an operator.';
 COMMENT ON COLUMN thaw.api_tokens.last_used_at IS 'When the token was last used, accurate to five minutes. Null: never.';
+COMMENT ON COLUMN thaw.api_tokens.can_only_send IS 'Whether the token is for a sender: it may reserve, start, settle and list actions, of its workspace or of all, and nothing else.';
 ALTER TABLE thaw.api_tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.api_tokens_id_seq
     START WITH 1

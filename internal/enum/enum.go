@@ -294,6 +294,85 @@ var ActionKinds = []ActionKind{
 	ActionRampSet,
 }
 
+// AccountTier is a value of thaw.account_tier.
+type AccountTier string
+
+// The values of [AccountTier].
+const (
+	TierFree           AccountTier = "free"
+	TierPremium        AccountTier = "premium"
+	TierSalesNavigator AccountTier = "sales_navigator"
+	TierRecruiter      AccountTier = "recruiter"
+)
+
+// AccountTiers are all values of [AccountTier], in the database's order.
+var AccountTiers = []AccountTier{
+	TierFree,
+	TierPremium,
+	TierSalesNavigator,
+	TierRecruiter,
+}
+
+// ActionState is a value of thaw.action_state.
+type ActionState string
+
+// The values of [ActionState].
+const (
+	StateReserved ActionState = "reserved"
+	StateStarted  ActionState = "started"
+	StateSent     ActionState = "sent"
+	StateAlready  ActionState = "already"
+	StateRefused  ActionState = "refused"
+	StateReleased ActionState = "released"
+	StateExpired  ActionState = "expired"
+	StateUnknown  ActionState = "unknown"
+)
+
+// ActionStates are all values of [ActionState], in the database's order.
+var ActionStates = []ActionState{
+	StateReserved,
+	StateStarted,
+	StateSent,
+	StateAlready,
+	StateRefused,
+	StateReleased,
+	StateExpired,
+	StateUnknown,
+}
+
+// ActionOutcome is a value of thaw.action_outcome.
+type ActionOutcome string
+
+// The values of [ActionOutcome].
+const (
+	OutcomeSent           ActionOutcome = "sent"
+	OutcomeAlready        ActionOutcome = "already"
+	OutcomeRefused        ActionOutcome = "refused"
+	OutcomeLimited        ActionOutcome = "limited"
+	OutcomeThrottled      ActionOutcome = "throttled"
+	OutcomeAccountLost    ActionOutcome = "account_lost"
+	OutcomeRestricted     ActionOutcome = "restricted"
+	OutcomeUnknown        ActionOutcome = "unknown"
+	OutcomeReleased       ActionOutcome = "released"
+	OutcomeVerifiedSent   ActionOutcome = "verified_sent"
+	OutcomeVerifiedAbsent ActionOutcome = "verified_absent"
+)
+
+// ActionOutcomes are all values of [ActionOutcome], in the database's order.
+var ActionOutcomes = []ActionOutcome{
+	OutcomeSent,
+	OutcomeAlready,
+	OutcomeRefused,
+	OutcomeLimited,
+	OutcomeThrottled,
+	OutcomeAccountLost,
+	OutcomeRestricted,
+	OutcomeUnknown,
+	OutcomeReleased,
+	OutcomeVerifiedSent,
+	OutcomeVerifiedAbsent,
+}
+
 // WaitsForAccount reports whether a pause for this reason ends when an account
 // connects, as thaw.waits_for_account does.
 func (v PauseReason) WaitsForAccount() bool {
