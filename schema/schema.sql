@@ -523,6 +523,7 @@ $$;
 CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint DEFAULT NULL::bigint) RETURNS TABLE(account_id bigint)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
@@ -664,6 +665,7 @@ $$;
 CREATE FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_starting bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(enrollment_id bigint, kind text, code text, opens_at timestamp with time zone, used integer, cap integer, workspace_id bigint, account_id bigint, campaign_id bigint, sender_id bigint, provider text, member_id text, prospect_url text, step integer, timezone text, day date, day_began_at timestamp with time zone, ramp_started_at timestamp with time zone, restricted_at timestamp with time zone, gap_from interval, gap_to interval)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
@@ -2430,6 +2432,9 @@ BEGIN
                     < p_xmax::text::bigint));
 END;
 $$;
+CREATE FUNCTION thaw.draw(p_key text) RETURNS double precision
+    LANGUAGE sql
+    RETURN random();
 CREATE FUNCTION thaw.drop_jobs(p_queue text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4698,6 +4703,7 @@ $$;
 CREATE FUNCTION thaw.kind_gates(p_account_ids bigint[], p_kinds text[] DEFAULT NULL::text[], p_starting bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(account_id bigint, kind text, sender_id bigint, account_code text, account_opens_at timestamp with time zone, code text, opens_at timestamp with time zone, pending_code text, timezone text, day date, day_began_at timestamp with time zone, day_ends_at timestamp with time zone, used_today integer, per_day integer, used_in_week integer, per_week integer, pending_invites integer, ramp_week smallint, ramp_started_at timestamp with time zone, restricted_at timestamp with time zone, gap_from interval, gap_to interval, window_opens_at timestamp with time zone, window_closes_at timestamp with time zone, held_until timestamp with time zone, held_code text, next_allowed_at timestamp with time zone)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
@@ -4785,10 +4791,10 @@ BEGIN
         LEFT JOIN thaw.action_overrides AS common
             ON common.workspace_id = state.workspace_id AND common.account_id IS NULL AND common.campaign_id IS NULL AND common.kind = k.kind
         LEFT JOIN LATERAL (
-            SELECT count(*) FILTER (WHERE x.local_day = state.day) AS today, count(*) AS in_week,
-                max(x.next_of_kind_at) AS next_of_kind_at, max(x.started_at) AS last_start
+            SELECT count(*) FILTER (WHERE x.is_used AND x.local_day = state.day) AS today, count(*) FILTER (WHERE x.is_used) AS in_week,
+                max(x.next_of_kind_at) FILTER (WHERE x.is_used OR x.started_at IS NOT NULL) AS next_of_kind_at, max(x.started_at) AS last_start
             FROM thaw.actions AS x
-            WHERE x.sender_id = (state.sender).id AND x.kind = k.kind AND x.is_used AND x.used_at > moment - interval '168 hours'
+            WHERE x.sender_id = (state.sender).id AND x.kind = k.kind AND x.used_at > moment - interval '168 hours'
                 AND NOT x.id = ANY (coalesce(p_starting, '{}'))) AS ledger ON true
         LEFT JOIN LATERAL (
             SELECT h.until, h.code FROM thaw.action_holds AS h
@@ -7277,6 +7283,7 @@ COMMENT ON FUNCTION thaw.reserve(enrollment bigint, action text, lease interval,
 CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text) RETURNS TABLE(enrollment_id bigint, action_id bigint, code text, opens_at timestamp with time zone, next_allowed_at timestamp with time zone)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
@@ -7288,8 +7295,8 @@ BEGIN
     RETURN QUERY
     WITH gate AS MATERIALIZED (
         SELECT g.*,
-            settings.action_gap_from + (settings.action_gap_to - settings.action_gap_from) * random() AS gap,
-            g.gap_from + (g.gap_to - g.gap_from) * random() AS kind_gap,
+            settings.action_gap_from + (settings.action_gap_to - settings.action_gap_from) * thaw.draw(format('gap %s %s', g.enrollment_id, g.step)) AS gap,
+            g.gap_from + (g.gap_to - g.gap_from) * thaw.draw(format('kind gap %s %s', g.enrollment_id, g.step)) AS kind_gap,
             -- Several accounts may ask for one campaign at once: its cap allows the first ones.
             CASE WHEN g.code IS NULL THEN row_number() OVER (PARTITION BY g.campaign_id, g.kind, g.day, g.code IS NULL ORDER BY g.enrollment_id) END AS turn
         FROM thaw.action_gates(p_enrollment_ids, p_kinds) AS g
@@ -7805,6 +7812,7 @@ $$;
 CREATE FUNCTION thaw.schedule_batch(p_limit integer, p_lease interval, p_actor text, p_workspace_id bigint DEFAULT NULL::bigint, OUT looked integer, OUT action_ids bigint[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     AS $$
 DECLARE
@@ -9012,6 +9020,7 @@ COMMENT ON FUNCTION thaw.take_enrollments(rows jsonb, is_backfill boolean) IS 'C
 CREATE FUNCTION thaw.take_nudges(p_size integer DEFAULT 10000) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     AS $$
 DECLARE
@@ -10614,7 +10623,7 @@ CREATE INDEX actions_reserved_account_idx ON thaw.actions USING btree (account_i
 CREATE INDEX actions_reserved_campaign_idx ON thaw.actions USING btree (campaign_id) WHERE (state = 'reserved'::thaw.action_state);
 CREATE UNIQUE INDEX actions_step_key ON thaw.actions USING btree (enrollment_id, step, kind) WHERE (is_used OR (state = 'already'::thaw.action_state));
 CREATE INDEX actions_unknown_idx ON thaw.actions USING btree (workspace_id, id) WHERE (state = 'unknown'::thaw.action_state);
-CREATE INDEX actions_used_idx ON thaw.actions USING btree (sender_id, kind, used_at) INCLUDE (local_day, next_of_kind_at, started_at, id) WHERE is_used;
+CREATE INDEX actions_used_idx ON thaw.actions USING btree (sender_id, kind, used_at) INCLUDE (is_used, local_day, next_of_kind_at, started_at, id);
 CREATE INDEX actions_withdrawn_idx ON thaw.actions USING btree (sender_id, prospect_url) WHERE (closed_as = 'withdrawn'::text);
 CREATE INDEX adopt_errors_next_idx ON thaw.adopt_errors USING btree (next_at) WHERE (next_at IS NOT NULL);
 CREATE INDEX adopt_errors_row_idx ON thaw.adopt_errors USING btree (kind, external_id, id);

@@ -113,3 +113,16 @@ func TestPauseReleasesWhatIsReserved(t *testing.T) {
 		})
 	}
 }
+
+// A refused invite reached the provider. It uses no quota, but the next one keeps the gap between
+// invites, and not only the shorter one between any two actions.
+func TestARefusedInviteKeepsTheGapBetweenInvites(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	first := reserve(t, db, 1)
+	require.Equal(t, "go", start(t, db, first))
+	require.Equal(t, "refused", settle(t, db, first, "refused"))
+	db.Exec(t, "UPDATE thaw.senders SET next_allowed_at = thaw.now(), last_started_at = NULL")
+	require.Equal(t, "cooldown t", testdb.Value[string](t, db,
+		"SELECT concat_ws(' ', r.code, r.opens_at >= thaw.now() + interval '3 minutes') FROM thaw.reserve(2) AS r"))
+}

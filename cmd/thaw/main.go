@@ -64,6 +64,7 @@ type cli struct {
 	Accounts   accountsCmd   `cmd:"" help:"Link two accounts of one person."`
 	Token      tokenCmd      `cmd:"" help:"Create, list and revoke tokens for the JSON API."`
 	Licenses   licensesCmd   `cmd:"" help:"Print the licenses of this program and its dependencies."`
+	Simulate   simulateCmd   `cmd:"" help:"Run a fleet for a simulated month, and judge what was sent."`
 	Bench      benchCmd      `cmd:"" help:"Measure this program against the same work in bare SQL, and against other job queues."`
 
 	Help       helpCmd       `cmd:"" help:"Show the help of a command."`

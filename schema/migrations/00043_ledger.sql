@@ -126,8 +126,9 @@ CREATE UNIQUE INDEX actions_invite_key ON thaw.actions (sender_id, prospect_url)
     WHERE kind = 'invite' AND (is_used OR state = 'already') AND (closed_as IS NULL OR closed_as = 'accepted');
 -- An invite that was withdrawn, which blocks a new one for three weeks.
 CREATE INDEX actions_withdrawn_idx ON thaw.actions (sender_id, prospect_url) WHERE closed_as = 'withdrawn';
--- Counts what a sender has used, and finds the end of the last gap.
-CREATE INDEX actions_used_idx ON thaw.actions (sender_id, kind, used_at) INCLUDE (local_day, next_of_kind_at, started_at, id) WHERE is_used;
+-- Counts what a sender has used, and finds the end of the last gap. Has all rows: a request that the
+-- provider refused uses no quota, but the next one keeps its distance from it.
+CREATE INDEX actions_used_idx ON thaw.actions (sender_id, kind, used_at) INCLUDE (is_used, local_day, next_of_kind_at, started_at, id);
 CREATE INDEX actions_open_invites_idx ON thaw.actions (sender_id) INCLUDE (used_at) WHERE kind = 'invite' AND is_used AND closed_at IS NULL;
 -- Counts the cap of a campaign.
 CREATE INDEX actions_campaign_idx ON thaw.actions (campaign_id, kind, local_day) WHERE is_used;

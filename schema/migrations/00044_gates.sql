@@ -50,6 +50,8 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 
+-- Planning these statements takes longer than running them, so the functions keep one plan.
+
 -- The effective limits, use and gates of accounts, by kind: one row per account and kind. p_kinds
 -- null: all kinds. p_starting: actions that are about to start; they do not count themselves, and
 -- their gaps are counted from the last start instead of the last reservation.
@@ -61,7 +63,7 @@ RETURNS TABLE (
     used_today integer, per_day integer, used_in_week integer, per_week integer, pending_invites integer,
     ramp_week smallint, ramp_started_at timestamptz, restricted_at timestamptz, gap_from interval, gap_to interval,
     window_opens_at timestamptz, window_closes_at timestamptz, held_until timestamptz, held_code text, next_allowed_at timestamptz
-) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     -- Not "at", which is a column of thaw.action_holds.
@@ -147,10 +149,10 @@ BEGIN
         LEFT JOIN thaw.action_overrides AS common
             ON common.workspace_id = state.workspace_id AND common.account_id IS NULL AND common.campaign_id IS NULL AND common.kind = k.kind
         LEFT JOIN LATERAL (
-            SELECT count(*) FILTER (WHERE x.local_day = state.day) AS today, count(*) AS in_week,
-                max(x.next_of_kind_at) AS next_of_kind_at, max(x.started_at) AS last_start
+            SELECT count(*) FILTER (WHERE x.is_used AND x.local_day = state.day) AS today, count(*) FILTER (WHERE x.is_used) AS in_week,
+                max(x.next_of_kind_at) FILTER (WHERE x.is_used OR x.started_at IS NOT NULL) AS next_of_kind_at, max(x.started_at) AS last_start
             FROM thaw.actions AS x
-            WHERE x.sender_id = (state.sender).id AND x.kind = k.kind AND x.is_used AND x.used_at > moment - interval '168 hours'
+            WHERE x.sender_id = (state.sender).id AND x.kind = k.kind AND x.used_at > moment - interval '168 hours'
                 AND NOT x.id = ANY (coalesce(p_starting, '{}'))) AS ledger ON true
         LEFT JOIN LATERAL (
             SELECT h.until, h.code FROM thaw.action_holds AS h
@@ -205,7 +207,7 @@ RETURNS TABLE (
     enrollment_id bigint, kind text, code text, opens_at timestamptz, used integer, cap integer,
     workspace_id bigint, account_id bigint, campaign_id bigint, sender_id bigint, provider text, member_id text, prospect_url text, step integer,
     timezone text, day date, day_began_at timestamptz, ramp_started_at timestamptz, restricted_at timestamptz, gap_from interval, gap_to interval
-) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     at        timestamptz := thaw.now();

@@ -18,13 +18,20 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- A random number from 0 to 1. The key says what it is for: a simulation replaces the function, and
+-- draws the same number for the same key.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.draw(p_key text) RETURNS double precision LANGUAGE sql VOLATILE
+RETURN random();
+-- +goose StatementEnd
+
 -- Reserves actions for enrollments whose gates are open. The caller has locked the accounts, the
--- senders, the caps of the campaigns and the enrollments, at most one per sender. Returns one row per enrollment: the action, or the
--- closed gate.
+-- senders, the caps of the campaigns and the enrollments, at most one per sender. Returns one row
+-- per enrollment: the action, or the closed gate.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text)
 RETURNS TABLE (enrollment_id bigint, action_id bigint, code text, opens_at timestamptz, next_allowed_at timestamptz) LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     at       timestamptz := thaw.now();
@@ -34,8 +41,8 @@ BEGIN
     RETURN QUERY
     WITH gate AS MATERIALIZED (
         SELECT g.*,
-            settings.action_gap_from + (settings.action_gap_to - settings.action_gap_from) * random() AS gap,
-            g.gap_from + (g.gap_to - g.gap_from) * random() AS kind_gap,
+            settings.action_gap_from + (settings.action_gap_to - settings.action_gap_from) * thaw.draw(format('gap %s %s', g.enrollment_id, g.step)) AS gap,
+            g.gap_from + (g.gap_to - g.gap_from) * thaw.draw(format('kind gap %s %s', g.enrollment_id, g.step)) AS kind_gap,
             -- Several accounts may ask for one campaign at once: its cap allows the first ones.
             CASE WHEN g.code IS NULL THEN row_number() OVER (PARTITION BY g.campaign_id, g.kind, g.day, g.code IS NULL ORDER BY g.enrollment_id) END AS turn
         FROM thaw.action_gates(p_enrollment_ids, p_kinds) AS g
@@ -232,7 +239,7 @@ $$;
 COMMENT ON FUNCTION thaw.start(bigint) IS
     'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown the reservation is kept: call start again at opens_at. After any other code it is released.';
 
-REVOKE ALL ON FUNCTION thaw.lock_campaign_caps(bigint[]), thaw.reserve_rows(bigint[], text[], interval, text), thaw.require_short_transaction(), thaw.require_actor(text),
+REVOKE ALL ON FUNCTION thaw.lock_campaign_caps(bigint[]), thaw.draw(text), thaw.reserve_rows(bigint[], text[], interval, text), thaw.require_short_transaction(), thaw.require_actor(text),
     thaw.checked_lease(interval), thaw.reserve(bigint, text, interval, text), thaw.start(bigint) FROM PUBLIC;
 
 -- +goose Down
@@ -243,4 +250,5 @@ DROP FUNCTION thaw.checked_lease(interval);
 DROP FUNCTION thaw.require_actor(text);
 DROP FUNCTION thaw.require_short_transaction();
 DROP FUNCTION thaw.reserve_rows(bigint[], text[], interval, text);
+DROP FUNCTION thaw.draw(text);
 DROP FUNCTION thaw.lock_campaign_caps(bigint[]);

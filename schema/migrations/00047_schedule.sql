@@ -38,7 +38,7 @@ $$;
 
 -- Applies the nudges, at most p_size, and returns how many.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.take_nudges(p_size integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+CREATE FUNCTION thaw.take_nudges(p_size integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     accounts bigint[];
     times    timestamptz[];
@@ -198,7 +198,7 @@ END;
 -- first. The workspaces are found by a loose index scan.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint DEFAULT NULL) RETURNS TABLE (account_id bigint) LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     at         timestamptz := thaw.now();
@@ -244,7 +244,7 @@ $$;
 CREATE FUNCTION thaw.schedule_batch(
     p_limit integer, p_lease interval, p_actor text, p_workspace_id bigint DEFAULT NULL,
     OUT looked integer, OUT action_ids bigint[]
-) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     at       timestamptz := thaw.now();
     accounts bigint[];
