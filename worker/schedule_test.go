@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/testdb"
@@ -112,14 +113,11 @@ func TestActionsArePushedOnlyOnRequest(t *testing.T) {
 func TestWorkersTendActions(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	if f.PollOnly {
-		t.Skip("LISTEN needs a session")
-	}
 	f.Exec(t, openWindow)
 	a, c := f.sender(t, "ann", "connected")
-	conn, err := f.Pool.Acquire(t.Context())
+	conn, err := pgx.Connect(t.Context(), f.Direct)
 	require.NoError(t, err)
-	defer conn.Release()
+	defer conn.Close(context.WithoutCancel(t.Context()))
 	_, err = conn.Exec(t.Context(), "LISTEN thaw_actions")
 	require.NoError(t, err)
 	f.Exec(t, "DELETE FROM thaw.zones WHERE key = 'europe/berlin'")
@@ -131,7 +129,7 @@ func TestWorkersTendActions(t *testing.T) {
 		VALUES (1, $1, $2, 'https://www.linkedin.com/in/p1', 'active', thaw.now())`, c, a)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	notice, err := conn.Conn().WaitForNotification(ctx)
+	notice, err := conn.WaitForNotification(ctx)
 	require.NoError(t, err)
 	require.Equal(t, "thaw_actions", notice.Channel)
 
