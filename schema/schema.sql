@@ -10621,6 +10621,7 @@ CREATE INDEX actions_open_invites_idx ON thaw.actions USING btree (sender_id) IN
 CREATE INDEX actions_refused_idx ON thaw.actions USING btree (account_id, kind, settled_at) WHERE (state = 'refused'::thaw.action_state);
 CREATE INDEX actions_reserved_account_idx ON thaw.actions USING btree (account_id) WHERE (state = 'reserved'::thaw.action_state);
 CREATE INDEX actions_reserved_campaign_idx ON thaw.actions USING btree (campaign_id) WHERE (state = 'reserved'::thaw.action_state);
+CREATE INDEX actions_settled_idx ON thaw.actions USING brin (settled_at) WITH (pages_per_range='16', autosummarize='on');
 CREATE UNIQUE INDEX actions_step_key ON thaw.actions USING btree (enrollment_id, step, kind) WHERE (is_used OR (state = 'already'::thaw.action_state));
 CREATE INDEX actions_unknown_idx ON thaw.actions USING btree (workspace_id, id) WHERE (state = 'unknown'::thaw.action_state);
 CREATE INDEX actions_used_idx ON thaw.actions USING btree (sender_id, kind, used_at) INCLUDE (is_used, local_day, next_of_kind_at, started_at, id);
