@@ -780,6 +780,15 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+CREATE FUNCTION thaw.action_limits_note_change() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.changed_at := thaw.now();
+    RETURN NEW;
+END;
+$$;
 CREATE FUNCTION thaw.is_of_campaigns(p_reason thaw.pause_reason) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((p_reason IS NOT NULL) AND (p_reason = ANY (ARRAY['high_failure_rate'::thaw.pause_reason, 'subscription_inactive'::thaw.pause_reason])));
@@ -912,6 +921,7 @@ CREATE TABLE thaw.actions (
     settled_at timestamp with time zone,
     used_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     local_day date NOT NULL,
+    timezone text,
     gap interval NOT NULL,
     next_of_kind_at timestamp with time zone NOT NULL,
     provider_ref text,
@@ -947,6 +957,7 @@ WITH (fillfactor='80');
 COMMENT ON TABLE thaw.actions IS 'Every reservation of an action with what came of it. Caps are counted from these rows. The rows have no foreign keys to the fleet, as the history.';
 COMMENT ON COLUMN thaw.actions.outcome IS 'What the sender reported. Null for expired, for released by a pause or a closed gate, and for unknown if no report came before the lease ended.';
 COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender that the action counts into.';
+COMMENT ON COLUMN thaw.actions.timezone IS 'The time zone of the account when the action was reserved, or started.';
 COMMENT ON COLUMN thaw.actions.gap IS 'The drawn gap to the next action of the sender.';
 COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the provider. duplicate: two senders turned out to be one person, and the other invite to the same prospect counts as the open one. Null: it is open.';
 CREATE FUNCTION thaw.advance(p_action thaw.actions, p_next_kind text, p_next_at timestamp with time zone) RETURNS void
@@ -7310,9 +7321,9 @@ BEGIN
     ), reserved AS (
         INSERT INTO thaw.actions (
             workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, member_id, prospect_url, step, kind, actor, reserved_at,
-            lease_until, used_at, local_day, gap, next_of_kind_at)
+            lease_until, used_at, local_day, timezone, gap, next_of_kind_at)
         SELECT allowed.workspace_id, allowed.account_id, allowed.sender_id, allowed.campaign_id, allowed.enrollment_id, allowed.provider,
-            allowed.member_id, allowed.prospect_url, allowed.step, allowed.kind, p_actor, at, at + p_lease, at, allowed.day, allowed.gap,
+            allowed.member_id, allowed.prospect_url, allowed.step, allowed.kind, p_actor, at, at + p_lease, at, allowed.day, allowed.timezone, allowed.gap,
             at + allowed.kind_gap
         FROM allowed
         WHERE allowed.remaining IS NULL OR allowed.turn <= allowed.remaining
@@ -8194,8 +8205,8 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use a date between the year 2000 and today, or null: it then starts with the next action.';
     END IF;
     PERFORM thaw.ensure_senders(ARRAY[ramped.id]);
-    -- The date is set with an earlier restriction or idle month in mind, so they do not set the ramp
-    -- back again.
+    -- An earlier restriction or idle month is known to whoever sets the date, so it does not set the
+    -- ramp back again.
     UPDATE thaw.senders AS s SET
         ramp_started_at = starts_at, restriction_seen_at = thaw.now(),
         last_sent_at = CASE WHEN s.last_sent_at < thaw.now() - interval '30 days' THEN NULL ELSE s.last_sent_at END
@@ -8622,7 +8633,7 @@ BEGIN
         RETURN result;
     END IF;
     UPDATE thaw.actions AS a SET
-        state = 'started', started_at = at, used_at = at, lease_until = at + lease, local_day = gate.day,
+        state = 'started', started_at = at, used_at = at, lease_until = at + lease, local_day = gate.day, timezone = gate.timezone,
         next_of_kind_at = greatest(a.next_of_kind_at, at + gate.gap_from)
     WHERE a.id = action.id;
     UPDATE thaw.senders AS s SET
@@ -9711,6 +9722,7 @@ CREATE TABLE thaw.action_limits (
     per_week integer,
     gap_from interval DEFAULT '00:00:00'::interval NOT NULL,
     gap_to interval DEFAULT '00:00:00'::interval NOT NULL,
+    changed_at timestamp with time zone,
     CONSTRAINT action_limits_gap_from_check CHECK (((gap_from >= '00:00:00'::interval) AND (gap_from <= '1 day'::interval))),
     CONSTRAINT action_limits_gap_is_a_range CHECK (((gap_to >= gap_from) AND (gap_to <= '1 day'::interval))),
     CONSTRAINT action_limits_per_day_check CHECK (((per_day >= 0) AND (per_day <= 100000))),
@@ -9720,6 +9732,7 @@ CREATE TABLE thaw.action_limits (
 COMMENT ON TABLE thaw.action_limits IS 'The default caps and gaps, by tier, ramp week and kind. Ramp week 6 is the sixth and all later weeks.';
 COMMENT ON COLUMN thaw.action_limits.per_week IS 'Cap of the last 168 hours. Null: only the cap of the day applies.';
 COMMENT ON COLUMN thaw.action_limits.gap_from IS 'The gap to the next action of the same kind is drawn between gap_from and gap_to. settings.action_gap_from applies between any two actions.';
+COMMENT ON COLUMN thaw.action_limits.changed_at IS 'When a cap of the row last changed. Null: never. thaw verify compares later actions with it.';
 CREATE TABLE thaw.action_overrides (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -10711,6 +10724,7 @@ CREATE TRIGGER accounts_write_hold AFTER UPDATE ON thaw.accounts FOR EACH ROW WH
 CREATE TRIGGER action_ceilings_nudge AFTER INSERT OR UPDATE ON thaw.action_ceilings FOR EACH STATEMENT EXECUTE FUNCTION thaw.nudge_all();
 CREATE TRIGGER action_holds_keep BEFORE DELETE OR UPDATE OF until ON thaw.action_holds FOR EACH ROW WHEN ((old.until > thaw.now())) EXECUTE FUNCTION thaw.action_holds_keep();
 CREATE TRIGGER action_holds_nudge AFTER DELETE OR UPDATE ON thaw.action_holds FOR EACH ROW EXECUTE FUNCTION thaw.action_holds_nudge();
+CREATE TRIGGER action_limits_note_change BEFORE UPDATE OF per_day, per_week ON thaw.action_limits FOR EACH ROW WHEN (((old.per_day IS DISTINCT FROM new.per_day) OR (old.per_week IS DISTINCT FROM new.per_week))) EXECUTE FUNCTION thaw.action_limits_note_change();
 CREATE TRIGGER action_limits_nudge AFTER INSERT OR UPDATE ON thaw.action_limits FOR EACH STATEMENT EXECUTE FUNCTION thaw.nudge_all();
 CREATE TRIGGER action_overrides_nudge AFTER INSERT OR DELETE OR UPDATE ON thaw.action_overrides FOR EACH ROW EXECUTE FUNCTION thaw.nudge_owner();
 CREATE TRIGGER campaign_events_queue AFTER INSERT ON thaw.campaign_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION thaw.campaign_events_queue();

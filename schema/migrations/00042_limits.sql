@@ -35,13 +35,14 @@ INSERT INTO thaw.action_kinds (kind, has_provider_ref)
 VALUES ('invite', true), ('message', true), ('inmail', true), ('view', false), ('email', true);
 
 CREATE TABLE thaw.action_limits (
-    tier      thaw.account_tier NOT NULL,
-    ramp_week smallint NOT NULL CHECK (ramp_week BETWEEN 1 AND 6),
-    kind      text COLLATE "C" NOT NULL REFERENCES thaw.action_kinds (kind),
-    per_day   integer NOT NULL CHECK (per_day BETWEEN 0 AND 100000),
-    per_week  integer CHECK (per_week BETWEEN 0 AND 1000000),
-    gap_from  interval NOT NULL DEFAULT '0' CHECK (gap_from BETWEEN '0' AND '1 day'),
-    gap_to    interval NOT NULL DEFAULT '0',
+    tier       thaw.account_tier NOT NULL,
+    ramp_week  smallint NOT NULL CHECK (ramp_week BETWEEN 1 AND 6),
+    kind       text COLLATE "C" NOT NULL REFERENCES thaw.action_kinds (kind),
+    per_day    integer NOT NULL CHECK (per_day BETWEEN 0 AND 100000),
+    per_week   integer CHECK (per_week BETWEEN 0 AND 1000000),
+    gap_from   interval NOT NULL DEFAULT '0' CHECK (gap_from BETWEEN '0' AND '1 day'),
+    gap_to     interval NOT NULL DEFAULT '0',
+    changed_at timestamptz,
     PRIMARY KEY (tier, ramp_week, kind),
     CONSTRAINT action_limits_gap_is_a_range CHECK (gap_to BETWEEN gap_from AND '1 day')
 );
@@ -49,6 +50,20 @@ COMMENT ON TABLE thaw.action_limits IS 'The default caps and gaps, by tier, ramp
 COMMENT ON COLUMN thaw.action_limits.per_week IS 'Cap of the last 168 hours. Null: only the cap of the day applies.';
 COMMENT ON COLUMN thaw.action_limits.gap_from IS
     'The gap to the next action of the same kind is drawn between gap_from and gap_to. settings.action_gap_from applies between any two actions.';
+COMMENT ON COLUMN thaw.action_limits.changed_at IS 'When a cap of the row last changed. Null: never. thaw verify compares later actions with it.';
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.action_limits_note_change() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.changed_at := thaw.now();
+    RETURN NEW;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER action_limits_note_change BEFORE UPDATE OF per_day, per_week ON thaw.action_limits
+    FOR EACH ROW WHEN ((OLD.per_day, OLD.per_week) IS DISTINCT FROM (NEW.per_day, NEW.per_week))
+    EXECUTE FUNCTION thaw.action_limits_note_change();
 
 WITH ramp (ramp_week, kind, per_day, per_week) AS (
     VALUES (1, 'invite', 5, 25), (2, 'invite', 10, 45), (3, 'invite', 15, 65), (4, 'invite', 20, 80), (5, 'invite', 25, 90),
@@ -219,7 +234,7 @@ ALTER TABLE thaw.manual_actions ADD CONSTRAINT manual_actions_what_check CHECK (
     'limit_set', 'ceiling_set', 'windows_set', 'kind_held', 'kind_hold_corrected', 'action_settled', 'ramp_set')) NOT VALID;
 ALTER TABLE thaw.manual_actions VALIDATE CONSTRAINT manual_actions_what_check;
 
-REVOKE ALL ON FUNCTION thaw.accounts_note_restriction(), thaw.action_holds_keep(), thaw.enrollments_note_next_kind() FROM PUBLIC;
+REVOKE ALL ON FUNCTION thaw.accounts_note_restriction(), thaw.action_limits_note_change(), thaw.action_holds_keep(), thaw.enrollments_note_next_kind() FROM PUBLIC;
 
 -- +goose Down
 ALTER TABLE thaw.manual_actions DROP CONSTRAINT manual_actions_what_check;
@@ -237,6 +252,7 @@ DROP TRIGGER enrollments_note_next_kind_insert ON thaw.enrollments;
 DROP FUNCTION thaw.enrollments_note_next_kind();
 DROP TABLE thaw.campaign_steps, thaw.action_holds, thaw.sending_windows, thaw.action_overrides, thaw.action_ceilings, thaw.action_limits, thaw.action_kinds;
 DROP FUNCTION thaw.action_holds_keep();
+DROP FUNCTION thaw.action_limits_note_change();
 DROP TRIGGER accounts_note_restriction ON thaw.accounts;
 DROP FUNCTION thaw.accounts_note_restriction();
 ALTER TABLE thaw.accounts DROP COLUMN restricted_at, DROP COLUMN tier;

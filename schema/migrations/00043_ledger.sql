@@ -88,6 +88,7 @@ CREATE TABLE thaw.actions (
     -- The latest time at which the request may have been made: a row counts from here.
     used_at         timestamptz NOT NULL DEFAULT thaw.now(),
     local_day       date NOT NULL,
+    timezone        text,
     gap             interval NOT NULL,
     next_of_kind_at timestamptz NOT NULL,
     provider_ref    text CHECK (provider_ref <> '' AND length(provider_ref) <= 256),
@@ -116,6 +117,7 @@ COMMENT ON TABLE thaw.actions IS
     'Every reservation of an action with what came of it. Caps are counted from these rows. The rows have no foreign keys to the fleet, as the history.';
 COMMENT ON COLUMN thaw.actions.outcome IS 'What the sender reported. Null for expired, for released by a pause or a closed gate, and for unknown if no report came before the lease ended.';
 COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender that the action counts into.';
+COMMENT ON COLUMN thaw.actions.timezone IS 'The time zone of the account when the action was reserved, or started.';
 COMMENT ON COLUMN thaw.actions.gap IS 'The drawn gap to the next action of the sender.';
 COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the provider. duplicate: two senders turned out to be one person, and the other invite to the same prospect counts as the open one. Null: it is open.';
 

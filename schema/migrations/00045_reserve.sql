@@ -56,9 +56,9 @@ BEGIN
     ), reserved AS (
         INSERT INTO thaw.actions (
             workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, member_id, prospect_url, step, kind, actor, reserved_at,
-            lease_until, used_at, local_day, gap, next_of_kind_at)
+            lease_until, used_at, local_day, timezone, gap, next_of_kind_at)
         SELECT allowed.workspace_id, allowed.account_id, allowed.sender_id, allowed.campaign_id, allowed.enrollment_id, allowed.provider,
-            allowed.member_id, allowed.prospect_url, allowed.step, allowed.kind, p_actor, at, at + p_lease, at, allowed.day, allowed.gap,
+            allowed.member_id, allowed.prospect_url, allowed.step, allowed.kind, p_actor, at, at + p_lease, at, allowed.day, allowed.timezone, allowed.gap,
             at + allowed.kind_gap
         FROM allowed
         WHERE allowed.remaining IS NULL OR allowed.turn <= allowed.remaining
@@ -223,7 +223,7 @@ BEGIN
         RETURN result;
     END IF;
     UPDATE thaw.actions AS a SET
-        state = 'started', started_at = at, used_at = at, lease_until = at + lease, local_day = gate.day,
+        state = 'started', started_at = at, used_at = at, lease_until = at + lease, local_day = gate.day, timezone = gate.timezone,
         next_of_kind_at = greatest(a.next_of_kind_at, at + gate.gap_from)
     WHERE a.id = action.id;
     UPDATE thaw.senders AS s SET

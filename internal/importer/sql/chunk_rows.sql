@@ -9,6 +9,5 @@ CREATE TEMP TABLE import_slice (
     paused_reason  thaw.pause_reason,
     paused_at      timestamptz,
     step           integer NOT NULL,
-    next_action_at timestamptz,
-    next_kind      text
+    next_action_at timestamptz
 ) ON COMMIT DROP;
