@@ -22,9 +22,9 @@
 //	watch            sweep        1                              minute
 //	schedule         schedule     2                              minute, or 10 seconds while actions are due
 //
-// A program that sends uses [Claim] or [Reserve], [Start] and [Settle], each in a transaction of its
-// own. Thaw decides whether and when an action may be done, gives it out at most once, and counts
-// it; the program calls the provider:
+// A program that sends uses [Claim] or [Reserve], [Start] and [Settle], each in a transaction of
+// its own. Thaw decides whether and when an action may be done, gives it out at most once, and
+// counts it; the program calls the provider:
 //
 //	Claim or Reserve   commit   a reservation with a lease
 //	Start              commit   the last look: go, or a code

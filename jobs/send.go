@@ -148,8 +148,8 @@ func Reserve(ctx context.Context, tx pgx.Tx, enrollmentID int64, o ReserveOption
 	return r, nil
 }
 
-// A Claimed is a reservation that [Claim] returned, with what a sender needs. External IDs are those
-// of the platform, empty if it passed none.
+// A Claimed is a reservation that [Claim] returned, with what a sender needs. External IDs are
+// those of the platform, empty if it passed none.
 type Claimed struct {
 	ID         int64
 	LeaseUntil time.Time

@@ -110,7 +110,7 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 		FlapLimit: f.FlapLimit, FlapWait: f.FlapWait, SilenceFactor: f.SilenceFactor,
 		ActionGapFrom: f.ActionGapFrom, ActionGapTo: f.ActionGapTo, ActionLease: f.ActionLease, PendingInvites: f.PendingInvites,
 		PushActions: f.PushActions,
-		ChangedBy: flagsActor(),
+		ChangedBy:   flagsActor(),
 	})
 	if err != nil {
 		return fmt.Errorf("writing the settings: %w", err)

@@ -20,6 +20,7 @@ import (
 	"github.com/willabides/kongplete"
 	"golang.org/x/term"
 
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/when"
 )
@@ -53,6 +54,9 @@ type cli struct {
 	Audit      auditCmd      `cmd:"" help:"List the audit log: who did what, when and why, and what undoes it."`
 	Erase      eraseCmd      `cmd:"" help:"Erase a person everywhere. Cannot be undone."`
 	Hold       holdCmd       `cmd:"" help:"Put an account on hold until a time."`
+	Actions    actionsCmd    `cmd:"" help:"List the actions of senders, and settle those of which the outcome is unknown."`
+	Limits     limitsCmd     `cmd:"" help:"Show and set what limits the sending of accounts."`
+	Windows    windowsCmd    `cmd:"" help:"Show and set the windows in which accounts send."`
 	Instance   instanceCmd   `cmd:"" help:"Show which instance the database is; adopt a copy."`
 	Safety     safetyCmd     `cmd:"" help:"Enter or exit safety mode, in which nothing is resumed and nothing is sent."`
 	HealCap    healCapCmd    `cmd:"" help:"Set how many prospects per tick the heals of a tenant may resume."`
@@ -145,7 +149,7 @@ func newParser(c *cli, options ...kong.Option) *kong.Kong {
 		kong.Name("thaw"),
 		kong.Description("Thaw resumes prospects that were paused when their account disconnected. It resumes them as soon as the connect signal arrives. If the signal is lost, a periodic sweep resumes them."),
 		kong.Exit(func(code int) { panic(exit(code)) }),
-		kong.Vars{"version": version(), "heal_cap": strconv.Itoa(operator.DefaultHealCap), "benchmarks": benchmarkNames(), "times": when.Examples, "actions": actionKinds(),
+		kong.Vars{"version": version(), "heal_cap": strconv.Itoa(operator.DefaultHealCap), "benchmarks": benchmarkNames(), "times": when.Examples, "actions": actionKinds(), "action_states": strings.Join(enum.Names(enum.ActionStates), ","),
 			"account_id": "its provider account ID or the platform's own ID", "workspace_id": "its key or the platform's own ID",
 			"campaign_id": "its key or the platform's own ID", "prospect_id": "its URL in any spelling or the platform's own ID of it in a campaign"},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),

@@ -57,8 +57,8 @@ var northern = map[string][]call{
 // operatorRoutes are the routes that a tenant may not use.
 var operatorRoutes = []string{"GET /endpoints", "GET /messages", "GET /settings"}
 
-// actions are the routes that take an action, which succeeds only once. TestActions covers them, and
-// sending_test.go those of sending.
+// actions are the routes that take an action, which succeeds only once. TestActions covers them,
+// and sending_test.go those of sending.
 var actions = []string{
 	"POST /heals/{id}/stop", "POST /heals/{id}/resume", "POST /actions/{id}/undo", "POST /sending/actions/reserve", "POST /sending/actions/claim",
 	"POST /sending/actions/{id}/start", "POST /sending/actions/{id}/settle", "POST /sending/actions/{id}/invite", "POST /sending/limits",

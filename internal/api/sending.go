@@ -17,8 +17,8 @@ import (
 	"github.com/thawline/thaw/jobs"
 )
 
-// A reserveRequest is the body of POST /sending/actions/reserve. The enrollment is named by Thaw's ID,
-// or by the platform's ID and its workspace.
+// A reserveRequest is the body of POST /sending/actions/reserve. The enrollment is named by Thaw's
+// ID, or by the platform's ID and its workspace.
 type reserveRequest struct {
 	EnrollmentID         *int64 `json:"enrollment_id"`
 	EnrollmentExternalID string `json:"enrollment_external_id"`
@@ -236,8 +236,8 @@ func (a *api) actionID(r *request) (int64, error) {
 	return id, nil
 }
 
-// inTx replies with the result of do after its transaction is committed: a sender calls the provider
-// after that.
+// inTx replies with the result of do after its transaction is committed: a sender calls the
+// provider after that.
 func (a *api) inTx(r *request, do func(ctx context.Context, tx pgx.Tx) (any, error)) (reply, error) {
 	var body any
 	err := a.store.Tx(r.Context(), func(tx pgx.Tx, _ *dbsqlc.Queries) (err error) {

@@ -209,6 +209,7 @@ func TestExplanationHasTheNextAction(t *testing.T) {
 	require.Equal(t, []any{"invite", "daily_cap", nil, "none"}, []any{next["kind"], next["code"], next["opens_at"], next["who_acts"]})
 	require.Equal(t, "The daily cap of invites is used up. Its limit is zero: raise the limit, or change the subscription of the account.", next["sentence"])
 	require.NotNil(t, next["due_at"])
+	require.Nil(t, asked["explanations"].([]any)[0].(map[string]any)["expected_at"], "the gate does not open at a known time")
 	waiting := s.send(t, call{path: "/prospects?url=linkedin.com/in/north-2-2", token: s.north}).json(t, http.StatusOK)
 	require.NotContains(t, waiting["explanations"].([]any)[0], "next")
 }

@@ -151,7 +151,7 @@ func BecauseOfGate(f GateFacts) Gate {
 	case GateCampaignCap:
 		return answer(None, full("cap of the campaign"), "The daily cap of campaign "+f.Campaign+" for "+many+" is used up"+of(f)+"."+until("Its limit is zero: raise the limit."))
 	case GatePendingInvites:
-		return answer(User, "pending invites", account+" has too many invites that nobody has answered"+of(f)+". Withdraw old ones at the provider.")
+		return answer(User, "pending invites", account+" has too many open invites"+of(f)+". Withdraw old ones at the provider.")
 	case GateAlreadyReserved:
 		return answer(None, "reservation", "The next "+one+" is reserved: a sender is about to send it.")
 	case GateAlreadyStarted:

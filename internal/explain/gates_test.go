@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every code that the SQL function returns has a sentence of its own, an actor and, if it opens at a
-// time, that time.
+// Every code that the SQL function returns has a sentence of its own, an actor and, if it opens at
+// a time, that time.
 func TestEveryGateIsExplained(t *testing.T) {
 	t.Parallel()
 	opensByTime := []GateCode{

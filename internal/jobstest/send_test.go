@@ -24,7 +24,8 @@ func committed[T any](t *testing.T, db *testdb.DB, do func(ctx context.Context, 
 	return result, err
 }
 
-// withSender has an account in Berlin with two active prospects, on a Tuesday at ten in the morning.
+// withSender has an account in Berlin with two active prospects, on a Tuesday at ten
+// in the morning.
 func withSender(t *testing.T) *testdb.DB {
 	t.Helper()
 	db := testdb.New(t)

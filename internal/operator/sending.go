@@ -46,7 +46,8 @@ func (o *Operator) SetLimit(ctx context.Context, limit Limit, reason string) (bo
 	return o.store.Trip().SetActionLimit(ctx, params)
 }
 
-// A Ceiling is the most that any limit of a kind may allow in the fleet. A nil value stays as it is.
+// A Ceiling is the most that any limit of a kind may allow in the fleet. A nil value stays as it
+// is.
 type Ceiling struct {
 	Kind    string
 	PerDay  *int32

@@ -277,12 +277,24 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 			PausedReason: row.PausedReason, PausedAt: utc(row.PausedAt), Reply: replyOf(row, facts),
 			LockedAt: utc(row.AccountLockedAt), LockedReason: text(row.AccountLockedReason), Products: f.products[row.AccountID],
 		}
+		explained.expect()
 		known[row.ProspectUrl] = append(known[row.ProspectUrl], explained)
 		if explained.ExternalID != "" && explained.ExternalID != row.ProspectUrl {
 			known[externalID(explained.ExternalID)] = append(known[externalID(explained.ExternalID)], explained)
 		}
 	}
 	return known
+}
+
+// expect corrects the answer for an active prospect by what holds its next action.
+func (x *Explanation) expect() {
+	if x.Next == nil || x.Next.Code == "" || x.Code != explain.Active {
+		return
+	}
+	x.WhoActs, x.NormalWait = x.Next.WhoActs, x.Next.WhoActs == explain.None || x.Next.WhoActs == explain.Provider
+	if x.ExpectedAt = x.Next.OpensAt; x.ExpectedAt != nil && x.Next.DueAt != nil && x.Next.DueAt.After(*x.ExpectedAt) {
+		x.ExpectedAt = x.Next.DueAt
+	}
 }
 
 // replyOf is the answer for a customer: with the names that the platform shows, without IDs.

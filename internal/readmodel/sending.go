@@ -166,10 +166,9 @@ func Sending(ctx context.Context, db *store.Store, s Scope, accountID int64) (Ac
 			Code: explain.GateCode(g.Code), Kind: g.Kind, Account: account.Noun + " " + nameOf(account.DisplayName, account.Account),
 			OpensAt: notEpoch(g.OpensAt), Used: int(g.UsedToday), Cap: int(g.PerDay),
 		}
-		switch facts.Code {
-		case explain.GateWeeklyCap:
+		if facts.Code == explain.GateWeeklyCap {
 			facts.Used, facts.Cap = int(g.UsedInWeek), int(g.PerWeek)
-		case explain.GatePendingInvites:
+		} else if facts.Code == explain.GatePendingInvites {
 			facts.Used, facts.Cap = int(g.PendingInvites), int(g.PendingInvites)
 		}
 		found.Kinds = append(found.Kinds, KindSending{
