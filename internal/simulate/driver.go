@@ -22,13 +22,13 @@ func (s span) contains(t time.Time) bool {
 // A driver moves the clock and lets things happen.
 type driver struct {
 	*scenario
-	world      *world
-	provider   *provider
-	server     *child
-	sender     *child
-	now        time.Time
-	next       int // the next event
-	senderDies bool
+	world    *world
+	provider *provider
+	server   *child
+	sender   *child
+	now      time.Time
+	next     int // the next event
+	dies     death
 
 	// What the platform told Thaw, for the judge.
 	down                         map[string][]span // by account
@@ -147,19 +147,16 @@ func (d *driver) step(ctx context.Context) error {
 	if err != nil || !due {
 		return err
 	}
-	var dies time.Duration
-	if d.senderDies {
-		dies = time.Duration(1+d.random.IntN(40)) * time.Millisecond
-	}
-	alive, err := d.sender.round(ctx, dies)
-	if err != nil {
+	alive, err := d.sender.round(ctx, d.dies)
+	if err != nil || alive {
 		return err
 	}
-	if d.senderDies && !alive {
-		d.senderDies = false
-		d.killedSenders++
-		d.sender, err = startSender(d.Program, d.world.url, d.provider.url)
+	d.dies = death{}
+	d.killedSenders++
+	if err := d.sender.kill(); err != nil {
+		return err
 	}
+	d.sender, err = startSender(d.Program, d.world.url, d.provider.url)
 	return err
 }
 
@@ -175,13 +172,6 @@ func (d *driver) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if last := len(d.safety) - 1; isOn != (last >= 0 && d.safety[last].to.IsZero()) {
-		if isOn {
-			d.safety = append(d.safety, span{from: d.now})
-		} else {
-			d.safety[last].to = d.now
-		}
-	}
 	if isOn {
 		if err := d.world.exec(ctx, "SELECT thaw.request_watch()"); err != nil {
 			return err
@@ -192,7 +182,26 @@ func (d *driver) work(ctx context.Context) error {
 			return err
 		}
 	}
-	return d.drain(ctx)
+	if err := d.drain(ctx); err != nil {
+		return err
+	}
+	return d.noteSafety(ctx)
+}
+
+// noteSafety notes whether safety mode is on after everything but sending has happened.
+func (d *driver) noteSafety(ctx context.Context) error {
+	isOn, err := value[bool](ctx, d.world, "SELECT safety.since IS NOT NULL FROM thaw.safety")
+	if err != nil {
+		return err
+	}
+	last := len(d.safety) - 1
+	switch wasOn := last >= 0 && d.safety[last].to.IsZero(); {
+	case isOn && !wasOn:
+		d.safety = append(d.safety, span{from: d.now})
+	case !isOn && wasOn:
+		d.safety[last].to = d.now
+	}
+	return nil
 }
 
 // drain waits until the workers have done all jobs.
@@ -310,7 +319,7 @@ func (d *driver) happen(ctx context.Context, e event) error {
 		d.server, err = startServer(ctx, d.Program, d.world.url)
 		return err
 	case senderDies:
-		d.senderDies = true
+		d.dies = death{1 + d.random.IntN(3), []stage{afterClaim, afterStart, afterRequest}[d.random.IntN(3)]}
 	case check:
 		return d.settleUnknown(ctx)
 	}

@@ -102,23 +102,22 @@ func (c *child) kill() error {
 	return err
 }
 
-// round makes a sender do what can be done now. dies: the sender is killed after that time.
-func (c *child) round(ctx context.Context, dies time.Duration) (alive bool, err error) {
-	if _, err := io.WriteString(c.in, "go\n"); err != nil {
-		return false, fmt.Errorf("a sender ended: %w", err)
+// round makes a sender do what can be done now, and reports whether it is still alive after it. It
+// is killed where dies says.
+func (c *child) round(ctx context.Context, dies death) (alive bool, err error) {
+	line := "go\n"
+	if dies.nth > 0 {
+		line = fmt.Sprintf("die %d %s\n", dies.nth, dies.stage)
 	}
-	var killed <-chan time.Time
-	if dies > 0 {
-		killed = time.After(dies)
+	if _, err := io.WriteString(c.in, line); err != nil {
+		return false, fmt.Errorf("a sender ended: %w", err)
 	}
 	select {
 	case _, ok := <-c.lines:
-		if !ok {
+		if !ok && dies.nth == 0 {
 			return false, errors.New("a sender ended by itself")
 		}
-		return true, nil
-	case <-killed:
-		return false, c.kill()
+		return ok, nil
 	case <-time.After(patience):
 		return false, errors.New("a sender does not answer")
 	case <-ctx.Done():
