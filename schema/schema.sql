@@ -991,14 +991,13 @@ COMMENT ON COLUMN thaw.retention.kept_since IS 'All rows younger than this are p
 COMMENT ON COLUMN thaw.retention.passed_id IS 'The greatest id that a walk has passed. Retention has not removed any row with a greater id.';
 CREATE FUNCTION thaw.advance_walk(p_walk thaw.retention, p_before timestamp with time zone, p_size integer) RETURNS bigint
     LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 DECLARE
     reached bigint;
     line    record;
 BEGIN
     FOR line IN EXECUTE format('SELECT t.id, t.%I AS at FROM thaw.%I AS t WHERE t.id > $1 ORDER BY t.id LIMIT $2',
-        CASE p_walk.part WHEN 'account_signals' THEN 'received_at' WHEN 'heals' THEN 'requested_at' ELSE 'at' END, p_walk.part)
+        CASE p_walk.part WHEN 'account_signals' THEN 'received_at' WHEN 'heals' THEN 'requested_at' WHEN 'actions' THEN 'reserved_at' ELSE 'at' END, p_walk.part)
         USING p_walk.walk_id, p_size
     LOOP
         EXIT WHEN line.at >= p_before;
@@ -2905,6 +2904,10 @@ BEGIN
     WHERE d.prospect_url ~* mention OR d.actor ~* mention OR d.reason ~* mention OR d.detail ~* mention OR d.before::text ~* mention;
     GET DIAGNOSTICS n = ROW_COUNT;
     counts := counts || jsonb_build_object('manual_actions', n);
+    -- The ledger keeps that a sender used an action, and no longer for whom.
+    UPDATE thaw.actions AS a SET prospect_url = '[erased ' || a.id || ']', provider_ref = NULL WHERE a.prospect_url ~* mention;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    counts := counts || jsonb_build_object('actions', n + (counts ->> 'actions')::bigint);
     gone := ARRAY(SELECT e.id FROM thaw.enrollments AS e WHERE e.prospect_url ~* person ORDER BY e.id FOR UPDATE);
     UPDATE thaw.enrollment_events AS event SET
         detail = CASE WHEN event.enrollment_id <> ALL (gone) THEN regexp_replace(event.detail, mention, '[erased]', 'gi') END
@@ -6226,10 +6229,10 @@ END;
 $$;
 CREATE FUNCTION thaw.prune_ids(p_part text, p_after bigint, p_to bigint) RETURNS integer
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     removed integer;
+    senders bigint[];
 BEGIN
     CASE p_part
         -- Keeps the events of a pause that has not ended: they explain why the prospect is paused.
@@ -6272,6 +6275,31 @@ BEGIN
                         ELSE true
                     END
                 FOR UPDATE OF old SKIP LOCKED));
+        -- Keeps what caps still count, what is under way or unknown, what the step of an enrollment
+        -- or an invite may not repeat, and the senders that are left. Of a removed workspace, only
+        -- what caps count.
+        WHEN 'actions' THEN
+            WITH gone AS (
+                DELETE FROM thaw.actions AS a
+                WHERE a.ctid = ANY (ARRAY(
+                    SELECT old.ctid
+                    FROM thaw.actions AS old
+                    WHERE old.id > p_after AND old.id <= p_to AND old.lease_until IS NULL
+                        AND old.used_at < thaw.now() - interval '8 days'
+                        AND (EXISTS (SELECT FROM thaw.workspaces AS w WHERE w.id = old.workspace_id) AND (
+                            old.state = 'unknown'
+                            OR old.kind = 'invite' AND (old.is_used OR old.state = 'already') AND coalesce(old.closed_as, 'accepted') = 'accepted'
+                            OR old.closed_as = 'withdrawn' AND old.closed_at > thaw.now() - interval '21 days'
+                            OR (old.is_used OR old.state = 'already') AND EXISTS (
+                                SELECT FROM thaw.enrollments AS e WHERE e.id = old.enrollment_id AND e.step <= old.step))) IS NOT TRUE
+                    FOR UPDATE OF old SKIP LOCKED))
+                RETURNING a.sender_id
+            )
+            SELECT count(*), array_agg(DISTINCT gone.sender_id) INTO removed, senders FROM gone;
+            DELETE FROM thaw.senders AS s
+            WHERE s.id = ANY (senders) AND NOT EXISTS (SELECT FROM thaw.sending_accounts AS sending WHERE sending.sender_id = s.id)
+                AND NOT EXISTS (SELECT FROM thaw.actions AS a WHERE a.sender_id = s.id);
+            RETURN removed;
         -- Keeps messages that are still open or not yet delivered.
         WHEN 'outbox' THEN
             DELETE FROM thaw.outbox AS message
@@ -6847,6 +6875,19 @@ BEGIN
             PERFORM thaw.forget_events(events);
             is_over := to_id IS NULL;
             p_removal.at_id := coalesce(to_id, 0);
+        WHEN 'actions' THEN
+            to_id := (SELECT max(next.id) FROM (SELECT a.id FROM thaw.actions AS a WHERE a.id > p_removal.at_id ORDER BY a.id LIMIT 10 * p_size) AS next);
+            -- What a person used in the last 168 hours stays used, because the person may send for
+            -- other workspaces too. These rows lose everything else, and retention removes them.
+            DELETE FROM thaw.actions AS a
+            WHERE a.id > p_removal.at_id AND a.id <= to_id AND a.workspace_id = gone
+                AND NOT (a.state IN ('started', 'sent', 'unknown') AND a.used_at > thaw.now() - interval '8 days');
+            UPDATE thaw.actions AS a SET
+                prospect_url = '[removed ' || a.id || ']', member_id = NULL, actor = '[removed]', provider_ref = NULL, error_code = NULL,
+                state = CASE a.state WHEN 'started' THEN 'unknown' ELSE a.state END, lease_until = NULL, settled_at = coalesce(a.settled_at, thaw.now())
+            WHERE a.id > p_removal.at_id AND a.id <= to_id AND a.workspace_id = gone;
+            is_over := to_id IS NULL;
+            p_removal.at_id := coalesce(to_id, 0);
         WHEN 'accounts' THEN
             ids := ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = gone AND a.id > p_removal.at_id ORDER BY a.id LIMIT greatest(1, p_size / 100));
             DELETE FROM thaw.account_events AS event WHERE event.account_id = ANY (ids);
@@ -6921,6 +6962,9 @@ BEGIN
             DELETE FROM thaw.api_tokens AS t WHERE t.workspace_id = gone;
             DELETE FROM thaw.workspace_served AS s WHERE s.workspace_id = gone;
             DELETE FROM thaw.forecasts;
+            DELETE FROM thaw.senders AS s
+            WHERE NOT EXISTS (SELECT FROM thaw.sending_accounts AS sending WHERE sending.sender_id = s.id)
+                AND NOT EXISTS (SELECT FROM thaw.actions AS a WHERE a.sender_id = s.id);
             DELETE FROM thaw.workspaces AS w WHERE w.id = gone;
             is_over := true;
     END CASE;
@@ -6931,7 +6975,7 @@ CREATE FUNCTION thaw.remove_workspace(workspace_key text, reason text, actor tex
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    phases    constant text[] := '{messages,enrollments,events,accounts,plans,quotas,heals,campaigns,seats,rest}';
+    phases    constant text[] := '{messages,enrollments,events,actions,accounts,plans,quotas,heals,campaigns,seats,rest}';
     workspace thaw.workspaces;
     removal   thaw.workspace_removals;
     part      record;
@@ -7291,7 +7335,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.reserve(enrollment bigint, action text, lease interval, actor text) IS 'Reserves the next action of an enrollment, if all gates are open: id is the reservation. Otherwise code is the closed gate, and opens_at when to ask again (null: not at a known time); nothing changes. action is the kind, such as invite (null: that of the next step). The reservation ends after lease (null: settings.action_lease) unless thaw.start is called. Commit soon: the account is locked until then.';
-CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text) RETURNS TABLE(enrollment_id bigint, action_id bigint, code text, opens_at timestamp with time zone, next_allowed_at timestamp with time zone)
+CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text) RETURNS TABLE(enrollment_id bigint, account_id bigint, action_id bigint, code text, opens_at timestamp with time zone, next_allowed_at timestamp with time zone)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -7339,7 +7383,7 @@ BEGIN
         WHERE s.id = reserved.sender_id
         RETURNING s.id, s.next_allowed_at
     )
-    SELECT gate.enrollment_id, reserved.id,
+    SELECT gate.enrollment_id, gate.account_id, reserved.id,
         CASE WHEN reserved.id IS NULL THEN coalesce(gate.code, 'campaign_cap') END, gate.opens_at, paced.next_allowed_at
     FROM gate
     LEFT JOIN reserved ON reserved.enrollment_id = gate.enrollment_id
@@ -7867,12 +7911,13 @@ BEGIN
     FROM unnest(accounts) AS account (id)
     CROSS JOIN LATERAL thaw.due_lines(account.id) AS line
     CROSS JOIN LATERAL (
-        -- Actions that are under way or unknown are skipped: an account has few of them.
+        -- Actions that are under way or unknown are skipped: an account has few of them. Scalar
+        -- subqueries check row by row, so that the planner does not join with all enrollments.
         SELECT e.id FROM thaw.enrollments AS e
         WHERE e.account_id = account.id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind AND e.due_at IS NOT NULL
-            AND NOT EXISTS (
-                SELECT FROM thaw.actions AS x
-                WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already'))
+            AND (
+                SELECT true FROM thaw.actions AS x
+                WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
         ORDER BY e.due_at, e.id LIMIT 1) AS head;
     PERFORM thaw.lock_campaign_caps(heads);
     -- Rows that the platform has locked are left to the next look.
@@ -7893,9 +7938,9 @@ BEGIN
     ), deferred AS (
         -- A prospect who has an invite already does not hold up those behind. The next look decides
         -- again: the invite may be withdrawn by then.
-        UPDATE thaw.enrollments AS e SET next_action_at = coalesce(gate.opens_at, at + interval '1 day')
-        FROM gate
-        WHERE e.id = gate.enrollment_id AND gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn')
+        UPDATE thaw.enrollments AS e SET
+            next_action_at = coalesce((SELECT gate.opens_at FROM gate WHERE gate.enrollment_id = e.id), at + interval '1 day')
+        WHERE e.id = ANY (ARRAY(SELECT gate.enrollment_id FROM gate WHERE gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn')))
         RETURNING e.id
     ), closed AS (
         -- The gate that opens first.
@@ -7906,9 +7951,9 @@ BEGIN
             SELECT least(CASE WHEN gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn') THEN at + interval '1 second'
                 WHEN gate.code IS NOT NULL THEN coalesce(gate.opens_at, at + interval '1 hour')
                 -- Everything is under way or unknown, or nothing is due at all.
-                WHEN EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.due_at IS NOT NULL) THEN at + interval '1 hour'
+                WHEN (SELECT true FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.due_at IS NOT NULL LIMIT 1) THEN at + interval '1 hour'
                 ELSE 'infinity' END,
-                CASE WHEN EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.id = ANY (locked) AND e.account_id = account.id) THEN at + interval '1 minute' END
+                CASE WHEN (SELECT true FROM thaw.enrollments AS e WHERE e.id = ANY (locked) AND e.account_id = account.id LIMIT 1) THEN at + interval '1 minute' END
             ) AS next_at) AS look
         WHERE account.id NOT IN (SELECT pick.account_id FROM pick)
         ORDER BY account.id, look.next_at
@@ -7918,9 +7963,7 @@ BEGIN
     )
     SELECT array_agg(pick.enrollment_id) INTO picks FROM pick;
     WITH given AS MATERIALIZED (
-        SELECT r.*, e.account_id
-        FROM thaw.reserve_rows(picks, NULL, p_lease, p_actor) AS r
-        JOIN thaw.enrollments AS e ON e.id = r.enrollment_id
+        SELECT r.* FROM thaw.reserve_rows(picks, NULL, p_lease, p_actor) AS r
     ), noted AS (
         UPDATE thaw.sending_accounts AS s SET
             next_at = coalesce(given.next_allowed_at, given.opens_at, at + interval '1 minute'), code = given.code,

@@ -30,7 +30,7 @@ RETURN random();
 -- per enrollment: the action, or the closed gate.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text)
-RETURNS TABLE (enrollment_id bigint, action_id bigint, code text, opens_at timestamptz, next_allowed_at timestamptz) LANGUAGE plpgsql
+RETURNS TABLE (enrollment_id bigint, account_id bigint, action_id bigint, code text, opens_at timestamptz, next_allowed_at timestamptz) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -74,7 +74,7 @@ BEGIN
         WHERE s.id = reserved.sender_id
         RETURNING s.id, s.next_allowed_at
     )
-    SELECT gate.enrollment_id, reserved.id,
+    SELECT gate.enrollment_id, gate.account_id, reserved.id,
         CASE WHEN reserved.id IS NULL THEN coalesce(gate.code, 'campaign_cap') END, gate.opens_at, paced.next_allowed_at
     FROM gate
     LEFT JOIN reserved ON reserved.enrollment_id = gate.enrollment_id

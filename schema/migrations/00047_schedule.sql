@@ -302,12 +302,13 @@ BEGIN
     FROM unnest(accounts) AS account (id)
     CROSS JOIN LATERAL thaw.due_lines(account.id) AS line
     CROSS JOIN LATERAL (
-        -- Actions that are under way or unknown are skipped: an account has few of them.
+        -- Actions that are under way or unknown are skipped: an account has few of them. Scalar
+        -- subqueries check row by row, so that the planner does not join with all enrollments.
         SELECT e.id FROM thaw.enrollments AS e
         WHERE e.account_id = account.id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind AND e.due_at IS NOT NULL
-            AND NOT EXISTS (
-                SELECT FROM thaw.actions AS x
-                WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already'))
+            AND (
+                SELECT true FROM thaw.actions AS x
+                WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
         ORDER BY e.due_at, e.id LIMIT 1) AS head;
     PERFORM thaw.lock_campaign_caps(heads);
     -- Rows that the platform has locked are left to the next look.
@@ -329,9 +330,9 @@ BEGIN
     ), deferred AS (
         -- A prospect who has an invite already does not hold up those behind. The next look decides
         -- again: the invite may be withdrawn by then.
-        UPDATE thaw.enrollments AS e SET next_action_at = coalesce(gate.opens_at, at + interval '1 day')
-        FROM gate
-        WHERE e.id = gate.enrollment_id AND gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn')
+        UPDATE thaw.enrollments AS e SET
+            next_action_at = coalesce((SELECT gate.opens_at FROM gate WHERE gate.enrollment_id = e.id), at + interval '1 day')
+        WHERE e.id = ANY (ARRAY(SELECT gate.enrollment_id FROM gate WHERE gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn')))
         RETURNING e.id
     ), closed AS (
         -- The gate that opens first.
@@ -342,9 +343,9 @@ BEGIN
             SELECT least(CASE WHEN gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn') THEN at + interval '1 second'
                 WHEN gate.code IS NOT NULL THEN coalesce(gate.opens_at, at + interval '1 hour')
                 -- Everything is under way or unknown, or nothing is due at all.
-                WHEN EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.due_at IS NOT NULL) THEN at + interval '1 hour'
+                WHEN (SELECT true FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.due_at IS NOT NULL LIMIT 1) THEN at + interval '1 hour'
                 ELSE 'infinity' END,
-                CASE WHEN EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.id = ANY (locked) AND e.account_id = account.id) THEN at + interval '1 minute' END
+                CASE WHEN (SELECT true FROM thaw.enrollments AS e WHERE e.id = ANY (locked) AND e.account_id = account.id LIMIT 1) THEN at + interval '1 minute' END
             ) AS next_at) AS look
         WHERE account.id NOT IN (SELECT pick.account_id FROM pick)
         ORDER BY account.id, look.next_at
@@ -355,9 +356,7 @@ BEGIN
     SELECT array_agg(pick.enrollment_id) INTO picks FROM pick;
 
     WITH given AS MATERIALIZED (
-        SELECT r.*, e.account_id
-        FROM thaw.reserve_rows(picks, NULL, p_lease, p_actor) AS r
-        JOIN thaw.enrollments AS e ON e.id = r.enrollment_id
+        SELECT r.* FROM thaw.reserve_rows(picks, NULL, p_lease, p_actor) AS r
     ), noted AS (
         UPDATE thaw.sending_accounts AS s SET
             next_at = coalesce(given.next_allowed_at, given.opens_at, at + interval '1 minute'), code = given.code,
