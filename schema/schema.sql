@@ -9080,8 +9080,7 @@ CREATE FUNCTION thaw.take_nudges(p_size integer DEFAULT 10000) RETURNS integer
 DECLARE
     accounts bigint[];
     times    timestamptz[];
-    new      bigint[];
-    free     bigint[];
+    ready    bigint[];
     kept     integer;
     taken    integer;
 BEGIN
@@ -9095,28 +9094,28 @@ BEGIN
     SELECT array_agg(first.account_id ORDER BY first.account_id), array_agg(first.at ORDER BY first.account_id), coalesce(sum(first.n), 0)
     INTO accounts, times, taken FROM first;
     IF taken > 0 THEN
-        -- Changes of the person are left to the scheduler, which has locked the account. An account
-        -- that the platform has locked would hold up all others: its nudge is kept for the next call.
-        new := ARRAY(
-            SELECT first.id FROM unnest(accounts) AS first (id)
-            WHERE NOT EXISTS (SELECT FROM thaw.sending_accounts AS known WHERE known.account_id = first.id));
-        IF new <> '{}' THEN
-            free := ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.id = ANY (new) ORDER BY a.id FOR KEY SHARE SKIP LOCKED);
-            PERFORM thaw.ensure_senders(free);
-            INSERT INTO thaw.nudges (account_id, at)
-            SELECT first.id, first.at
-            FROM unnest(accounts, times) AS first (id, at)
-            JOIN thaw.accounts AS a ON a.id = first.id
-            WHERE first.id = ANY (new) AND first.id <> ALL (free);
-            GET DIAGNOSTICS kept = ROW_COUNT;
-            taken := taken - kept;
-        END IF;
+        -- Accounts and rows that another transaction has locked are not waited for, or it would hold
+        -- up all other accounts: their nudges are kept for the next call. Changes of the person are
+        -- left to the scheduler, which has locked the account.
+        PERFORM thaw.ensure_senders(ARRAY(
+            SELECT a.id FROM thaw.accounts AS a
+            WHERE a.id = ANY (accounts) AND NOT EXISTS (SELECT FROM thaw.sending_accounts AS known WHERE known.account_id = a.id)
+            ORDER BY a.id FOR KEY SHARE SKIP LOCKED));
         -- Every row is locked, also one that seems to be due: the scheduler may be about to note a
         -- later time.
-        PERFORM s.account_id FROM thaw.sending_accounts AS s WHERE s.account_id = ANY (accounts) ORDER BY s.account_id FOR NO KEY UPDATE;
+        ready := ARRAY(
+            SELECT s.account_id FROM thaw.sending_accounts AS s
+            WHERE s.account_id = ANY (accounts) ORDER BY s.account_id FOR NO KEY UPDATE SKIP LOCKED);
         UPDATE thaw.sending_accounts AS s SET next_at = first.at
         FROM unnest(accounts, times) AS first (account_id, at)
-        WHERE s.account_id = first.account_id AND s.next_at > first.at;
+        WHERE s.account_id = first.account_id AND s.account_id = ANY (ready) AND s.next_at > first.at;
+        INSERT INTO thaw.nudges (account_id, at)
+        SELECT first.account_id, first.at
+        FROM unnest(accounts, times) AS first (account_id, at)
+        JOIN thaw.accounts AS a ON a.id = first.account_id
+        WHERE first.account_id <> ALL (ready);
+        GET DIAGNOSTICS kept = ROW_COUNT;
+        taken := taken - kept;
     END IF;
     RETURN taken;
 END;

@@ -2,7 +2,7 @@ package schema_test
 
 import (
 	"context"
-	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,11 +61,7 @@ func start(t *testing.T, db *testdb.DB, reservation string) string {
 // settle returns the state. args are the further arguments of thaw.settle, in SQL.
 func settle(t *testing.T, db *testdb.DB, reservation, outcome string, args ...string) string {
 	t.Helper()
-	more := ""
-	for _, arg := range args {
-		more += ", " + arg
-	}
-	return testdb.Value[string](t, db, fmt.Sprintf("SELECT thaw.settle(%s, '%s'%s)", reservation, outcome, more))
+	return testdb.Value[string](t, db, "SELECT thaw.settle("+strings.Join(append([]string{reservation, "'" + outcome + "'"}, args...), ", ")+")")
 }
 
 // send reserves, starts and settles an action as sent.
