@@ -55,7 +55,9 @@ BEGIN
     counts := counts || jsonb_build_object('manual_actions', n);
 
     -- The ledger keeps that a sender used an action, and no longer for whom.
-    UPDATE thaw.actions AS a SET prospect_url = '[erased ' || a.id || ']', provider_ref = NULL WHERE a.prospect_url ~* mention;
+    UPDATE thaw.actions AS a SET prospect_url = '[erased ' || a.id || ']',
+        provider_ref = CASE WHEN a.provider_ref IS NOT NULL THEN '[erased]' END
+    WHERE a.prospect_url ~* mention;
     GET DIAGNOSTICS n = ROW_COUNT;
     counts := counts || jsonb_build_object('actions', n + (counts ->> 'actions')::bigint);
 
@@ -132,7 +134,8 @@ BEGIN
             WHERE a.id > p_removal.at_id AND a.id <= to_id AND a.workspace_id = gone
                 AND NOT (a.state IN ('started', 'sent', 'unknown') AND a.used_at > thaw.now() - interval '8 days');
             UPDATE thaw.actions AS a SET
-                prospect_url = '[removed ' || a.id || ']', member_id = NULL, actor = '[removed]', provider_ref = NULL, error_code = NULL,
+                prospect_url = '[removed ' || a.id || ']', member_id = NULL, actor = '[removed]', error_code = NULL,
+                provider_ref = CASE WHEN a.provider_ref IS NOT NULL THEN '[removed]' END,
                 state = CASE a.state WHEN 'started' THEN 'unknown' ELSE a.state END, lease_until = NULL, settled_at = coalesce(a.settled_at, thaw.now())
             WHERE a.id > p_removal.at_id AND a.id <= to_id AND a.workspace_id = gone;
             is_over := to_id IS NULL;
