@@ -138,3 +138,27 @@ func TestWorkersTendActions(t *testing.T) {
 	f.Advance(t, 11*time.Minute)
 	f.eventually(t, 1, "SELECT count(*) FROM thaw.actions WHERE state = 'unknown'")
 }
+
+// One job serves all accounts that are due, in several transactions, and each account once.
+func TestScheduleServesAllAccounts(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.Exec(t, openWindow)
+	c := f.campaign(t, campaign{key: "spring"})
+	f.Exec(t, "INSERT INTO thaw.campaign_steps (campaign_id, position, kind) VALUES ($1, 0, 'view')", c)
+	f.Exec(t, `
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, timezone, connected_at)
+		SELECT 1, 'acc_' || n, 'connected', 'UTC', thaw.now() - interval '1 hour' FROM generate_series(1, 450) AS n`)
+	f.Exec(t, `
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, next_action_at)
+		SELECT 1, $1, a.id, format('https://www.linkedin.com/in/p%s-%s', a.id, n), 'active', thaw.now()
+		FROM thaw.accounts AS a, generate_series(1, 2) AS n`, c)
+	f.registerPlatform(t, newPlatform(t, nil)) // no process of this test delivers to it
+	f.Exec(t, "UPDATE thaw.settings SET push_actions = true")
+	f.Exec(t, "SELECT thaw.take_nudges()")
+	f.launch(t)
+	f.eventually(t, 450, "SELECT count(*) FROM thaw.actions")
+	f.eventually(t, 0, "SELECT count(*) FROM thaw.river_job WHERE kind = 'schedule' AND state <> 'completed'")
+	require.Equal(t, 450, testdb.Value[int](t, f.DB, "SELECT count(DISTINCT account_id) FROM thaw.actions"))
+	require.Equal(t, 450, testdb.Value[int](t, f.DB, "SELECT count(DISTINCT data ->> 'reservation') FROM thaw.outbox WHERE type = 'action.due'"))
+}

@@ -1,6 +1,7 @@
 package examples_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -19,10 +20,12 @@ import (
 )
 
 // Both senders, run as their READMEs say, reach every account's first prospect and write to those
-// who were invited. The log of the simulator is the judge: nothing is delivered twice, and Thaw's
+// who were invited. By the log of the simulator, nothing is delivered twice, and Thaw's
 // ledger has each request with what came of it.
 func TestSenders(t *testing.T) {
 	t.Parallel()
+	nodeReadme, err := os.ReadFile("../../examples/sender-node/README.md")
+	require.NoError(t, err)
 	for _, name := range []string{"sender-node", "sender-go"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -70,6 +73,19 @@ func TestSenders(t *testing.T) {
 			}
 			for p, n := range delivered {
 				require.Equal(t, 1, n, "%v was delivered more than once", p)
+			}
+
+			// The commands of the README lose an account and connect it again, through the webhook of
+			// the provider.
+			accounts := regexp.MustCompile(`curl -d '(.*)' http://127\.0\.0\.1:8090(/accounts/\S+)`).FindAllSubmatch(nodeReadme, -1)
+			require.Len(t, accounts, 2)
+			for i, want := range []string{"disconnected", "connected"} {
+				response, err := http.Post("http://"+provider+string(accounts[i][2]), "application/x-www-form-urlencoded", bytes.NewReader(accounts[i][1]))
+				require.NoError(t, err)
+				require.NoError(t, response.Body.Close())
+				require.Eventually(t, func() bool {
+					return testdb.Value[string](t, db, "SELECT status::text FROM thaw.accounts WHERE provider_account_id = 'acc_1'") == want
+				}, time.Minute, 50*time.Millisecond, "the account is %s", want)
 			}
 		})
 	}
