@@ -2,8 +2,8 @@
 // use, and faults on request. It is for tests, examples and simulations, and sends nothing to
 // anyone.
 //
-// Every request is written to a log before its answer is sent. The log is the judge: it says what
-// was delivered, whatever the answer said or whether there was one. GET /log returns it.
+// Every request is written to a log before its answer is sent. The log says what was delivered,
+// whatever the answer said or whether there was one. GET /log returns it.
 //
 // Which requests fail is drawn from the seed, the account, the route, the recipient and the number
 // of the attempt, not from the order of requests. So the same requests have the same answers,

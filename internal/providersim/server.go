@@ -19,7 +19,7 @@ const (
 	// maxBody is the largest request, and maxText the longest ID in it.
 	maxBody = 1 << 20
 	maxText = 512
-	// maxEntries is how many requests are logged. More are refused: a log with gaps is no judge.
+	// maxEntries is how many requests are logged. More are refused: a log with gaps proves nothing.
 	maxEntries = 2_000_000
 	// maxRequested is how many faults may be requested and not yet used.
 	maxRequested = 10_000
