@@ -17,7 +17,7 @@ import (
 
 // unrecorded are the commands that leave no entry in the audit log.
 var unrecorded = map[string]string{
-	"demo": "has a database of its own", "bench": "has a database of its own", "provider-sim": "has no database",
+	"demo": "has a database of its own", "bench": "has a database of its own", "provider-sim": "has no database", "simulate": "has a database of its own",
 	"migrate up": "the table of migrations records it", "migrate down": "the table of migrations records it",
 	"serve": "runs until it is stopped; its flags leave settings_changed and endpoint_added", "work": "as serve", "web": "changes nothing",
 	"sweep": "does what the tick does anyway", "webhooks test": "the message is the record",
