@@ -254,13 +254,11 @@ func printNext(out io.Writer, next *readmodel.NextAction) {
 		return
 	}
 	printf(out, "  next: %s, due %s", next.Kind, stampOr(next.DueAt, "at an unknown time"))
-	if next.Brief != "" {
+	if next.IsHeld() {
 		printf(out, ", held by %s", next.Brief)
-	}
-	if next.OpensAt != nil {
-		printf(out, ", opens %s", stamp(*next.OpensAt))
-	}
-	if next.Brief != "" {
+		if next.OpensAt != nil {
+			printf(out, ", opens %s", stamp(*next.OpensAt))
+		}
 		printf(out, "; who acts: %s\n  %s", next.WhoActs, next.Sentence)
 	}
 	printf(out, "\n")

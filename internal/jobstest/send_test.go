@@ -2,6 +2,8 @@ package jobstest
 
 import (
 	"context"
+	"os"
+	"regexp"
 	"testing"
 	"time"
 
@@ -9,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/enum"
+	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/jobs"
 )
@@ -141,4 +145,16 @@ func TestWordsOfSending(t *testing.T) {
 		string(jobs.ActionReserved), string(jobs.ActionStarted), string(jobs.ActionSent), string(jobs.ActionAlready), string(jobs.ActionRefused),
 		string(jobs.ActionReleased), string(jobs.ActionExpired), string(jobs.ActionUnknown),
 	})
+}
+
+// The codes of the package are the gates that are explained, and what Start adds to them.
+func TestCodesAreThoseOfTheGates(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../../jobs/send.go")
+	require.NoError(t, err)
+	var codes []string
+	for _, found := range regexp.MustCompile(`(?m)^\tCode\w+ +Code = "(\w+)"`).FindAllSubmatch(source, -1) {
+		codes = append(codes, string(found[1]))
+	}
+	require.Equal(t, append(enum.Names(explain.GateCodes), "lease_expired", "released"), codes)
 }

@@ -190,6 +190,9 @@ type NextAction struct {
 	Cap  int `json:"cap,omitempty"`
 }
 
+// IsHeld reports whether anything but its due time holds the action.
+func (n *NextAction) IsHeld() bool { return n.Code != "" && n.Code != explain.GateNotDue }
+
 // nextActions returns the next actions of enrollments, by enrollment ID, if they have a kind.
 func nextActions(ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc.ProspectFactsRow) (map[int64]*NextAction, error) {
 	of := map[int64]dbsqlc.ProspectFactsRow{}

@@ -258,7 +258,7 @@ BEGIN
     IF current > hold_action_kind.until THEN
         RAISE EXCEPTION 'the kind % is on hold until %', hold_action_kind.kind, thaw.job_time(current)
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                HINT = 'Set a later end. An operator can correct a mistaken hold with thaw.correct_action_hold.';
+                HINT = 'Set a later end. An operator can correct a mistaken hold with thaw hold --correct or thaw.correct_action_hold.';
     END IF;
     -- The hold is of the person, so that a second account does not go on.
     PERFORM thaw.ensure_senders(ARRAY[held.id]);
