@@ -589,7 +589,7 @@ var nullable = map[string][]string{
 		"lock_status_at", "link_id", "lost_at", "resume_after", "needs_reconnect_at", "pause_after", "hold_until",
 		"hold_reason", "timezone", "external_id", "parked_reason", "restricted_at",
 	},
-	"action_limits":    {"per_week"},
+	"action_limits":    {"per_week", "changed_at"},
 	"action_ceilings":  {"per_week"},
 	"action_overrides": {"account_id", "campaign_id", "per_day", "per_week", "gap_from", "gap_to"},
 	"action_holds":     {"sender_id"},
@@ -600,7 +600,7 @@ var nullable = map[string][]string{
 		"day", "day_began_at", "day_timezone", "next_allowed_at", "last_started_at", "ramp_started_at", "last_sent_at", "restriction_seen_at",
 	},
 	"actions": {
-		"member_id", "outcome", "lease_until", "started_at", "settled_at", "provider_ref", "error_code", "closed_at", "closed_as",
+		"member_id", "outcome", "lease_until", "started_at", "settled_at", "timezone", "provider_ref", "error_code", "closed_at", "closed_as",
 	},
 	"adopt_errors":     {"external_id", "next_at", "place"},
 	"adopt_state":      {"started_at", "mapping", "checked_at", "rows_checked", "drift_rows", "drift_detail", "check_due_at", "consumer", "consumer_error", "consumer_error_at", "consumer_error_ended_at"},
