@@ -65,6 +65,7 @@ INSERT INTO thaw.action_overrides (workspace_id, account_id, kind, per_day, reas
 INSERT INTO thaw.action_holds (account_id, kind, until, code, reason, actor) VALUES (1, 'invite', '2026-01-01', 'limited', 'a limit', 'sender');
 INSERT INTO thaw.campaign_steps (campaign_id, position, kind) VALUES (1, 0, 'invite');
 INSERT INTO thaw.nudges (account_id, at) VALUES (1, '2026-01-01');
+INSERT INTO thaw.action_hours (hour, sent, unknown, undelivered) VALUES ('2026-01-01', 1, 0, 0);
 `
 
 // breaks has, by constraint name, statements that the constraint must reject. Each runs separately.
@@ -593,7 +594,7 @@ var nullable = map[string][]string{
 	"action_ceilings":  {"per_week"},
 	"action_overrides": {"account_id", "campaign_id", "per_day", "per_week", "gap_from", "gap_to"},
 	"action_holds":     {"sender_id"},
-	"scheduler":        {"finished_at"},
+	"scheduler":        {"finished_at", "hours_counted_at"},
 	"sending_windows":  {"workspace_id", "account_id", "timezone"},
 	"sending_accounts": {"served_at", "code"},
 	"senders": {

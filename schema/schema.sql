@@ -2331,6 +2331,39 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'For operators: sets another end of a hold, or ends it now (until null), with a reason for the audit log. Only the owner of the schema may call it.';
+CREATE FUNCTION thaw.count_action_hours() RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    at       timestamptz := thaw.now();
+    settings thaw.settings;
+    last     timestamptz;
+    since    timestamptz;
+BEGIN
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+    SELECT coalesce(s.hours_counted_at, '-infinity') INTO last FROM thaw.scheduler AS s
+    WHERE s.hours_counted_at IS NULL OR s.hours_counted_at <= at - least(settings.tick, interval '5 minutes')
+    FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- The hour before is counted again: a settlement may commit after its hour.
+    since := date_bin('1 hour', greatest(last, at - interval '31 days') - interval '1 hour', '2000-01-01 00:00:00+00');
+    DELETE FROM thaw.action_hours AS h WHERE h.hour >= since OR h.hour < at - settings.keep_history;
+    INSERT INTO thaw.action_hours (hour, sent, unknown, undelivered)
+    SELECT date_bin('1 hour', a.settled_at, '2000-01-01 00:00:00+00'), count(*) FILTER (WHERE a.state = 'sent'),
+        count(*) FILTER (WHERE a.state = 'unknown'), count(*) FILTER (WHERE a.state NOT IN ('sent', 'unknown'))
+    FROM thaw.actions AS a
+    WHERE a.settled_at >= since AND a.started_at IS NOT NULL
+    GROUP BY 1
+    ORDER BY 1;
+    UPDATE thaw.scheduler SET hours_counted_at = at;
+    RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION thaw.count_action_hours() IS 'Counts what was settled per hour since the last count. Returns whether it did: at most every 5 minutes. Every worker process calls it.';
 CREATE FUNCTION thaw.count_heal(p_heal_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5418,14 +5451,19 @@ BEGIN
         ELSE greatest(thaw.now(), ended + interval '1 microsecond') END;
 END;
 $$;
-CREATE FUNCTION thaw.newest_actions(p_account_id bigint, p_state thaw.action_state, p_first_workspace bigint, p_last_workspace bigint, p_before_id bigint, p_scan integer) RETURNS TABLE(id bigint)
+CREATE FUNCTION thaw.newest_actions(p_enrollment_id bigint, p_account_id bigint, p_state thaw.action_state, p_first_workspace bigint, p_last_workspace bigint, p_before_id bigint, p_scan integer) RETURNS TABLE(id bigint)
     LANGUAGE plpgsql STABLE ROWS 100
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
 BEGIN
-    IF p_account_id IS NOT NULL THEN
+    IF p_enrollment_id IS NOT NULL THEN
+        RETURN QUERY
+        SELECT a.id FROM thaw.actions AS a
+        WHERE a.enrollment_id = p_enrollment_id AND a.id < p_before_id
+        ORDER BY a.id DESC LIMIT p_scan;
+    ELSIF p_account_id IS NOT NULL THEN
         RETURN QUERY
         WITH RECURSIVE campaign AS (
             (SELECT a.campaign_id FROM thaw.actions AS a WHERE a.account_id = p_account_id ORDER BY a.campaign_id LIMIT 1)
@@ -9752,6 +9790,15 @@ CREATE TABLE thaw.action_holds (
 );
 COMMENT ON TABLE thaw.action_holds IS 'Kinds of actions that an account does not do until a set time; other kinds go on. The hold applies to all accounts of the same sender.';
 COMMENT ON COLUMN thaw.action_holds.code IS 'What caused the hold: the error code of the provider, refusals, or person.';
+CREATE TABLE thaw.action_hours (
+    hour timestamp with time zone NOT NULL,
+    sent bigint NOT NULL,
+    unknown bigint NOT NULL,
+    undelivered bigint NOT NULL
+);
+COMMENT ON TABLE thaw.action_hours IS 'How many started actions were settled per hour, for the chart of the fleet. An hour without any has no row.';
+COMMENT ON COLUMN thaw.action_hours.unknown IS 'Those that were unknown when the hour was last counted.';
+COMMENT ON COLUMN thaw.action_hours.undelivered IS 'Those that the provider rejected, that were not needed, or that a limit of the provider prevented.';
 CREATE TABLE thaw.action_kinds (
     kind text NOT NULL COLLATE pg_catalog."C",
     has_provider_ref boolean NOT NULL,
@@ -10365,9 +10412,11 @@ COMMENT ON TABLE thaw.safety_marks IS 'The recent marks of the safety monitor, o
 CREATE TABLE thaw.scheduler (
     only_row boolean DEFAULT true NOT NULL,
     finished_at timestamp with time zone,
+    hours_counted_at timestamp with time zone,
     CONSTRAINT scheduler_only_row_check CHECK (only_row)
 );
 COMMENT ON TABLE thaw.scheduler IS 'One row: when the job schedule last finished.';
+COMMENT ON COLUMN thaw.scheduler.hours_counted_at IS 'When thaw.action_hours was last counted. Null: never.';
 CREATE TABLE thaw.senders (
     id bigint NOT NULL,
     provider text NOT NULL,
@@ -10541,6 +10590,8 @@ ALTER TABLE ONLY thaw.action_ceilings
     ADD CONSTRAINT action_ceilings_pkey PRIMARY KEY (kind);
 ALTER TABLE ONLY thaw.action_holds
     ADD CONSTRAINT action_holds_pkey PRIMARY KEY (account_id, kind);
+ALTER TABLE ONLY thaw.action_hours
+    ADD CONSTRAINT action_hours_pkey PRIMARY KEY (hour);
 ALTER TABLE ONLY thaw.action_kinds
     ADD CONSTRAINT action_kinds_pkey PRIMARY KEY (kind);
 ALTER TABLE ONLY thaw.action_limits
@@ -10688,6 +10739,7 @@ CREATE INDEX action_overrides_account_idx ON thaw.action_overrides USING btree (
 CREATE INDEX action_overrides_campaign_idx ON thaw.action_overrides USING btree (campaign_id, kind) WHERE (campaign_id IS NOT NULL);
 CREATE INDEX actions_account_idx ON thaw.actions USING btree (account_id, campaign_id, id);
 CREATE INDEX actions_campaign_idx ON thaw.actions USING btree (campaign_id, kind, local_day) WHERE is_used;
+CREATE INDEX actions_enrollment_idx ON thaw.actions USING btree (enrollment_id, id);
 CREATE UNIQUE INDEX actions_invite_key ON thaw.actions USING btree (sender_id, prospect_url) WHERE ((kind = 'invite'::text) AND (is_used OR (state = 'already'::thaw.action_state)) AND ((closed_as IS NULL) OR (closed_as = 'accepted'::text)));
 CREATE INDEX actions_lease_idx ON thaw.actions USING btree (lease_until) WHERE (lease_until IS NOT NULL);
 CREATE INDEX actions_open_invites_idx ON thaw.actions USING btree (sender_id) INCLUDE (used_at) WHERE ((kind = 'invite'::text) AND is_used AND (closed_at IS NULL));

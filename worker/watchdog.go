@@ -50,6 +50,9 @@ func (d *watchdog) look(ctx context.Context) error {
 	if err := d.store.Trip().AskSweepAndWatch(ctx); err != nil {
 		return err
 	}
+	if _, err := d.store.Trip().CountActionHours(ctx); err != nil {
+		d.logger.WarnContext(ctx, "could not count the actions of this hour; retrying", "error", err)
+	}
 	return d.measure(ctx)
 }
 

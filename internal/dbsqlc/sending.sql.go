@@ -46,6 +46,79 @@ func (q *Queries) ActionCeilings(ctx context.Context) ([]ActionCeilingsRow, erro
 	return items, nil
 }
 
+const actionHours = `-- name: ActionHours :many
+SELECT date_bin($1::interval, h.hour, '2000-01-01 00:00:00+00')::timestamptz AS at, sum(h.sent)::bigint AS sent,
+    sum(h.unknown)::bigint AS unknown, sum(h.undelivered)::bigint AS undelivered
+FROM thaw.action_hours AS h
+WHERE h.hour > thaw.now() - $2::interval
+GROUP BY 1
+ORDER BY 1 DESC
+LIMIT $3::integer
+`
+
+type ActionHoursParams struct {
+	Step  time.Duration
+	Since time.Duration
+	Size  int32
+}
+
+type ActionHoursRow struct {
+	At          time.Time
+	Sent        int64
+	Unknown     int64
+	Undelivered int64
+}
+
+// What was settled since a time, in steps of time, for a chart.
+func (q *Queries) ActionHours(ctx context.Context, arg ActionHoursParams) ([]ActionHoursRow, error) {
+	rows, err := q.db.Query(ctx, actionHours, arg.Step, arg.Since, arg.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ActionHoursRow
+	for rows.Next() {
+		var i ActionHoursRow
+		if err := rows.Scan(
+			&i.At,
+			&i.Sent,
+			&i.Unknown,
+			&i.Undelivered,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const actionKindNames = `-- name: ActionKindNames :many
+SELECT k.kind FROM thaw.action_kinds AS k ORDER BY k.kind LIMIT 100
+`
+
+func (q *Queries) ActionKindNames(ctx context.Context) ([]string, error) {
+	rows, err := q.db.Query(ctx, actionKindNames)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var kind string
+		if err := rows.Scan(&kind); err != nil {
+			return nil, err
+		}
+		items = append(items, kind)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const actionLimits = `-- name: ActionLimits :many
 SELECT l.tier::text AS tier, l.ramp_week::integer AS ramp_week, l.kind, l.per_day, l.per_week, l.gap_from, l.gap_to
 FROM thaw.action_limits AS l
@@ -166,25 +239,26 @@ func (q *Queries) ActionOverrides(ctx context.Context, arg ActionOverridesParams
 
 const actionPage = `-- name: ActionPage :many
 SELECT a.id, a.state::text AS state, coalesce(a.outcome::text, '')::text AS outcome, a.kind, a.step, w.key AS workspace, a.account_id,
-    coalesce(account.provider_account_id, '')::text AS account, a.provider, coalesce(campaign.key, '')::text AS campaign, a.enrollment_id,
+    coalesce(account.provider_account_id, '')::text AS account, coalesce(account.display_name, '')::text AS account_name, a.provider, coalesce(campaign.key, '')::text AS campaign, a.enrollment_id,
     coalesce(e.external_id, '')::text AS enrollment_external_id, a.prospect_url, a.actor, a.reserved_at, a.lease_until, a.started_at, a.settled_at,
     coalesce(a.provider_ref, '')::text AS provider_ref, coalesce(a.error_code, '')::text AS error_code, a.closed_at,
     coalesce(a.closed_as, '')::text AS closed_as
-FROM thaw.newest_actions($1::bigint, $2::text::thaw.action_state, $3::bigint,
-    $4::bigint, $5::bigint, $6::integer) AS newest
+FROM thaw.newest_actions($1::bigint, $2::bigint, $3::text::thaw.action_state,
+    $4::bigint, $5::bigint, $6::bigint, $7::integer) AS newest
 JOIN thaw.actions AS a ON a.id = newest.id
 JOIN thaw.workspaces AS w ON w.id = a.workspace_id
 LEFT JOIN thaw.accounts AS account ON account.id = a.account_id
 LEFT JOIN thaw.campaigns AS campaign ON campaign.id = a.campaign_id
 LEFT JOIN thaw.enrollments AS e ON e.id = a.enrollment_id
-WHERE a.workspace_id BETWEEN $3::bigint AND $4::bigint
-    AND ($2::text IS NULL OR a.state = $2::text::thaw.action_state)
-    AND ($7::text IS NULL OR a.kind = $7::text)
+WHERE a.workspace_id BETWEEN $4::bigint AND $5::bigint
+    AND ($3::text IS NULL OR a.state = $3::text::thaw.action_state)
+    AND ($8::text IS NULL OR a.kind = $8::text)
 ORDER BY a.id DESC
-LIMIT $8::integer
+LIMIT $9::integer
 `
 
 type ActionPageParams struct {
+	EnrollmentID   *int64
 	AccountID      *int64
 	State          *string
 	FirstWorkspace int64
@@ -204,6 +278,7 @@ type ActionPageRow struct {
 	Workspace            string
 	AccountID            int64
 	Account              string
+	AccountName          string
 	Provider             string
 	Campaign             string
 	EnrollmentID         int64
@@ -223,6 +298,7 @@ type ActionPageRow struct {
 // A page of the ledger, newest first: of the candidates (thaw.newest_actions), those that match.
 func (q *Queries) ActionPage(ctx context.Context, arg ActionPageParams) ([]ActionPageRow, error) {
 	rows, err := q.db.Query(ctx, actionPage,
+		arg.EnrollmentID,
 		arg.AccountID,
 		arg.State,
 		arg.FirstWorkspace,
@@ -248,6 +324,7 @@ func (q *Queries) ActionPage(ctx context.Context, arg ActionPageParams) ([]Actio
 			&i.Workspace,
 			&i.AccountID,
 			&i.Account,
+			&i.AccountName,
 			&i.Provider,
 			&i.Campaign,
 			&i.EnrollmentID,
@@ -275,12 +352,13 @@ func (q *Queries) ActionPage(ctx context.Context, arg ActionPageParams) ([]Actio
 
 const actionScanEnd = `-- name: ActionScanEnd :one
 SELECT coalesce(min(newest.id), 0)::bigint AS id, (count(*) >= $1::integer)::boolean AS is_full
-FROM thaw.newest_actions($2::bigint, $3::text::thaw.action_state, $4::bigint,
-    $5::bigint, $6::bigint, $1::integer) AS newest
+FROM thaw.newest_actions($2::bigint, $3::bigint, $4::text::thaw.action_state,
+    $5::bigint, $6::bigint, $7::bigint, $1::integer) AS newest
 `
 
 type ActionScanEndParams struct {
 	Scan           int32
+	EnrollmentID   *int64
 	AccountID      *int64
 	State          *string
 	FirstWorkspace int64
@@ -297,6 +375,7 @@ type ActionScanEndRow struct {
 func (q *Queries) ActionScanEnd(ctx context.Context, arg ActionScanEndParams) (ActionScanEndRow, error) {
 	row := q.db.QueryRow(ctx, actionScanEnd,
 		arg.Scan,
+		arg.EnrollmentID,
 		arg.AccountID,
 		arg.State,
 		arg.FirstWorkspace,
@@ -353,6 +432,17 @@ func (q *Queries) CorrectActionHold(ctx context.Context, arg CorrectActionHoldPa
 	var is_held bool
 	err := row.Scan(&is_held)
 	return is_held, err
+}
+
+const countActionHours = `-- name: CountActionHours :one
+SELECT thaw.count_action_hours()::boolean AS is_counted
+`
+
+func (q *Queries) CountActionHours(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, countActionHours)
+	var is_counted bool
+	err := row.Scan(&is_counted)
+	return is_counted, err
 }
 
 const enrollmentToReserve = `-- name: EnrollmentToReserve :one
@@ -782,6 +872,18 @@ func (q *Queries) SetSendingWindows(ctx context.Context, arg SetSendingWindowsPa
 	var windows int32
 	err := row.Scan(&windows)
 	return windows, err
+}
+
+const unknownActions = `-- name: UnknownActions :one
+SELECT count(*)::bigint AS actions FROM (SELECT FROM thaw.actions AS a WHERE a.state = 'unknown' LIMIT $1::integer) AS counted
+`
+
+// How many actions are unknown; at most the limit.
+func (q *Queries) UnknownActions(ctx context.Context, size int32) (int64, error) {
+	row := q.db.QueryRow(ctx, unknownActions, size)
+	var actions int64
+	err := row.Scan(&actions)
+	return actions, err
 }
 
 const verifyAction = `-- name: VerifyAction :one

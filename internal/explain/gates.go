@@ -80,7 +80,8 @@ var kindNouns = map[string][2]string{
 	"email": {"email", "emails"},
 }
 
-func kindNoun(kind string) (one, many string) {
+// KindNoun returns the noun for actions of a kind, and its plural.
+func KindNoun(kind string) (one, many string) {
 	if nouns, ok := kindNouns[kind]; ok {
 		return nouns[0], nouns[1]
 	}
@@ -89,7 +90,7 @@ func kindNoun(kind string) (one, many string) {
 
 // BecauseOfGate derives the answer about a gate from the facts.
 func BecauseOfGate(f GateFacts) Gate {
-	one, many := kindNoun(f.Kind)
+	one, many := KindNoun(f.Kind)
 	if f.Account = strings.TrimSpace(f.Account); f.Account == "" {
 		f.Account = "the account"
 	}

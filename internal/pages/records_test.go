@@ -44,6 +44,7 @@ func TestFiltersAreComplete(t *testing.T) {
 		"/signals":  {"outcome", enum.Names(enum.SignalOutcomes)},
 		"/messages": {"state", enum.Names(enum.DeliveryStates)},
 		"/accounts": {"status", enum.Names(enum.AccountStatuses)},
+		"/sending":  {"state", enum.Names(enum.ActionStates)},
 	} {
 		require.ElementsMatch(t, filter.values, choices(t, d.get(t, path).text, filter.name), path)
 	}

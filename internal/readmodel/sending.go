@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +26,7 @@ type SendingAction struct {
 	Workspace            string     `json:"workspace"`
 	AccountID            int64      `json:"account_id"`
 	Account              string     `json:"account"` // the provider account ID
+	AccountName          string     `json:"-"`       // empty if it has none
 	Provider             string     `json:"provider"`
 	Campaign             string     `json:"campaign"`
 	EnrollmentID         int64      `json:"enrollment_id"`
@@ -43,9 +45,10 @@ type SendingAction struct {
 
 // SendingFilter selects the actions that match all fields that are set.
 type SendingFilter struct {
-	AccountID int64
-	State     string
-	Kind      string
+	EnrollmentID int64
+	AccountID    int64
+	State        string
+	Kind         string
 }
 
 // A SendingPage is a page of actions.
@@ -66,8 +69,8 @@ func SendingActions(ctx context.Context, db *store.Store, s Scope, f SendingFilt
 	scan := int32(deliveryScan)
 	err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		rows, err := q.ActionPage(ctx, dbsqlc.ActionPageParams{
-			AccountID: orNil(f.AccountID), State: orNil(f.State), Kind: orNil(f.Kind), FirstWorkspace: s.first, LastWorkspace: s.last,
-			BeforeID: from.ID, Scan: scan, Size: p.size(),
+			EnrollmentID: orNil(f.EnrollmentID), AccountID: orNil(f.AccountID), State: orNil(f.State), Kind: orNil(f.Kind),
+			FirstWorkspace: s.first, LastWorkspace: s.last, BeforeID: from.ID, Scan: scan, Size: p.size(),
 		})
 		if err != nil {
 			return err
@@ -77,7 +80,8 @@ func SendingActions(ctx context.Context, db *store.Store, s Scope, f SendingFilt
 			return err
 		}
 		end, err := q.ActionScanEnd(ctx, dbsqlc.ActionScanEndParams{
-			AccountID: orNil(f.AccountID), State: orNil(f.State), FirstWorkspace: s.first, LastWorkspace: s.last, BeforeID: from.ID, Scan: scan,
+			EnrollmentID: orNil(f.EnrollmentID), AccountID: orNil(f.AccountID), State: orNil(f.State),
+			FirstWorkspace: s.first, LastWorkspace: s.last, BeforeID: from.ID, Scan: scan,
 		})
 		if err != nil || !end.IsFull {
 			return err
@@ -96,10 +100,76 @@ func SendingActions(ctx context.Context, db *store.Store, s Scope, f SendingFilt
 func sendingAction(r dbsqlc.ActionPageRow) SendingAction {
 	return SendingAction{
 		ID: r.ID, State: r.State, Outcome: orNil(r.Outcome), Kind: r.Kind, Step: int(r.Step), Workspace: r.Workspace, AccountID: r.AccountID,
-		Account: r.Account, Provider: r.Provider, Campaign: r.Campaign, EnrollmentID: r.EnrollmentID, EnrollmentExternalID: orNil(r.EnrollmentExternalID),
+		Account: r.Account, AccountName: r.AccountName, Provider: r.Provider, Campaign: r.Campaign, EnrollmentID: r.EnrollmentID, EnrollmentExternalID: orNil(r.EnrollmentExternalID),
 		ProspectURL: r.ProspectUrl, Actor: r.Actor, ReservedAt: r.ReservedAt.UTC(), LeaseUntil: utc(r.LeaseUntil), StartedAt: utc(r.StartedAt),
 		SettledAt: utc(r.SettledAt), ProviderRef: orNil(r.ProviderRef), ErrorCode: orNil(r.ErrorCode), ClosedAt: utc(r.ClosedAt), ClosedAs: orNil(r.ClosedAs),
 	}
+}
+
+// SendingActionByID returns an action of the ledger, or [ErrNotFound].
+func SendingActionByID(ctx context.Context, db *store.Store, s Scope, id int64) (SendingAction, error) {
+	if id == math.MaxInt64 {
+		return SendingAction{}, ErrNotFound
+	}
+	rows, err := db.Read().ActionPage(ctx, dbsqlc.ActionPageParams{FirstWorkspace: s.first, LastWorkspace: s.last, BeforeID: id + 1, Scan: 1, Size: 1})
+	if err != nil {
+		return SendingAction{}, fmt.Errorf("action %d: %w", id, err)
+	}
+	if len(rows) == 0 || rows[0].ID != id {
+		return SendingAction{}, ErrNotFound
+	}
+	return sendingAction(rows[0]), nil
+}
+
+// SendingKinds returns the kinds of actions.
+func SendingKinds(ctx context.Context, db *store.Store) ([]string, error) {
+	kinds, err := db.Read().ActionKindNames(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the kinds of actions: %w", err)
+	}
+	return kinds, nil
+}
+
+// maxUnknown is how many unknown actions are counted.
+const maxUnknown = 10_000
+
+// An ActionStep is a step of the chart of actions: what was settled in it.
+type ActionStep struct {
+	At                         time.Time // when the step begins
+	Sent, Unknown, Undelivered int64
+}
+
+// Settled is the sum of what was settled.
+func (a ActionStep) Settled() int64 { return a.Sent + a.Unknown + a.Undelivered }
+
+// ActionChart returns the steps of a range, oldest first, or none if no action was settled in it. A
+// step is an hour or longer.
+func ActionChart(ctx context.Context, db *store.Store, in ChartRange) (steps []ActionStep, err error) {
+	step := max(in.step, time.Hour)
+	err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
+		now, err := q.Clock(ctx)
+		if err != nil {
+			return err
+		}
+		rows, err := q.ActionHours(ctx, dbsqlc.ActionHoursParams{Step: step, Since: in.Since, Size: chartSteps})
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		settled := map[int64]ActionStep{}
+		for _, r := range rows {
+			settled[r.At.Unix()] = ActionStep{r.At.UTC(), r.Sent, r.Unknown, r.Undelivered}
+		}
+		for at := now.UTC().Add(-in.Since).Truncate(step).Add(step); !at.After(now); at = at.Add(step) {
+			found := settled[at.Unix()]
+			found.At = at
+			steps = append(steps, found)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the chart of actions: %w", err)
+	}
+	return steps, nil
 }
 
 // AccountSending is what limits the sending of an account now. Days, quotas and the ramp are of the

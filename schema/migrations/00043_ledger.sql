@@ -136,6 +136,8 @@ CREATE INDEX actions_open_invites_idx ON thaw.actions (sender_id) INCLUDE (used_
 CREATE INDEX actions_campaign_idx ON thaw.actions (campaign_id, kind, local_day) WHERE is_used;
 -- The last action of each campaign of an account, and the list of an account.
 CREATE INDEX actions_account_idx ON thaw.actions (account_id, campaign_id, id);
+-- The list of a prospect in a campaign.
+CREATE INDEX actions_enrollment_idx ON thaw.actions (enrollment_id, id);
 -- What is reserved, by account and by campaign, for a stop that releases it.
 CREATE INDEX actions_reserved_account_idx ON thaw.actions (account_id) WHERE state = 'reserved';
 CREATE INDEX actions_reserved_campaign_idx ON thaw.actions (campaign_id) WHERE state = 'reserved';

@@ -1,12 +1,12 @@
 -- name: ActionPage :many
 -- A page of the ledger, newest first: of the candidates (thaw.newest_actions), those that match.
 SELECT a.id, a.state::text AS state, coalesce(a.outcome::text, '')::text AS outcome, a.kind, a.step, w.key AS workspace, a.account_id,
-    coalesce(account.provider_account_id, '')::text AS account, a.provider, coalesce(campaign.key, '')::text AS campaign, a.enrollment_id,
+    coalesce(account.provider_account_id, '')::text AS account, coalesce(account.display_name, '')::text AS account_name, a.provider, coalesce(campaign.key, '')::text AS campaign, a.enrollment_id,
     coalesce(e.external_id, '')::text AS enrollment_external_id, a.prospect_url, a.actor, a.reserved_at, a.lease_until, a.started_at, a.settled_at,
     coalesce(a.provider_ref, '')::text AS provider_ref, coalesce(a.error_code, '')::text AS error_code, a.closed_at,
     coalesce(a.closed_as, '')::text AS closed_as
-FROM thaw.newest_actions(sqlc.narg(account_id)::bigint, sqlc.narg(state)::text::thaw.action_state, sqlc.arg(first_workspace)::bigint,
-    sqlc.arg(last_workspace)::bigint, sqlc.arg(before_id)::bigint, sqlc.arg(scan)::integer) AS newest
+FROM thaw.newest_actions(sqlc.narg(enrollment_id)::bigint, sqlc.narg(account_id)::bigint, sqlc.narg(state)::text::thaw.action_state,
+    sqlc.arg(first_workspace)::bigint, sqlc.arg(last_workspace)::bigint, sqlc.arg(before_id)::bigint, sqlc.arg(scan)::integer) AS newest
 JOIN thaw.actions AS a ON a.id = newest.id
 JOIN thaw.workspaces AS w ON w.id = a.workspace_id
 LEFT JOIN thaw.accounts AS account ON account.id = a.account_id
@@ -21,8 +21,28 @@ LIMIT sqlc.arg(size)::integer;
 -- name: ActionScanEnd :one
 -- The last candidate, if there may be more after it.
 SELECT coalesce(min(newest.id), 0)::bigint AS id, (count(*) >= sqlc.arg(scan)::integer)::boolean AS is_full
-FROM thaw.newest_actions(sqlc.narg(account_id)::bigint, sqlc.narg(state)::text::thaw.action_state, sqlc.arg(first_workspace)::bigint,
-    sqlc.arg(last_workspace)::bigint, sqlc.arg(before_id)::bigint, sqlc.arg(scan)::integer) AS newest;
+FROM thaw.newest_actions(sqlc.narg(enrollment_id)::bigint, sqlc.narg(account_id)::bigint, sqlc.narg(state)::text::thaw.action_state,
+    sqlc.arg(first_workspace)::bigint, sqlc.arg(last_workspace)::bigint, sqlc.arg(before_id)::bigint, sqlc.arg(scan)::integer) AS newest;
+
+-- name: ActionKindNames :many
+SELECT k.kind FROM thaw.action_kinds AS k ORDER BY k.kind LIMIT 100;
+
+-- name: UnknownActions :one
+-- How many actions are unknown; at most the limit.
+SELECT count(*)::bigint AS actions FROM (SELECT FROM thaw.actions AS a WHERE a.state = 'unknown' LIMIT sqlc.arg(size)::integer) AS counted;
+
+-- name: ActionHours :many
+-- What was settled since a time, in steps of time, for a chart.
+SELECT date_bin(sqlc.arg(step)::interval, h.hour, '2000-01-01 00:00:00+00')::timestamptz AS at, sum(h.sent)::bigint AS sent,
+    sum(h.unknown)::bigint AS unknown, sum(h.undelivered)::bigint AS undelivered
+FROM thaw.action_hours AS h
+WHERE h.hour > thaw.now() - sqlc.arg(since)::interval
+GROUP BY 1
+ORDER BY 1 DESC
+LIMIT sqlc.arg(size)::integer;
+
+-- name: CountActionHours :one
+SELECT thaw.count_action_hours()::boolean AS is_counted;
 
 -- name: ActionWorkspace :one
 -- The workspace of an action, if it is in the scope.
