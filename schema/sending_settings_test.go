@@ -133,6 +133,9 @@ func TestHoldsOfOneKind(t *testing.T) {
 	require.Equal(t, "kind_on_hold 2026-03-05T12:00:00Z", code("2", "invite"), "another account of the person")
 	require.Equal(t, "the kind invite is on hold until 2026-03-05T12:00:00Z",
 		refused(t, db, "SELECT thaw.hold_action_kind('ann', 'invite', '2026-03-04T12:00Z', 'shorter')").Message)
+	for _, sql := range []string{"UPDATE thaw.action_holds SET until = thaw.now()", "DELETE FROM thaw.action_holds"} {
+		require.Equal(t, "action_holds_are_never_shortened", violation(t, db.Pool, sql).ConstraintName, sql)
+	}
 	require.Equal(t, "a hold must end in the future and within a year, not at 2026-03-01T12:00:00Z",
 		refused(t, db, "SELECT thaw.hold_action_kind('ann', 'invite', '2026-03-01T12:00Z', 'shorter')").Message)
 	db.Exec(t, "SELECT thaw.correct_action_hold('ann', 'invite', '2026-03-04T12:00Z', 'too long', 'jane')")
