@@ -536,7 +536,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the quota of the person behind an account",
-		edits:   []edit{{ledger, "    'member:' || p_account.member_id,\n", ""}},
+		edits:   []edit{{ledger, "IF p_account.member_id IS NOT NULL THEN", "IF false THEN"}, {ledger, "SELECT min(linked.member_id)", "SELECT min(NULL)"}},
 		pkg:     "./schema", tests: []string{"TestPersonHasOneQuota"},
 	},
 	{

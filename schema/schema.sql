@@ -342,15 +342,22 @@ COMMENT ON COLUMN thaw.accounts.external_id IS 'The ID of this row in the platfo
 COMMENT ON COLUMN thaw.accounts.parked_reason IS 'Why Thaw cannot tell what the platform knows about this account (thaw adopt). Nothing is resumed or sent through it. Null: it is not parked.';
 COMMENT ON COLUMN thaw.accounts.tier IS 'The subscription of the account at the provider. It selects the caps of thaw.action_limits. The default has the lowest.';
 COMMENT ON COLUMN thaw.accounts.restricted_at IS 'When the provider last restricted the account. Null: never. The ramp starts again at half its week then.';
-CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean, p_is_shadow boolean) RETURNS text
-    LANGUAGE sql STABLE
-    RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).locked_at IS NOT NULL) THEN 'account_locked'::text WHEN ((p_account).parked_reason IS NOT NULL) THEN 'account_parked'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN ((p_account).resume_after > thaw.now()) THEN 'account_flapping'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text WHEN p_is_shadow THEN 'shadow_mode'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.account_gate(p_account thaw.accounts, p_is_safety_on boolean) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
     RETURN thaw.block_reason(p_account, p_is_safety_on, true, false);
+END;
+$$;
 CREATE FUNCTION thaw.account_gate_opens_at(p_account thaw.accounts, p_code text) RETURNS timestamp with time zone
-    LANGUAGE sql STABLE
-    RETURN CASE p_code WHEN 'account_on_hold'::text THEN (p_account).hold_until WHEN 'account_flapping'::text THEN (p_account).resume_after ELSE NULL::timestamp with time zone END;
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN CASE p_code WHEN 'account_on_hold' THEN p_account.hold_until WHEN 'account_flapping' THEN p_account.resume_after END;
+END;
+$$;
 CREATE FUNCTION thaw.accounts_apply_early_signals() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -670,8 +677,7 @@ CREATE FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_s
     AS $$
 #variable_conflict use_column
 DECLARE
-    at        timestamptz := thaw.now();
-    is_safety boolean := thaw.is_safety_on();
+    at timestamptz := thaw.now();
 BEGIN
     RETURN QUERY
     WITH asked AS MATERIALIZED (
@@ -679,8 +685,7 @@ BEGIN
             campaign.status AS campaign_status, step.kind AS step_kind, coalesce(e.next_kind, step.kind) AS expected,
             coalesce(asked.kind, e.next_kind, step.kind) AS kind,
             EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = e.campaign_id) AS has_steps,
-            account.provider, account.member_id,
-            CASE WHEN account.id IS NOT NULL THEN thaw.account_gate(account, is_safety) END AS account_code, account
+            account.provider, account.member_id, account
         FROM unnest(p_enrollment_ids, p_kinds) AS asked (id, kind)
         JOIN thaw.enrollments AS e ON e.id = asked.id
         JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
@@ -691,7 +696,11 @@ BEGIN
             ARRAY(SELECT DISTINCT asked.account_id FROM asked WHERE asked.account_id IS NOT NULL),
             ARRAY(SELECT DISTINCT asked.kind FROM asked WHERE asked.kind IS NOT NULL), p_starting)
     ), facts AS (
-        SELECT asked.*, g.sender_id, g.code AS kind_code, g.opens_at AS kind_opens_at, g.pending_code,
+        SELECT asked.*,
+            -- Without a known kind there is no row of gates.
+            CASE WHEN g.account_id IS NOT NULL THEN g.account_code
+                WHEN asked.account_id IS NOT NULL THEN thaw.account_gate(asked.account, thaw.is_safety_on()) END AS account_code,
+            g.sender_id, g.code AS kind_code, g.opens_at AS kind_opens_at, g.pending_code,
             g.timezone, g.day, g.day_began_at, g.day_ends_at, g.used_today, g.per_day, g.used_in_week, g.per_week, g.pending_invites,
             g.ramp_started_at, g.restricted_at, g.gap_from, g.gap_to, g.account_id IS NULL AS is_unlimited,
             own.per_day AS campaign_cap,
@@ -897,8 +906,13 @@ END;
 $_$;
 COMMENT ON FUNCTION thaw.adopt_instance(name text, reason text, actor text) IS 'Makes this database an instance of its own, or renames it. In a copy of a database, this ends safety mode; waiting messages of the original are not delivered. Returns true if it was a copy.';
 CREATE FUNCTION thaw.counts_as_used(p_state thaw.action_state) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (p_state = ANY (ARRAY['reserved'::thaw.action_state, 'started'::thaw.action_state, 'sent'::thaw.action_state, 'unknown'::thaw.action_state]));
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN p_state IN ('reserved', 'started', 'sent', 'unknown');
+END;
+$$;
 CREATE TABLE thaw.actions (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -1611,6 +1625,9 @@ BEGIN
     RETURN NEW;
 END;
 $$;
+CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean, p_is_shadow boolean) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).locked_at IS NOT NULL) THEN 'account_locked'::text WHEN ((p_account).parked_reason IS NOT NULL) THEN 'account_parked'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN ((p_account).resume_after > thaw.now()) THEN 'account_flapping'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text WHEN p_is_shadow THEN 'shadow_mode'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2204,15 +2221,17 @@ BEGIN
     RETURN over;
 END;
 $$;
-CREATE FUNCTION thaw.utc_offset(p_zone text, p_at timestamp with time zone) RETURNS interval
-    LANGUAGE sql STABLE
-    RETURN ((p_at AT TIME ZONE p_zone) - (p_at AT TIME ZONE 'UTC'::text));
-CREATE FUNCTION thaw.first_instant(p_zone text, p_local timestamp without time zone) RETURNS timestamp with time zone
-    LANGUAGE sql STABLE
-    RETURN (SELECT CASE WHEN ((earlier.at < later.at) AND ((earlier.at AT TIME ZONE first_instant.p_zone) = first_instant.p_local)) THEN earlier.at ELSE later.at END AS at FROM ((SELECT (first_instant.p_local AT TIME ZONE first_instant.p_zone) AS at) later CROSS JOIN LATERAL (SELECT ((first_instant.p_local - thaw.utc_offset(first_instant.p_zone, (later.at - '06:00:00'::interval))) AT TIME ZONE 'UTC'::text) AS at) earlier));
 CREATE FUNCTION thaw.closing(p_zone text, p_local timestamp without time zone) RETURNS timestamp with time zone
-    LANGUAGE sql STABLE
-    RETURN CASE WHEN (((p_local AT TIME ZONE p_zone) AT TIME ZONE p_zone) <> p_local) THEN ((p_local - thaw.utc_offset(p_zone, (p_local AT TIME ZONE p_zone))) AT TIME ZONE 'UTC'::text) ELSE thaw.first_instant(p_zone, p_local) END;
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN CASE
+        WHEN (p_local AT TIME ZONE p_zone) AT TIME ZONE p_zone <> p_local
+            THEN (p_local - thaw.utc_offset(p_zone, p_local AT TIME ZONE p_zone)) AT TIME ZONE 'UTC'
+        ELSE thaw.first_instant(p_zone, p_local) END;
+END;
+$$;
 CREATE FUNCTION thaw.complete_job(p_job_id bigint) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2418,8 +2437,13 @@ CREATE FUNCTION thaw.current_reason(p_reason thaw.pause_reason) RETURNS thaw.pau
     RETURN CASE p_reason WHEN 'linkedin_account_disconnected'::thaw.pause_reason THEN 'account_disconnected'::thaw.pause_reason WHEN 'linkedin_account_issue'::thaw.pause_reason THEN 'account_issue'::thaw.pause_reason WHEN 'linkedin_high_failure_rate'::thaw.pause_reason THEN 'high_failure_rate'::thaw.pause_reason ELSE p_reason END;
 COMMENT ON FUNCTION thaw.current_reason(p_reason thaw.pause_reason) IS 'The reason that replaces a deprecated pause reason; any other reason is returned unchanged.';
 CREATE FUNCTION thaw.day_start(p_zone text, p_day date) RETURNS timestamp with time zone
-    LANGUAGE sql STABLE
-    RETURN thaw.first_instant(p_zone, (p_day)::timestamp without time zone);
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN thaw.first_instant(p_zone, p_day::timestamp);
+END;
+$$;
 CREATE FUNCTION thaw.default_heal_cap() RETURNS integer
     LANGUAGE sql IMMUTABLE
     RETURN 5000;
@@ -3242,6 +3266,17 @@ BEGIN
         accounts = heal.accounts, accounts_done = heal.accounts_done, first_source_ids = NULL, is_moving = false, stopped_reason = NULL, stopped_at = NULL
     WHERE h.id = heal.id;
     DELETE FROM thaw.heal_order AS part WHERE part.heal_id = p_heal_id;
+END;
+$$;
+CREATE FUNCTION thaw.first_instant(p_zone text, p_local timestamp without time zone) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    later   timestamptz := p_local AT TIME ZONE p_zone;
+    earlier timestamptz := (p_local - thaw.utc_offset(p_zone, later - interval '6 hours')) AT TIME ZONE 'UTC';
+BEGIN
+    RETURN CASE WHEN earlier < later AND earlier AT TIME ZONE p_zone = p_local THEN earlier ELSE later END;
 END;
 $$;
 CREATE FUNCTION thaw.fold_counts(p_size integer DEFAULT 20000) RETURNS integer
@@ -6000,8 +6035,22 @@ CREATE FUNCTION thaw.pending_campaigns(p_account_id bigint) RETURNS TABLE(campai
            WHERE (c.id = loose.campaign_id));
 END;
 CREATE FUNCTION thaw.person_of(p_account thaw.accounts) RETURNS text
-    LANGUAGE sql STABLE
-    RETURN COALESCE(('member:'::text || (p_account).member_id), ('member:'::text || (SELECT min(linked.member_id) AS min FROM thaw.accounts linked WHERE ((linked.workspace_id = (person_of.p_account).workspace_id) AND (linked.provider = (person_of.p_account).provider) AND ((linked.id = (person_of.p_account).link_id) OR (linked.link_id = COALESCE((person_of.p_account).link_id, (person_of.p_account).id)))))), ('account:'::text || COALESCE((p_account).link_id, (p_account).id)));
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+BEGIN
+    IF p_account.member_id IS NOT NULL THEN
+        RETURN 'member:' || p_account.member_id;
+    END IF;
+    RETURN coalesce(
+        'member:' || (
+            SELECT min(linked.member_id) FROM thaw.accounts AS linked
+            WHERE linked.workspace_id = p_account.workspace_id AND linked.provider = p_account.provider
+                AND (linked.id = p_account.link_id OR linked.link_id = coalesce(p_account.link_id, p_account.id))),
+        'account:' || coalesce(p_account.link_id, p_account.id));
+END;
+$$;
 CREATE FUNCTION thaw.pick_up_signals(p_within interval) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -9412,6 +9461,14 @@ BEGIN
     RETURN ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.id = ANY (p_ids) AND thaw.blocked_by(a, true) IS NULL);
 END;
 $$;
+CREATE FUNCTION thaw.utc_offset(p_zone text, p_at timestamp with time zone) RETURNS interval
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN (p_at AT TIME ZONE p_zone) - (p_at AT TIME ZONE 'UTC');
+END;
+$$;
 CREATE FUNCTION thaw.verify_action(reservation bigint, outcome text, reason text, actor text DEFAULT CURRENT_USER) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -9508,16 +9565,31 @@ CREATE FUNCTION thaw.window_at(p_zone text, p_weekdays smallint[], p_opens time 
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    today     date := (p_at AT TIME ZONE p_zone)::date;
+    overnight boolean := p_closes <= p_opens;
+    day       date;
+    began     timestamptz;
+    ended     timestamptz;
 BEGIN
-    SELECT coalesce(bool_or(day.began <= p_at AND p_at < day.ended), false), min(day.began) FILTER (WHERE day.began > p_at),
-        max(day.ended) FILTER (WHERE day.began <= p_at AND p_at < day.ended)
-    INTO is_open, opens_at, closes_at
-    FROM (
-        SELECT (date.day + p_opens) AT TIME ZONE p_zone AS began,
-            thaw.closing(p_zone, date.day + p_closes + CASE WHEN p_closes <= p_opens THEN interval '1 day' ELSE '0' END) AS ended
-        FROM (SELECT (p_at AT TIME ZONE p_zone)::date + n AS day FROM generate_series(-1, 8) AS n) AS date
-        WHERE extract(isodow FROM date.day) = ANY (p_weekdays)) AS day
-    WHERE day.began < day.ended;
+    is_open := false;
+    FOR n IN -1..8 LOOP
+        day := today + n;
+        CONTINUE WHEN extract(isodow FROM day) <> ALL (p_weekdays);
+        began := (day + p_opens) AT TIME ZONE p_zone;
+        -- What opened yesterday and closed yesterday is over.
+        CONTINUE WHEN n = -1 AND NOT overnight AND began <= p_at;
+        ended := thaw.closing(p_zone, day + p_closes + CASE WHEN overnight THEN interval '1 day' ELSE '0' END);
+        -- A change of the clock may leave nothing of a window.
+        CONTINUE WHEN began >= ended;
+        IF began > p_at THEN
+            opens_at := least(opens_at, began);
+            EXIT WHEN n >= 0;
+        ELSIF p_at < ended THEN
+            is_open := true;
+            closes_at := greatest(closes_at, ended);
+        END IF;
+    END LOOP;
 END;
 $$;
 CREATE FUNCTION thaw.windows_of(p_windows jsonb) RETURNS TABLE(weekdays smallint[], opens time without time zone, closes time without time zone, timezone text)
@@ -9707,16 +9779,15 @@ BEGIN
     END LOOP;
 END;
 $$;
-CREATE TABLE thaw.zones (
-    key text NOT NULL COLLATE pg_catalog."C",
-    name text NOT NULL,
-    CONSTRAINT zones_check CHECK ((key = lower(name))),
-    CONSTRAINT zones_name_check CHECK ((name <> ''::text))
-);
-COMMENT ON TABLE thaw.zones IS 'The IANA time zones of this server, by lower-case name. Refreshed when a process starts (thaw.refresh_zones).';
 CREATE FUNCTION thaw.zone_named(p_name text) RETURNS text
-    LANGUAGE sql STABLE
-    RETURN (SELECT z.name FROM thaw.zones z WHERE (z.key = (lower(zone_named.p_name) COLLATE "C")));
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+BEGIN
+    RETURN (SELECT z.name FROM thaw.zones AS z WHERE z.key = lower(p_name) COLLATE "C");
+END;
+$$;
 CREATE TABLE thaw.account_events (
     id bigint NOT NULL,
     account_id bigint NOT NULL,
@@ -10566,6 +10637,13 @@ ALTER TABLE thaw.workspaces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE thaw.zones (
+    key text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    CONSTRAINT zones_check CHECK ((key = lower(name))),
+    CONSTRAINT zones_name_check CHECK ((name <> ''::text))
+);
+COMMENT ON TABLE thaw.zones IS 'The IANA time zones of this server, by lower-case name. Refreshed when a process starts (thaw.refresh_zones).';
 ALTER TABLE ONLY thaw.river_job ALTER COLUMN id SET DEFAULT nextval('thaw.river_job_id_seq'::regclass);
 ALTER TABLE ONLY thaw.river_notification ALTER COLUMN id SET DEFAULT nextval('thaw.river_notification_id_seq'::regclass);
 ALTER TABLE ONLY thaw.account_events

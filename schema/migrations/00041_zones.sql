@@ -4,6 +4,9 @@
 -- Clock changes. A local time that occurs twice, or not at all, is read so that a window is never
 -- open at a local time outside of it: it opens at the later reading and closes at the earlier one.
 -- A day begins at its first midnight.
+--
+-- The gates call these functions for each account. They are in plpgsql, which keeps the plan for the
+-- session: a function in SQL that sets a search_path is planned again in each statement.
 
 -- +goose Up
 
@@ -46,40 +49,59 @@ SELECT thaw.refresh_zones();
 
 -- The zone with this name, in the spelling of the server. Null: there is none.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.zone_named(p_name text) RETURNS text LANGUAGE sql STABLE
-RETURN (SELECT z.name FROM thaw.zones AS z WHERE z.key = lower(p_name) COLLATE "C");
+CREATE FUNCTION thaw.zone_named(p_name text) RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    RETURN (SELECT z.name FROM thaw.zones AS z WHERE z.key = lower(p_name) COLLATE "C");
+END;
+$$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION thaw.utc_offset(p_zone text, p_at timestamptz) RETURNS interval LANGUAGE sql STABLE
-RETURN (p_at AT TIME ZONE p_zone) - (p_at AT TIME ZONE 'UTC');
+CREATE FUNCTION thaw.utc_offset(p_zone text, p_at timestamptz) RETURNS interval LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (p_at AT TIME ZONE p_zone) - (p_at AT TIME ZONE 'UTC');
+END;
+$$;
 -- +goose StatementEnd
 
 -- Postgres reads a local time that occurs twice as the later one, and one that does not occur with
 -- the offset from before the change. The earlier reading uses the offset of six hours before.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.first_instant(p_zone text, p_local timestamp) RETURNS timestamptz LANGUAGE sql STABLE
-RETURN (
-    SELECT CASE WHEN earlier.at < later.at AND earlier.at AT TIME ZONE p_zone = p_local THEN earlier.at ELSE later.at END
-    FROM (SELECT p_local AT TIME ZONE p_zone AS at) AS later
-    CROSS JOIN LATERAL (
-        SELECT (p_local - thaw.utc_offset(p_zone, later.at - interval '6 hours')) AT TIME ZONE 'UTC' AS at) AS earlier);
+CREATE FUNCTION thaw.first_instant(p_zone text, p_local timestamp) RETURNS timestamptz LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    later   timestamptz := p_local AT TIME ZONE p_zone;
+    earlier timestamptz := (p_local - thaw.utc_offset(p_zone, later - interval '6 hours')) AT TIME ZONE 'UTC';
+BEGIN
+    RETURN CASE WHEN earlier < later AND earlier AT TIME ZONE p_zone = p_local THEN earlier ELSE later END;
+END;
+$$;
 -- +goose StatementEnd
 
 -- When the local date begins.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.day_start(p_zone text, p_day date) RETURNS timestamptz LANGUAGE sql STABLE
-RETURN thaw.first_instant(p_zone, p_day::timestamp);
+CREATE FUNCTION thaw.day_start(p_zone text, p_day date) RETURNS timestamptz LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN thaw.first_instant(p_zone, p_day::timestamp);
+END;
+$$;
 -- +goose StatementEnd
 
 -- When a window that closes at this local time closes: if the time occurs twice, the first time; if
 -- it does not occur, before the change.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.closing(p_zone text, p_local timestamp) RETURNS timestamptz LANGUAGE sql STABLE
-RETURN CASE
-    WHEN (p_local AT TIME ZONE p_zone) AT TIME ZONE p_zone <> p_local
-        THEN (p_local - thaw.utc_offset(p_zone, p_local AT TIME ZONE p_zone)) AT TIME ZONE 'UTC'
-    ELSE thaw.first_instant(p_zone, p_local) END;
+CREATE FUNCTION thaw.closing(p_zone text, p_local timestamp) RETURNS timestamptz LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN CASE
+        WHEN (p_local AT TIME ZONE p_zone) AT TIME ZONE p_zone <> p_local
+            THEN (p_local - thaw.utc_offset(p_zone, p_local AT TIME ZONE p_zone)) AT TIME ZONE 'UTC'
+        ELSE thaw.first_instant(p_zone, p_local) END;
+END;
+$$;
 -- +goose StatementEnd
 
 -- Whether a window is open at a time, and when it changes. Weekdays are ISO numbers (1 is Monday)
@@ -90,16 +112,31 @@ CREATE FUNCTION thaw.window_at(
     p_zone text, p_weekdays smallint[], p_opens time, p_closes time, p_at timestamptz,
     OUT is_open boolean, OUT opens_at timestamptz, OUT closes_at timestamptz
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    today     date := (p_at AT TIME ZONE p_zone)::date;
+    overnight boolean := p_closes <= p_opens;
+    day       date;
+    began     timestamptz;
+    ended     timestamptz;
 BEGIN
-    SELECT coalesce(bool_or(day.began <= p_at AND p_at < day.ended), false), min(day.began) FILTER (WHERE day.began > p_at),
-        max(day.ended) FILTER (WHERE day.began <= p_at AND p_at < day.ended)
-    INTO is_open, opens_at, closes_at
-    FROM (
-        SELECT (date.day + p_opens) AT TIME ZONE p_zone AS began,
-            thaw.closing(p_zone, date.day + p_closes + CASE WHEN p_closes <= p_opens THEN interval '1 day' ELSE '0' END) AS ended
-        FROM (SELECT (p_at AT TIME ZONE p_zone)::date + n AS day FROM generate_series(-1, 8) AS n) AS date
-        WHERE extract(isodow FROM date.day) = ANY (p_weekdays)) AS day
-    WHERE day.began < day.ended;
+    is_open := false;
+    FOR n IN -1..8 LOOP
+        day := today + n;
+        CONTINUE WHEN extract(isodow FROM day) <> ALL (p_weekdays);
+        began := (day + p_opens) AT TIME ZONE p_zone;
+        -- What opened yesterday and closed yesterday is over.
+        CONTINUE WHEN n = -1 AND NOT overnight AND began <= p_at;
+        ended := thaw.closing(p_zone, day + p_closes + CASE WHEN overnight THEN interval '1 day' ELSE '0' END);
+        -- A change of the clock may leave nothing of a window.
+        CONTINUE WHEN began >= ended;
+        IF began > p_at THEN
+            opens_at := least(opens_at, began);
+            EXIT WHEN n >= 0;
+        ELSIF p_at < ended THEN
+            is_open := true;
+            closes_at := greatest(closes_at, ended);
+        END IF;
+    END LOOP;
 END;
 $$;
 -- +goose StatementEnd

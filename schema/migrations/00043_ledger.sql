@@ -20,8 +20,12 @@ CREATE TYPE thaw.action_outcome AS ENUM (
 
 -- Whether an action in this state counts toward caps.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.counts_as_used(p_state thaw.action_state) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN p_state IN ('reserved', 'started', 'sent', 'unknown');
+CREATE FUNCTION thaw.counts_as_used(p_state thaw.action_state) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN p_state IN ('reserved', 'started', 'sent', 'unknown');
+END;
+$$;
 -- +goose StatementEnd
 
 -- The person in whose name accounts send. Quotas, days, gaps and the ramp belong to the sender, so
@@ -151,14 +155,20 @@ CREATE INDEX actions_refused_idx ON thaw.actions (account_id, kind, settled_at) 
 -- The person of an account, as the key of its sender. Accounts with one member, and linked ones,
 -- are one person.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.person_of(p_account thaw.accounts) RETURNS text LANGUAGE sql STABLE
-RETURN coalesce(
-    'member:' || p_account.member_id,
-    'member:' || (
-        SELECT min(linked.member_id) FROM thaw.accounts AS linked
-        WHERE linked.workspace_id = p_account.workspace_id AND linked.provider = p_account.provider
-            AND (linked.id = p_account.link_id OR linked.link_id = coalesce(p_account.link_id, p_account.id))),
-    'account:' || coalesce(p_account.link_id, p_account.id));
+CREATE FUNCTION thaw.person_of(p_account thaw.accounts) RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    IF p_account.member_id IS NOT NULL THEN
+        RETURN 'member:' || p_account.member_id;
+    END IF;
+    RETURN coalesce(
+        'member:' || (
+            SELECT min(linked.member_id) FROM thaw.accounts AS linked
+            WHERE linked.workspace_id = p_account.workspace_id AND linked.provider = p_account.provider
+                AND (linked.id = p_account.link_id OR linked.link_id = coalesce(p_account.link_id, p_account.id))),
+        'account:' || coalesce(p_account.link_id, p_account.id));
+END;
+$$;
 -- +goose StatementEnd
 
 -- Makes sure that the accounts have their senders. If the person behind an account became known, or

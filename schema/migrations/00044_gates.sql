@@ -22,13 +22,21 @@
 
 -- The gates of an account. Auto-resume and shadow mode are about resumes, not about sending.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.account_gate(p_account thaw.accounts, p_is_safety_on boolean) RETURNS text LANGUAGE sql STABLE
-RETURN thaw.block_reason(p_account, p_is_safety_on, true, false);
+CREATE FUNCTION thaw.account_gate(p_account thaw.accounts, p_is_safety_on boolean) RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN thaw.block_reason(p_account, p_is_safety_on, true, false);
+END;
+$$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION thaw.account_gate_opens_at(p_account thaw.accounts, p_code text) RETURNS timestamptz LANGUAGE sql STABLE
-RETURN CASE p_code WHEN 'account_on_hold' THEN p_account.hold_until WHEN 'account_flapping' THEN p_account.resume_after END;
+CREATE FUNCTION thaw.account_gate_opens_at(p_account thaw.accounts, p_code text) RETURNS timestamptz LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN CASE p_code WHEN 'account_on_hold' THEN p_account.hold_until WHEN 'account_flapping' THEN p_account.resume_after END;
+END;
+$$;
 -- +goose StatementEnd
 
 -- For platforms that use only this gate: why an account may not send. If several providers use the
@@ -210,8 +218,7 @@ RETURNS TABLE (
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    at        timestamptz := thaw.now();
-    is_safety boolean := thaw.is_safety_on();
+    at timestamptz := thaw.now();
 BEGIN
     RETURN QUERY
     WITH asked AS MATERIALIZED (
@@ -219,8 +226,7 @@ BEGIN
             campaign.status AS campaign_status, step.kind AS step_kind, coalesce(e.next_kind, step.kind) AS expected,
             coalesce(asked.kind, e.next_kind, step.kind) AS kind,
             EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = e.campaign_id) AS has_steps,
-            account.provider, account.member_id,
-            CASE WHEN account.id IS NOT NULL THEN thaw.account_gate(account, is_safety) END AS account_code, account
+            account.provider, account.member_id, account
         FROM unnest(p_enrollment_ids, p_kinds) AS asked (id, kind)
         JOIN thaw.enrollments AS e ON e.id = asked.id
         JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
@@ -231,7 +237,11 @@ BEGIN
             ARRAY(SELECT DISTINCT asked.account_id FROM asked WHERE asked.account_id IS NOT NULL),
             ARRAY(SELECT DISTINCT asked.kind FROM asked WHERE asked.kind IS NOT NULL), p_starting)
     ), facts AS (
-        SELECT asked.*, g.sender_id, g.code AS kind_code, g.opens_at AS kind_opens_at, g.pending_code,
+        SELECT asked.*,
+            -- Without a known kind there is no row of gates.
+            CASE WHEN g.account_id IS NOT NULL THEN g.account_code
+                WHEN asked.account_id IS NOT NULL THEN thaw.account_gate(asked.account, thaw.is_safety_on()) END AS account_code,
+            g.sender_id, g.code AS kind_code, g.opens_at AS kind_opens_at, g.pending_code,
             g.timezone, g.day, g.day_began_at, g.day_ends_at, g.used_today, g.per_day, g.used_in_week, g.per_week, g.pending_invites,
             g.ramp_started_at, g.restricted_at, g.gap_from, g.gap_to, g.account_id IS NULL AS is_unlimited,
             own.per_day AS campaign_cap,
