@@ -1005,6 +1005,7 @@ COMMENT ON COLUMN thaw.retention.kept_since IS 'All rows younger than this are p
 COMMENT ON COLUMN thaw.retention.passed_id IS 'The greatest id that a walk has passed. Retention has not removed any row with a greater id.';
 CREATE FUNCTION thaw.advance_walk(p_walk thaw.retention, p_before timestamp with time zone, p_size integer) RETURNS bigint
     LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 DECLARE
     reached bigint;
@@ -6318,6 +6319,7 @@ END;
 $$;
 CREATE FUNCTION thaw.prune_ids(p_part text, p_after bigint, p_to bigint) RETURNS integer
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     removed integer;

@@ -293,7 +293,7 @@ $$;
 
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION thaw.advance_walk(p_walk thaw.retention, p_before timestamptz, p_size integer)
-RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+RETURNS bigint LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     reached bigint;
     line    record;
@@ -311,7 +311,7 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE OR REPLACE FUNCTION thaw.prune_ids(p_part text, p_after bigint, p_to bigint) RETURNS integer LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION thaw.prune_ids(p_part text, p_after bigint, p_to bigint) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     removed integer;
     senders bigint[];
@@ -664,7 +664,7 @@ $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION thaw.advance_walk(p_walk thaw.retention, p_before timestamptz, p_size integer)
-RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+RETURNS bigint LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     reached bigint;
     line    record;
@@ -681,7 +681,7 @@ END;
 $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
-CREATE OR REPLACE FUNCTION thaw.prune_ids(p_part text, p_after bigint, p_to bigint) RETURNS integer LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION thaw.prune_ids(p_part text, p_after bigint, p_to bigint) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     removed integer;
 BEGIN
