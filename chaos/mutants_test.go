@@ -19,6 +19,14 @@ const (
 	outbox  = "schema/migrations/00024_outbox.sql"
 	counts  = "schema/migrations/00026_counts.sql"
 	plans   = "schema/migrations/00027_plan.sql"
+
+	zones    = "schema/migrations/00041_zones.sql"
+	limits   = "schema/migrations/00042_limits.sql"
+	ledger   = "schema/migrations/00043_ledger.sql"
+	gates    = "schema/migrations/00044_gates.sql"
+	reserves = "schema/migrations/00045_reserve.sql"
+	settles  = "schema/migrations/00046_settle.sql"
+	schedule = "schema/migrations/00047_schedule.sql"
 )
 
 // Two checks guard the quota of a lane.
@@ -37,7 +45,7 @@ var indifferent = map[string]string{
 }
 
 // mutants are ordered by what they remove: locks, idempotency, quotas, clocks, uniqueness, safety
-// mode, manual actions, webhooks. The replaced texts are short, so that they break only when the
+// mode, manual actions, webhooks, sending. The replaced texts are short, so that they break only when the
 // code itself changes.
 var mutants = []mutant{
 	{
@@ -395,5 +403,160 @@ var mutants = []mutant{
 		without: "the check that a delivery is still waiting",
 		edits:   []edit{{"internal/dbsqlc/webhooks.sql.go", "WHERE o.message_id = $2 AND d.state = 'waiting'", "WHERE o.message_id = $2"}},
 		pkg:     "./worker", tests: []string{"TestResentMessageKeepsItsID"},
+	},
+	{
+		without: "the unique index of a step",
+		edits:   []edit{{ledger, "CREATE UNIQUE INDEX actions_step_key", "CREATE INDEX actions_step_key"}},
+		pkg:     "./schema", tests: []string{"TestDatabaseRefusesSecondInvite"},
+	},
+	{
+		without: "the unique index of open invites",
+		edits:   []edit{{ledger, "CREATE UNIQUE INDEX actions_invite_key", "CREATE INDEX actions_invite_key"}},
+		pkg:     "./schema", tests: []string{"TestDatabaseRefusesSecondInvite"},
+	},
+	{
+		without: "unknown actions in what is used",
+		edits:   []edit{{ledger, "RETURN p_state IN ('reserved', 'started', 'sent', 'unknown');", "RETURN p_state IN ('reserved', 'started', 'sent');"}},
+		pkg:     "./schema", tests: []string{"TestShownUseIsCountedFromRows", "TestCrashAfterTheCallIsUnknown"}, inCI: true,
+	},
+	{
+		without: "reserved actions in what is used",
+		edits:   []edit{{ledger, "RETURN p_state IN ('reserved', 'started', 'sent', 'unknown');", "RETURN p_state IN ('started', 'sent', 'unknown');"}},
+		pkg:     "./schema", tests: []string{"TestFiftyRacersOnACapOfThirtyReserveThirty", "TestOverlappingSendersSendOnce"},
+	},
+	{
+		without: "the lock on the sender",
+		edits:   []edit{{reserves, "sending.account_id = found_account)\n        FOR NO KEY UPDATE;", "sending.account_id = found_account);"}},
+		pkg:     "./schema", tests: []string{"TestAccountsOfOnePersonRaceForOneQuota"}, inCI: true,
+	},
+	{
+		without: "the gates in the last look",
+		edits:   []edit{{reserves, "result.code := gate.code;", "result.code := NULL;"}},
+		pkg:     "./schema", tests: []string{"TestStartLooksAgain", "TestLoweredCapHoldsForWhatIsReserved"}, inCI: true,
+	},
+	{
+		without: "the account and the step in the last look",
+		edits:   []edit{{reserves, "IF gate.enrollment_id IS NULL OR gate.account_id IS DISTINCT FROM action.account_id THEN", "IF gate.enrollment_id IS NULL THEN"}},
+		pkg:     "./schema", tests: []string{"TestStartRefusesMovedEnrollment"},
+	},
+	{
+		without: "the end of a reservation in the last look",
+		edits:   []edit{{reserves, "ELSIF action.lease_until <= at THEN", "ELSIF false THEN"}},
+		pkg:     "./schema", tests: []string{"TestDeadSenderGivesItsSlotBackOnce"},
+	},
+	{
+		without: "the state in the last look",
+		edits:   []edit{{reserves, "IF action.state <> 'reserved' THEN", "IF action.state NOT IN ('reserved', 'started') THEN"}},
+		pkg:     "./schema", tests: []string{"TestOverlappingSendersSendOnce", "TestReserveStartSettle"},
+	},
+	{
+		without: "unknown as the end of a started action",
+		edits:   []edit{{settles, "CASE a.state WHEN 'reserved' THEN 'expired' ELSE 'unknown' END::", "CASE a.state WHEN 'reserved' THEN 'expired' ELSE 'released' END::"}},
+		pkg:     "./schema", tests: []string{"TestCrashAfterTheCallIsUnknown", "TestLateReportIsTaken"},
+	},
+	{
+		without: "the condition that a lease is over",
+		edits:   []edit{{settles, "WHERE a.lease_until <= at\n", "WHERE a.lease_until IS NOT NULL\n"}},
+		pkg:     "./schema", tests: []string{"TestDeadSenderGivesItsSlotBackOnce"},
+	},
+	{
+		without: "the condition that what is released was not started",
+		edits:   []edit{{settles, "WHEN result = 'released' THEN action.state = 'reserved'", "WHEN result = 'released' THEN true"}},
+		pkg:     "./schema", tests: []string{"TestSettlementIsFinal"},
+	},
+	{
+		without: "the condition that only a person settles an unknown action",
+		edits:   []edit{{settles, "ELSE action.state = 'started' OR action.state = 'unknown' AND action.outcome IS NULL END)", "ELSE action.state IN ('started', 'unknown') END)"}},
+		pkg:     "./schema", tests: []string{"TestSettlementIsFinal"},
+	},
+	{
+		without: "the ID of the provider as a proof",
+		edits:   []edit{{settles, "IF result = 'sent' AND settle.provider_ref IS NULL AND", "IF false AND"}},
+		pkg:     "./schema", tests: []string{"TestSentWithoutTheProvidersIDIsUnknown"},
+	},
+	{
+		without: "the release of reservations of an account that disconnects",
+		edits:   []edit{{settles, "WHEN (OLD.status = 'connected' AND NEW.status <> 'connected') EXECUTE FUNCTION thaw.accounts_release_actions();", "WHEN (false) EXECUTE FUNCTION thaw.accounts_release_actions();"}},
+		pkg:     "./schema", tests: []string{"TestPauseReleasesWhatIsReserved"},
+	},
+	{
+		without: "the hold after three refusals",
+		edits:   []edit{{settles, "IF refusals >= 3 THEN", "IF false THEN"}},
+		pkg:     "./schema", tests: []string{"TestThreeRefusalsHoldTheKind"},
+	},
+	{
+		without: "the hold after a limit of the provider",
+		edits:   []edit{{settles, "WHEN result = 'limited' THEN", "WHEN false THEN"}},
+		pkg:     "./schema", tests: []string{"TestLimitedHoldsTheKindAndKeepsTheStep"},
+	},
+	{
+		without: "the gate of the window (inverted)",
+		edits:   []edit{{gates, "WHEN NOT gap.is_open THEN 'window_closed'", "WHEN gap.is_open THEN 'window_closed'"}},
+		pkg:     "./schema", tests: []string{"TestWindowsOfTheNearestOwner", "TestStartLooksAgain"}, inCI: true,
+	},
+	{
+		without: "the gate of a missing zone",
+		edits:   []edit{{gates, "WHEN gap.day_zone IS NULL OR gap.is_open IS NULL OR gap.window_opens_at IS NULL THEN 'window_has_no_zone'", ""}},
+		pkg:     "./schema", tests: []string{"TestMissingZoneIsACode"},
+	},
+	{
+		without: "the cap of the day",
+		edits:   []edit{{gates, "WHEN gap.today >= gap.per_day THEN 'daily_cap'", ""}},
+		pkg:     "./schema", tests: []string{"TestFiftyRacersOnACapOfThirtyReserveThirty", "TestStartLooksAgain"},
+	},
+	{
+		without: "the cap of 168 hours",
+		edits:   []edit{{gates, "WHEN gap.in_week >= gap.per_week THEN 'weekly_cap'", ""}},
+		pkg:     "./schema", tests: []string{"TestWeekIsTheLast168Hours"},
+	},
+	{
+		without: "the gap between actions",
+		edits:   []edit{{gates, "WHEN gap.allowed_at > moment THEN 'cooldown'", ""}},
+		pkg:     "./schema", tests: []string{"TestReserveStartSettle", "TestStartKeepsTheGap"},
+	},
+	{
+		without: "the holds of kinds",
+		edits:   []edit{{gates, "WHEN gap.held_until IS NOT NULL THEN 'kind_on_hold'", ""}},
+		pkg:     "./schema", tests: []string{"TestFullCapOpensByItself", "TestStartLooksAgain"},
+	},
+	{
+		without: "the account in the gates of an action",
+		edits:   []edit{{gates, "WHEN facts.account_code IS NOT NULL THEN facts.account_code", ""}},
+		pkg:     "./schema", tests: []string{"TestStartLooksAgain"},
+	},
+	{
+		without: "the campaign in the gates of an action",
+		edits:   []edit{{gates, "WHEN facts.campaign_status <> 'running' THEN 'campaign_not_running'", ""}},
+		pkg:     "./schema", tests: []string{"TestStartLooksAgain"},
+	},
+	{
+		without: "the cap of a campaign",
+		edits:   []edit{{gates, "WHEN facts.campaign_used >= facts.campaign_cap THEN 'campaign_cap'", ""}},
+		pkg:     "./schema", tests: []string{"TestStartLooksAgain"},
+	},
+	{
+		without: "the quota of the person behind an account",
+		edits:   []edit{{ledger, "IF p_account.member_id IS NOT NULL THEN", "IF false THEN"}, {ledger, "SELECT min(linked.member_id)", "SELECT min(NULL)"}},
+		pkg:     "./schema", tests: []string{"TestPersonHasOneQuota"},
+	},
+	{
+		without: "the ramp of the person behind an account",
+		edits:   []edit{{gates, "(account.sender).ramp_started_at, (account.sender).last_sent_at, account.restricted_at,", "account.restricted_at, (account.sender).last_sent_at, account.restricted_at,"}},
+		pkg:     "./schema", tests: []string{"TestRampBeginsWithTheFirstSentAction"},
+	},
+	{
+		without: "the limit of an override during the ramp",
+		edits:   []edit{{gates, "THEN least(l.per_day, coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)", "THEN least(coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)"}},
+		pkg:     "./schema", tests: []string{"TestOverrideOnlyLowersDuringTheRamp"},
+	},
+	{
+		without: "the 24 hours of a day after a change of the zone",
+		edits:   []edit{{zones, "IF p_zone = p_day_zone THEN", "IF true THEN"}},
+		pkg:     "./schema", tests: []string{"TestChangeOfZoneNeverGivesASecondDay"},
+	},
+	{
+		without: "the hold of a kind that is never shortened",
+		edits:   []edit{{limits, "IF (TG_OP = 'DELETE' OR NEW.until < OLD.until) AND", "IF false AND"}},
+		pkg:     "./schema", tests: []string{"TestHoldsOfOneKind"},
 	},
 }

@@ -20,6 +20,16 @@
 //	prune            sweep        4                              tick
 //	deliver          webhooks_…   2                              endpoint and message
 //	watch            sweep        1                              minute
+//	schedule         schedule     2                              minute, or 10 seconds while actions are due
+//
+// A program that sends uses [Claim] or [Reserve], [Start] and [Settle], each in a transaction of
+// its own. Thaw decides whether and when an action may be done, gives it out at most once, and
+// counts it; the program calls the provider:
+//
+//	Claim or Reserve   commit   a reservation with a lease
+//	Start              commit   the last look: go, or a code
+//	                            the call to the provider
+//	Settle             commit   what came of it
 package jobs
 
 import "github.com/riverqueue/river/rivertype"
@@ -31,6 +41,8 @@ const (
 	QueueTick   = "tick"
 	QueueResume = "resume"
 	QueueHeal   = "heal"
+	// QueueSchedule is for the actions that are sent to the platform.
+	QueueSchedule = "schedule"
 )
 
 // Priorities: River takes the lowest number first.

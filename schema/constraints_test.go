@@ -57,11 +57,21 @@ INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_accou
 INSERT INTO thaw.adopt_errors (kind, external_id, change, code, problem) VALUES ('enrollment', '1', '{}', 'unknown_word', 'a word');
 INSERT INTO thaw.changes_queue (kind, row_id, from_status, cause) VALUES ('enrollment', 1, 'active', 'signal');
 INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by) VALUES (1, 'portal', sha256('one'), 'support');
+INSERT INTO thaw.senders (provider, key) VALUES ('linkedin', 'account:1');
+INSERT INTO thaw.sending_accounts (account_id, workspace_id, sender_id) VALUES (1, 1, 1);
+INSERT INTO thaw.actions (workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, prospect_url, step, kind, actor, lease_until, local_day, gap, next_of_kind_at)
+VALUES (1, 1, 1, 1, 1, 'linkedin', 'https://example.com/in/bob', 0, 'invite', 'sender', '2026-01-01', '2026-01-01', '1 minute', '2026-01-01');
+INSERT INTO thaw.action_overrides (workspace_id, account_id, kind, per_day, reason, actor) VALUES (1, 1, 'invite', 10, 'new', 'jo');
+INSERT INTO thaw.action_holds (account_id, kind, until, code, reason, actor) VALUES (1, 'invite', '2026-01-01', 'limited', 'a limit', 'sender');
+INSERT INTO thaw.campaign_steps (campaign_id, position, kind) VALUES (1, 0, 'invite');
+INSERT INTO thaw.nudges (account_id, at) VALUES (1, '2026-01-01');
+INSERT INTO thaw.action_hours (hour, sent, unknown, undelivered) VALUES ('2026-01-01', 1, 0, 0);
 `
 
 // breaks has, by constraint name, statements that the constraint must reject. Each runs separately.
 var breaks = map[string][]string{
 	"settings_only_row_check":                 {"INSERT INTO thaw.settings (only_row) VALUES (false)"},
+	"scheduler_only_row_check":                {"INSERT INTO thaw.scheduler (only_row) VALUES (false)"},
 	"forecasts_only_row_check":                {"INSERT INTO thaw.forecasts (only_row, made_at, content) VALUES (false, thaw.now(), '')"},
 	"count_state_only_row_check":              {"INSERT INTO thaw.count_state (only_row) VALUES (false)"},
 	"providers_provider_check":                {"INSERT INTO thaw.providers (provider, name, account) VALUES (repeat('x', 257), 'X', 'account')"},
@@ -247,7 +257,7 @@ var breaks = map[string][]string{
 	"campaigns_workspace_id_fkey":    {"INSERT INTO thaw.campaigns (workspace_id, key) VALUES (99, 'summer')"},
 	"campaigns_workspace_id_key_key": {"INSERT INTO thaw.campaigns (workspace_id, key) VALUES (1, 'spring')"},
 	"campaigns_workspace_id_id_key": {`
-		ALTER TABLE thaw.campaigns DROP CONSTRAINT campaigns_pkey;
+		ALTER TABLE thaw.campaigns DROP CONSTRAINT campaigns_pkey CASCADE;
 		INSERT INTO thaw.campaigns (id, workspace_id, key) OVERRIDING SYSTEM VALUE VALUES (1, 1, 'again')`},
 
 	"enrollments_step_check":         {"UPDATE thaw.enrollments SET step = -1"},
@@ -444,6 +454,99 @@ var breaks = map[string][]string{
 		"UPDATE thaw.webhook_deliveries SET delivered_at = now()",
 		"UPDATE thaw.webhook_deliveries SET state = 'delivered', next_attempt_at = NULL",
 	},
+
+	"zones_check":      {"INSERT INTO thaw.zones (key, name) VALUES ('Mars', 'Mars')"},
+	"zones_name_check": {"INSERT INTO thaw.zones (key, name) VALUES ('', '')"},
+
+	"settings_action_gap_from_check":  {"UPDATE thaw.settings SET action_gap_from = '-1 second'", "UPDATE thaw.settings SET action_gap_from = '25 hours', action_gap_to = '25 hours'"},
+	"settings_action_gap_is_a_range":  {"UPDATE thaw.settings SET action_gap_to = '1 second'", "UPDATE thaw.settings SET action_gap_to = '25 hours'"},
+	"settings_action_lease_check":     {"UPDATE thaw.settings SET action_lease = '9 seconds'", "UPDATE thaw.settings SET action_lease = '25 hours'"},
+	"settings_pending_invites_check":  {"UPDATE thaw.settings SET pending_invites = -1", "UPDATE thaw.settings SET pending_invites = 100001"},
+	"action_kinds_kind_check":         {"INSERT INTO thaw.action_kinds (kind, has_provider_ref) VALUES ('An invite', true)"},
+	"action_limits_ramp_week_check":   {"UPDATE thaw.action_limits SET ramp_week = 0 WHERE ramp_week = 1", "UPDATE thaw.action_limits SET ramp_week = 7 WHERE ramp_week = 6"},
+	"action_limits_kind_fkey":         {"UPDATE thaw.action_limits SET kind = 'fax' WHERE kind = 'view'"},
+	"action_limits_per_day_check":     {"UPDATE thaw.action_limits SET per_day = -1", "UPDATE thaw.action_limits SET per_day = 100001"},
+	"action_limits_per_week_check":    {"UPDATE thaw.action_limits SET per_week = -1", "UPDATE thaw.action_limits SET per_week = 1000001"},
+	"action_limits_gap_from_check":    {"UPDATE thaw.action_limits SET gap_from = '-1 second'", "UPDATE thaw.action_limits SET gap_from = '25 hours', gap_to = '25 hours'"},
+	"action_limits_gap_is_a_range":    {"UPDATE thaw.action_limits SET gap_from = '1 hour'", "UPDATE thaw.action_limits SET gap_to = '25 hours'"},
+	"action_ceilings_kind_fkey":       {"UPDATE thaw.action_ceilings SET kind = 'fax' WHERE kind = 'view'"},
+	"action_ceilings_per_day_check":   {"UPDATE thaw.action_ceilings SET per_day = -1", "UPDATE thaw.action_ceilings SET per_day = 100001"},
+	"action_ceilings_per_week_check":  {"UPDATE thaw.action_ceilings SET per_week = -1", "UPDATE thaw.action_ceilings SET per_week = 1000001"},
+	"action_ceilings_gap_from_check":  {"UPDATE thaw.action_ceilings SET gap_from = '-1 second'", "UPDATE thaw.action_ceilings SET gap_from = '25 hours'"},
+	"action_overrides_kind_fkey":      {"UPDATE thaw.action_overrides SET kind = 'fax'"},
+	"action_overrides_per_day_check":  {"UPDATE thaw.action_overrides SET per_day = -1", "UPDATE thaw.action_overrides SET per_day = 100001"},
+	"action_overrides_per_week_check": {"UPDATE thaw.action_overrides SET per_week = -1", "UPDATE thaw.action_overrides SET per_week = 1000001"},
+	"action_overrides_gap_from_check": {"UPDATE thaw.action_overrides SET gap_from = '-1 second', gap_to = '1 second'"},
+	"action_overrides_gap_to_check":   {"UPDATE thaw.action_overrides SET gap_from = '0', gap_to = '25 hours'"},
+	"action_overrides_gap_is_a_range": {
+		"UPDATE thaw.action_overrides SET gap_from = '2 seconds', gap_to = '1 second'", "UPDATE thaw.action_overrides SET gap_from = '2 seconds'",
+		"UPDATE thaw.action_overrides SET gap_to = '2 seconds'",
+	},
+	"action_overrides_reason_check":    {"UPDATE thaw.action_overrides SET reason = ''", "UPDATE thaw.action_overrides SET reason = repeat('x', 1001)"},
+	"action_overrides_actor_check":     {"UPDATE thaw.action_overrides SET actor = ''"},
+	"action_overrides_limit_something": {"UPDATE thaw.action_overrides SET per_day = NULL"},
+	"action_overrides_campaign_has_a_daily_cap": {
+		"UPDATE thaw.action_overrides SET campaign_id = 1", "UPDATE thaw.action_overrides SET account_id = NULL, campaign_id = 1, per_week = 1",
+		"UPDATE thaw.action_overrides SET account_id = NULL, campaign_id = 1, per_day = NULL, per_week = 1",
+	},
+	"action_overrides_of_one": {
+		"INSERT INTO thaw.action_overrides (workspace_id, account_id, kind, per_day, reason, actor) VALUES (1, 1, 'invite', 10, 'x', 'x')",
+		"INSERT INTO thaw.action_overrides (workspace_id, kind, per_day, reason, actor) VALUES (1, 'invite', 10, 'x', 'x'), (1, 'invite', 10, 'x', 'x')",
+	},
+	"action_overrides_workspace_id_fkey":             {"INSERT INTO thaw.action_overrides (workspace_id, kind, per_day, reason, actor) VALUES (99, 'invite', 10, 'x', 'x')"},
+	"action_overrides_workspace_id_account_id_fkey":  {"UPDATE thaw.action_overrides SET workspace_id = 2", "UPDATE thaw.action_overrides SET account_id = 99"},
+	"action_overrides_workspace_id_campaign_id_fkey": {"UPDATE thaw.action_overrides SET workspace_id = 2, account_id = NULL, campaign_id = 1"},
+	"sending_windows_weekdays_check": {
+		"UPDATE thaw.sending_windows SET weekdays = '{0}'", "UPDATE thaw.sending_windows SET weekdays = '{8}'", "UPDATE thaw.sending_windows SET weekdays = '{}'",
+		"UPDATE thaw.sending_windows SET weekdays = '{1,2,3,4,5,6,7,1}'",
+	},
+	"sending_windows_opens_check":                  {"UPDATE thaw.sending_windows SET opens = '24:00'"},
+	"sending_windows_have_a_length":                {"UPDATE thaw.sending_windows SET opens = closes"},
+	"sending_windows_timezone_check":               {"UPDATE thaw.sending_windows SET timezone = ''", "UPDATE thaw.sending_windows SET timezone = repeat('x', 65)"},
+	"sending_windows_account_is_of_its_workspace":  {"UPDATE thaw.sending_windows SET account_id = 1"},
+	"sending_windows_workspace_id_fkey":            {"UPDATE thaw.sending_windows SET workspace_id = 99"},
+	"sending_windows_workspace_id_account_id_fkey": {"UPDATE thaw.sending_windows SET workspace_id = 2, account_id = 1"},
+	"action_holds_account_id_fkey":                 {"UPDATE thaw.action_holds SET account_id = 99"},
+	"action_holds_kind_fkey":                       {"UPDATE thaw.action_holds SET kind = 'fax'"},
+	"action_holds_code_check":                      {"UPDATE thaw.action_holds SET code = 'HTTP 429'", "UPDATE thaw.action_holds SET code = ''"},
+	"action_holds_reason_check":                    {"UPDATE thaw.action_holds SET reason = ''", "UPDATE thaw.action_holds SET reason = repeat('x', 1001)"},
+	"action_holds_actor_check":                     {"UPDATE thaw.action_holds SET actor = ''"},
+	"campaign_steps_campaign_id_fkey":              {"UPDATE thaw.campaign_steps SET campaign_id = 99"},
+	"campaign_steps_position_check":                {"UPDATE thaw.campaign_steps SET position = -1"},
+	"campaign_steps_kind_fkey":                     {"UPDATE thaw.campaign_steps SET kind = 'fax'"},
+	"campaign_steps_delay_check":                   {"UPDATE thaw.campaign_steps SET delay = '-1 second'", "UPDATE thaw.campaign_steps SET delay = '366 days'"},
+	"senders_key_check":                            {"UPDATE thaw.senders SET key = 'ann'", "UPDATE thaw.senders SET key = 'member:'"},
+	"senders_provider_key_key":                     {"INSERT INTO thaw.senders (provider, key) VALUES ('linkedin', 'account:1')"},
+	"senders_day_is_whole":                         {"UPDATE thaw.senders SET day = '2026-01-01'", "UPDATE thaw.senders SET day = '2026-01-01', day_began_at = now()"},
+	"sending_accounts_account_id_fkey":             {"UPDATE thaw.sending_accounts SET account_id = 99"},
+	"sending_accounts_sender_id_fkey":              {"UPDATE thaw.sending_accounts SET sender_id = 99", "DELETE FROM thaw.senders"},
+	"actions_kind_fkey":                            {"UPDATE thaw.actions SET kind = 'fax'"},
+	"actions_actor_check":                          {"UPDATE thaw.actions SET actor = ''", "UPDATE thaw.actions SET actor = repeat('x', 257)"},
+	"actions_provider_ref_check":                   {"UPDATE thaw.actions SET provider_ref = ''", "UPDATE thaw.actions SET provider_ref = repeat('x', 257)"},
+	"actions_error_code_check":                     {"UPDATE thaw.actions SET error_code = ''", "UPDATE thaw.actions SET error_code = repeat('x', 257)"},
+	"actions_closed_as_check":                      {"UPDATE thaw.actions SET closed_at = now(), closed_as = 'lost'"},
+	"actions_only_invites_close": {
+		"UPDATE thaw.actions SET closed_at = now()", "UPDATE thaw.actions SET closed_as = 'duplicate'", "UPDATE thaw.actions SET closed_at = now(), closed_as = 'accepted'",
+		"UPDATE thaw.actions SET kind = 'message', closed_at = now(), closed_as = 'duplicate'",
+	},
+	"actions_lease_is_of_open":   {"UPDATE thaw.actions SET lease_until = NULL", "UPDATE thaw.actions SET state = 'released', settled_at = now()"},
+	"actions_settled_has_a_time": {"UPDATE thaw.actions SET settled_at = now()", "UPDATE thaw.actions SET state = 'expired', lease_until = NULL"},
+	"actions_started_has_a_time": {
+		"UPDATE thaw.actions SET started_at = now()", "UPDATE thaw.actions SET state = 'started'",
+		"UPDATE thaw.actions SET state = 'unknown', lease_until = NULL, settled_at = now()",
+	},
+	"actions_outcome_fits": {
+		"UPDATE thaw.actions SET outcome = 'sent'", "UPDATE thaw.actions SET state = 'sent', lease_until = NULL, started_at = now(), settled_at = now()",
+		"UPDATE thaw.actions SET state = 'released', outcome = 'sent', lease_until = NULL, settled_at = now()",
+	},
+	"actions_step_key":   {another("1", "'https://example.com/in/eve'")},
+	"actions_invite_key": {another("2", "prospect_url")},
+}
+
+// another inserts a copy of the action, for another enrollment or another prospect.
+func another(enrollment, prospect string) string {
+	return `INSERT INTO thaw.actions (workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, prospect_url, step, kind, actor, lease_until, local_day, gap, next_of_kind_at)
+		SELECT workspace_id, account_id, sender_id, campaign_id, ` + enrollment + ", provider, " + prospect + ", step, kind, actor, lease_until, local_day, gap, next_of_kind_at FROM thaw.actions"
 }
 
 func TestConstraintsRejectViolations(t *testing.T) {
@@ -485,7 +588,20 @@ var nullable = map[string][]string{
 	"accounts": {
 		"member_id", "last_error", "status_at", "first_connected_at", "connected_at", "disconnected_at", "reconnected_at", "locked_at", "locked_reason",
 		"lock_status_at", "link_id", "lost_at", "resume_after", "needs_reconnect_at", "pause_after", "hold_until",
-		"hold_reason", "timezone", "external_id", "parked_reason",
+		"hold_reason", "timezone", "external_id", "parked_reason", "restricted_at",
+	},
+	"action_limits":    {"per_week", "changed_at"},
+	"action_ceilings":  {"per_week"},
+	"action_overrides": {"account_id", "campaign_id", "per_day", "per_week", "gap_from", "gap_to"},
+	"action_holds":     {"sender_id"},
+	"scheduler":        {"finished_at", "hours_counted_at"},
+	"sending_windows":  {"workspace_id", "account_id", "timezone"},
+	"sending_accounts": {"served_at", "code"},
+	"senders": {
+		"day", "day_began_at", "day_timezone", "next_allowed_at", "last_started_at", "ramp_started_at", "last_sent_at", "restriction_seen_at",
+	},
+	"actions": {
+		"member_id", "outcome", "lease_until", "started_at", "settled_at", "timezone", "provider_ref", "error_code", "closed_at", "closed_as",
 	},
 	"adopt_errors":     {"external_id", "next_at", "place"},
 	"adopt_state":      {"started_at", "mapping", "checked_at", "rows_checked", "drift_rows", "drift_detail", "check_due_at", "consumer", "consumer_error", "consumer_error_at", "consumer_error_ended_at"},

@@ -24,6 +24,9 @@ var enums = []struct{ database, goName, prefix, plural string }{
 	{"lane", "Lane", "Lane", "Lanes"},
 	{"delivery_state", "DeliveryState", "Delivery", "DeliveryStates"},
 	{"manual_actions.what", "ActionKind", "Action", "ActionKinds"},
+	{"account_tier", "AccountTier", "Tier", "AccountTiers"},
+	{"action_state", "ActionState", "State", "ActionStates"},
+	{"action_outcome", "ActionOutcome", "Outcome", "ActionOutcomes"},
 }
 
 // valuesOf returns the values of an enumerated type, or those that the check of a column of text

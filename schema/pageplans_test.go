@@ -20,7 +20,8 @@ import (
 )
 
 // longPast is the data of a long operation, in addition to the fleet of manyRows: ticks with ten
-// accounts each, and for each account perAccount status changes and as many manual actions.
+// accounts each, and for each account perAccount status changes, and as many actions of senders and
+// manual actions.
 const longPast = `
 INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, accounts_processed, planned, resumed, started_at, finished_at)
 SELECT past.tick_at, 200, 2000, 10, 10, 1000, 1000, past.tick_at, past.tick_at
@@ -38,6 +39,17 @@ FROM generate_series({per account}, 1, -1) AS n CROSS JOIN thaw.accounts AS a;
 INSERT INTO thaw.manual_actions (at, what, actor, reason, workspace_id, account_id)
 SELECT now() - n * interval '1 hour', 'paused', 'ann', 'asked by phone', a.workspace_id, a.id
 FROM generate_series({per account}, 1, -1) AS n CROSS JOIN thaw.accounts AS a;
+INSERT INTO thaw.senders (provider, key)
+SELECT a.provider, 'account:' || a.id FROM thaw.accounts AS a ORDER BY a.id
+ON CONFLICT DO NOTHING;
+INSERT INTO thaw.actions (workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, prospect_url, step, kind, state, outcome,
+    actor, reserved_at, started_at, settled_at, used_at, local_day, gap, next_of_kind_at)
+SELECT a.workspace_id, a.id, s.id, 1, a.id, a.provider, 'https://example.com/in/1-200', n, 'message', 'sent', 'sent',
+    'sender', at, at, at, at, at::date, '1 minute', at
+FROM generate_series({per account}, 1, -1) AS n
+CROSS JOIN LATERAL (SELECT now() - n * interval '1 hour' AS at) AS past
+CROSS JOIN thaw.accounts AS a
+JOIN thaw.senders AS s ON s.key = 'account:' || a.id AND s.provider = a.provider;
 INSERT INTO thaw.manual_actions (what, actor, reason)
 SELECT what.name, 'monitor', 'accounts were lost' FROM generate_series(1, 10), (VALUES ('safety_entered'), ('safety_exited')) AS what (name);
 `
@@ -46,6 +58,7 @@ SELECT what.name, 'monitor', 'accounts were lost' FROM generate_series(1, 10), (
 // so there are few.
 var past = []string{
 	"enrollments", "enrollment_events", "account_signals", "sweeps", "allocations", "backlog_samples", "account_events", "manual_actions",
+	"actions",
 }
 
 // A read is a node of an executed plan, with the number of rows that it discarded.
@@ -247,6 +260,22 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 				"deliveries of an account":  deliveries(watched, scope, readmodel.DeliveryFilter{Provider: "linkedin", Account: "account-1"}),
 				"messages":                  filtered(watched, "", readmodel.Messages),
 				"messages that have failed": filtered(watched, "failed", readmodel.Messages),
+				"actions":                   sending(watched, scope, readmodel.SendingFilter{}),
+				"unknown actions":           sending(watched, scope, readmodel.SendingFilter{State: "unknown"}),
+				"actions of an account":     sending(watched, scope, readmodel.SendingFilter{AccountID: account, State: "sent"}),
+				"actions of a prospect":     sending(watched, scope, readmodel.SendingFilter{EnrollmentID: 1}),
+				"sending of an account": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.Sending(ctx, watched, readmodel.Everything(), account)
+					return err
+				},
+				"chart of actions": func(ctx context.Context, _ readmodel.Paging) error {
+					for _, in := range []readmodel.ChartRange{readmodel.ChartDay, readmodel.ChartWeek, readmodel.ChartMonth} {
+						if _, err := readmodel.ActionChart(ctx, watched, in); err != nil {
+							return err
+						}
+					}
+					return nil
+				},
 				"chart": func(ctx context.Context, _ readmodel.Paging) error {
 					for _, in := range []readmodel.ChartRange{readmodel.ChartDay, readmodel.ChartWeek, readmodel.ChartMonth} {
 						if _, err := readmodel.Chart(ctx, watched, in); err != nil {
@@ -310,6 +339,13 @@ func filtered[T, F any](db *store.Store, filter F, list func(context.Context, *s
 func deliveries(db *store.Store, s readmodel.Scope, filter readmodel.DeliveryFilter) func(context.Context, readmodel.Paging) error {
 	return func(ctx context.Context, p readmodel.Paging) error {
 		_, err := readmodel.Deliveries(ctx, db, s, filter, p)
+		return err
+	}
+}
+
+func sending(db *store.Store, s readmodel.Scope, filter readmodel.SendingFilter) func(context.Context, readmodel.Paging) error {
+	return func(ctx context.Context, p readmodel.Paging) error {
+		_, err := readmodel.SendingActions(ctx, db, s, filter, p)
 		return err
 	}
 }

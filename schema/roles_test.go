@@ -3,6 +3,7 @@ package schema_test
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,11 @@ GRANT SELECT ON thaw.backlog, thaw.history, thaw.sweep_log TO app;
 // with that role. Roles belong to the whole server, which other tests may share, so the name of the
 // role contains that of the database.
 func asApp(t *testing.T, db *testdb.DB) (role string, conn *pgx.Conn) {
+	t.Helper()
+	return asRole(t, db, grants)
+}
+
+func asRole(t *testing.T, db *testdb.DB, grants string) (role string, conn *pgx.Conn) {
 	t.Helper()
 	role = "app_of_" + testdb.Value[string](t, db, "SELECT current_database()")
 	db.Exec(t, "CREATE ROLE "+role+" NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS")
@@ -170,4 +176,40 @@ func TestRoleThatWritesAccounts(t *testing.T) {
 	_, err := app.Exec(t.Context(), "INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (1, 'bob')")
 	require.NoError(t, err)
 	require.Equal(t, "connected", statusOf(t, db, "bob"))
+}
+
+// senderGrants are those of docs/sql.md for a role that only sends.
+const senderGrants = `
+GRANT USAGE ON SCHEMA thaw TO app;
+GRANT EXECUTE ON FUNCTION thaw.reserve, thaw.claim_actions, thaw.start, thaw.close_invite,
+	thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text) TO app;
+`
+
+func TestSenderRoleNeedsFiveFunctions(t *testing.T) {
+	t.Parallel()
+	documented, err := os.ReadFile("../docs/sql.md")
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(strings.Fields(string(documented)), " "), strings.ReplaceAll(strings.Join(strings.Fields(senderGrants), " "), "TO app", "TO sender"))
+	db := withSenders(t)
+	db.Exec(t, "SELECT thaw.take_nudges()")
+	role, sender := asRole(t, db, senderGrants)
+	value := func(sql string) (text string) {
+		t.Helper()
+		require.NoError(t, sender.QueryRow(t.Context(), sql).Scan(&text), sql)
+		return text
+	}
+	require.Equal(t, "1", value("SELECT r.id::text FROM thaw.reserve(1) AS r"))
+	require.Equal(t, "go", value("SELECT coalesce(r.code, 'go') FROM thaw.start(1) AS r"))
+	require.Equal(t, "sent", value("SELECT thaw.settle(1, 'sent', provider_ref => 'inv_1')"))
+	require.Equal(t, "true", value("SELECT thaw.close_invite(1, 'accepted')::text"))
+	require.Equal(t, "2", value("SELECT count(*)::text FROM thaw.claim_actions(10)"))
+	require.Equal(t, []string{role}, testdb.Column[string](t, db, "SELECT DISTINCT actor FROM thaw.actions"), "the ledger records who")
+	for _, sql := range []string{
+		"SELECT FROM thaw.actions", "SELECT FROM thaw.enrollments", "UPDATE thaw.senders SET next_allowed_at = NULL", "DELETE FROM thaw.action_holds",
+		"SELECT thaw.reserve_rows('{1}', NULL, '1 hour', 'x')", "SELECT thaw.schedule_batch(1, '1 hour', 'x')", "SELECT thaw.expire_actions()", "SELECT thaw.take_nudges()",
+		"SELECT thaw.hold_kind(1, 'invite', now(), 'x', 'x', 'x')", "SELECT thaw.kind_gates('{1}')", "SELECT thaw.settle(1, 1::integer)",
+	} {
+		_, err := sender.Exec(t.Context(), sql)
+		require.True(t, isCode(err, "42501"), "%s: %v", sql, err)
+	}
 }

@@ -8,6 +8,35 @@ CREATE TYPE thaw.account_status AS ENUM (
     'error',
     'removed'
 );
+CREATE TYPE thaw.account_tier AS ENUM (
+    'free',
+    'premium',
+    'sales_navigator',
+    'recruiter'
+);
+CREATE TYPE thaw.action_outcome AS ENUM (
+    'sent',
+    'already',
+    'refused',
+    'limited',
+    'throttled',
+    'account_lost',
+    'restricted',
+    'unknown',
+    'released',
+    'verified_sent',
+    'verified_absent'
+);
+CREATE TYPE thaw.action_state AS ENUM (
+    'reserved',
+    'started',
+    'sent',
+    'already',
+    'refused',
+    'released',
+    'expired',
+    'unknown'
+);
 CREATE TYPE thaw.campaign_status AS ENUM (
     'draft',
     'running',
@@ -83,6 +112,14 @@ CREATE TYPE thaw.pause_reason AS ENUM (
     'linkedin_account_disconnected',
     'linkedin_account_issue',
     'linkedin_high_failure_rate'
+);
+CREATE TYPE thaw.reservation AS (
+	id bigint,
+	code text,
+	opens_at timestamp with time zone,
+	kind text,
+	step integer,
+	lease_until timestamp with time zone
 );
 CREATE TYPE thaw.river_job_state AS ENUM (
     'available',
@@ -161,7 +198,15 @@ CREATE TABLE thaw.settings (
     silence_factor integer DEFAULT 2 NOT NULL,
     changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     changed_by text,
+    action_gap_from interval DEFAULT '00:01:00'::interval NOT NULL,
+    action_gap_to interval DEFAULT '00:03:00'::interval NOT NULL,
+    action_lease interval DEFAULT '00:10:00'::interval NOT NULL,
+    pending_invites integer DEFAULT 500 NOT NULL,
+    push_actions boolean DEFAULT false NOT NULL,
     CONSTRAINT settings_account_cap_check CHECK (((account_cap >= 1) AND (account_cap <= 1000000))),
+    CONSTRAINT settings_action_gap_from_check CHECK (((action_gap_from >= '00:00:00'::interval) AND (action_gap_from <= '1 day'::interval))),
+    CONSTRAINT settings_action_gap_is_a_range CHECK (((action_gap_to >= action_gap_from) AND (action_gap_to <= '1 day'::interval))),
+    CONSTRAINT settings_action_lease_check CHECK (((action_lease >= '00:00:10'::interval) AND (action_lease <= '1 day'::interval))),
     CONSTRAINT settings_flap_limit_check CHECK (((flap_limit >= 0) AND (flap_limit <= 20))),
     CONSTRAINT settings_flap_wait_check CHECK (((flap_wait >= '00:00:00'::interval) AND (flap_wait <= '1 day'::interval))),
     CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
@@ -170,6 +215,7 @@ CREATE TABLE thaw.settings (
     CONSTRAINT settings_keep_history_check CHECK (((keep_history >= '2 days'::interval) AND (keep_history <= '36500 days'::interval))),
     CONSTRAINT settings_keep_signals_check CHECK (((keep_signals >= '2 days'::interval) AND (keep_signals <= '36500 days'::interval))),
     CONSTRAINT settings_only_row_check CHECK (only_row),
+    CONSTRAINT settings_pending_invites_check CHECK (((pending_invites >= 0) AND (pending_invites <= 100000))),
     CONSTRAINT settings_safety_accounts_check CHECK (((safety_accounts >= 1) AND (safety_accounts <= 1000000))),
     CONSTRAINT settings_safety_calm_check CHECK (((safety_calm >= '00:01:00'::interval) AND (safety_calm <= '7 days'::interval))),
     CONSTRAINT settings_safety_percent_check CHECK (((safety_percent >= 1) AND (safety_percent <= 100))),
@@ -181,6 +227,10 @@ CREATE TABLE thaw.settings (
     CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick)))))
 );
 COMMENT ON TABLE thaw.settings IS 'One row: the settings of the whole fleet.';
+COMMENT ON COLUMN thaw.settings.action_gap_from IS 'The gap between any two actions of a sender is drawn between action_gap_from and action_gap_to.';
+COMMENT ON COLUMN thaw.settings.action_lease IS 'How long a reservation lasts if it is not started, and how long a started action may take until its outcome counts as unknown.';
+COMMENT ON COLUMN thaw.settings.pending_invites IS 'How many invites of a sender may be open: sent within 180 days, and neither accepted nor withdrawn.';
+COMMENT ON COLUMN thaw.settings.push_actions IS 'Whether the job schedule reserves due actions and sends them as webhook action.due. If not, senders claim them (thaw.claim_actions).';
 CREATE TABLE thaw.workspaces (
     id bigint NOT NULL,
     key text NOT NULL,
@@ -224,6 +274,88 @@ BEGIN
     WHERE a.external_id IS NOT NULL
     ORDER BY a.id, n.id;
     RETURN NULL;
+END;
+$$;
+CREATE TABLE thaw.accounts (
+    id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    provider text DEFAULT 'linkedin'::text NOT NULL,
+    provider_account_id text NOT NULL,
+    member_id text,
+    display_name text DEFAULT ''::text NOT NULL,
+    status thaw.account_status DEFAULT 'connecting'::thaw.account_status NOT NULL,
+    last_error text,
+    status_at timestamp with time zone,
+    first_connected_at timestamp with time zone,
+    connected_at timestamp with time zone,
+    disconnected_at timestamp with time zone,
+    reconnected_at timestamp with time zone,
+    locked_at timestamp with time zone,
+    locked_reason text,
+    lock_status_at timestamp with time zone,
+    link_id bigint,
+    lost_at timestamp with time zone,
+    flaps timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
+    resume_after timestamp with time zone,
+    needs_reconnect_at timestamp with time zone,
+    pause_after timestamp with time zone,
+    hold_until timestamp with time zone,
+    hold_reason text,
+    timezone text,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    external_id text,
+    parked_reason text,
+    tier thaw.account_tier DEFAULT 'free'::thaw.account_tier NOT NULL,
+    restricted_at timestamp with time zone,
+    CONSTRAINT accounts_connected_has_no_error CHECK (((status <> 'connected'::thaw.account_status) OR (last_error IS NULL))),
+    CONSTRAINT accounts_connected_is_confirmed CHECK (((status <> 'connected'::thaw.account_status) OR (reconnected_at IS NULL))),
+    CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (((status <> 'connected'::thaw.account_status) OR (pause_after IS NULL))),
+    CONSTRAINT accounts_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
+    CONSTRAINT accounts_hold_has_a_reason CHECK ((((hold_until IS NULL) = (hold_reason IS NULL)) AND (hold_reason <> ''::text))),
+    CONSTRAINT accounts_last_error_check CHECK ((length(last_error) <= 1000)),
+    CONSTRAINT accounts_link_is_to_another CHECK ((link_id <> id)),
+    CONSTRAINT accounts_lock_has_a_reason CHECK ((((locked_at IS NULL) = (locked_reason IS NULL)) AND (locked_reason <> ''::text) AND (length(locked_reason) <= 1000))),
+    CONSTRAINT accounts_member_id_check CHECK ((member_id <> ''::text)),
+    CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
+    CONSTRAINT accounts_parked_has_a_reason CHECK (((length(parked_reason) >= 1) AND (length(parked_reason) <= 1000))),
+    CONSTRAINT accounts_provider_account_id_check CHECK ((provider_account_id <> ''::text)),
+    CONSTRAINT accounts_provider_account_id_is_visible CHECK (thaw.is_visible(provider_account_id)),
+    CONSTRAINT accounts_provider_check CHECK ((provider <> ''::text)),
+    CONSTRAINT accounts_times_are_in_range CHECK ((((status_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (status_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((first_connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (first_connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((disconnected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (disconnected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((pause_after >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (pause_after <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((hold_until >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (hold_until <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE thaw.accounts IS 'One login ("seat") at the provider.';
+COMMENT ON COLUMN thaw.accounts.member_id IS 'The person behind the account. It stays the same when that person connects again as a new account.';
+COMMENT ON COLUMN thaw.accounts.status_at IS 'The time of the status in the newest applied signal. Null: no signal was applied yet.';
+COMMENT ON COLUMN thaw.accounts.disconnected_at IS 'When the account last lost its connection. Null: never. A reconnect does not clear it.';
+COMMENT ON COLUMN thaw.accounts.reconnected_at IS 'When the login succeeded, while the provider has not yet confirmed that the account works. Null: no confirmation is pending.';
+COMMENT ON COLUMN thaw.accounts.locked_at IS 'Since when the provider has locked the account. Null: it is not locked. The lock is independent of the status: nothing is resumed through a locked account, even if it is connected.';
+COMMENT ON COLUMN thaw.accounts.lock_status_at IS 'The time of the last applied lock or unlock signal.';
+COMMENT ON COLUMN thaw.accounts.link_id IS 'The first account of a group that is linked as one person, in addition to accounts with the same member_id. Null: the account is itself the first, or it has no link.';
+COMMENT ON COLUMN thaw.accounts.lost_at IS 'The last connection loss that counts for safety mode. Losses of a flapping account do not count.';
+COMMENT ON COLUMN thaw.accounts.flaps IS 'The times of the latest connection losses, newest first: as many as settings.flap_limit, at least one.';
+COMMENT ON COLUMN thaw.accounts.resume_after IS 'If the account is flapping: the time until which it must stay connected before prospects resume through it. Null: it is not flapping.';
+COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS 'When the message account.needs_reconnect was written for the current outage. Null: it was not.';
+COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused. Null: no pause is due.';
+COMMENT ON COLUMN thaw.accounts.timezone IS 'The IANA time zone of the person behind the account, such as Europe/Berlin. Null: unknown. There is no default: with a wrong zone, the account would send at night.';
+COMMENT ON COLUMN thaw.accounts.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
+COMMENT ON COLUMN thaw.accounts.parked_reason IS 'Why Thaw cannot tell what the platform knows about this account (thaw adopt). Nothing is resumed or sent through it. Null: it is not parked.';
+COMMENT ON COLUMN thaw.accounts.tier IS 'The subscription of the account at the provider. It selects the caps of thaw.action_limits. The default has the lowest.';
+COMMENT ON COLUMN thaw.accounts.restricted_at IS 'When the provider last restricted the account. Null: never. The ramp starts again at half its week then.';
+CREATE FUNCTION thaw.account_gate(p_account thaw.accounts, p_is_safety_on boolean) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN thaw.block_reason(p_account, p_is_safety_on, true, false);
+END;
+$$;
+CREATE FUNCTION thaw.account_gate_opens_at(p_account thaw.accounts, p_code text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN CASE p_code WHEN 'account_on_hold' THEN p_account.hold_until WHEN 'account_flapping' THEN p_account.resume_after END;
 END;
 $$;
 CREATE FUNCTION thaw.accounts_apply_early_signals() RETURNS trigger
@@ -288,68 +420,6 @@ BEGIN
     RETURN NEW;
 END;
 $$;
-CREATE TABLE thaw.accounts (
-    id bigint NOT NULL,
-    workspace_id bigint NOT NULL,
-    provider text DEFAULT 'linkedin'::text NOT NULL,
-    provider_account_id text NOT NULL,
-    member_id text,
-    display_name text DEFAULT ''::text NOT NULL,
-    status thaw.account_status DEFAULT 'connecting'::thaw.account_status NOT NULL,
-    last_error text,
-    status_at timestamp with time zone,
-    first_connected_at timestamp with time zone,
-    connected_at timestamp with time zone,
-    disconnected_at timestamp with time zone,
-    reconnected_at timestamp with time zone,
-    locked_at timestamp with time zone,
-    locked_reason text,
-    lock_status_at timestamp with time zone,
-    link_id bigint,
-    lost_at timestamp with time zone,
-    flaps timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
-    resume_after timestamp with time zone,
-    needs_reconnect_at timestamp with time zone,
-    pause_after timestamp with time zone,
-    hold_until timestamp with time zone,
-    hold_reason text,
-    timezone text,
-    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    external_id text,
-    parked_reason text,
-    CONSTRAINT accounts_connected_has_no_error CHECK (((status <> 'connected'::thaw.account_status) OR (last_error IS NULL))),
-    CONSTRAINT accounts_connected_is_confirmed CHECK (((status <> 'connected'::thaw.account_status) OR (reconnected_at IS NULL))),
-    CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (((status <> 'connected'::thaw.account_status) OR (pause_after IS NULL))),
-    CONSTRAINT accounts_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
-    CONSTRAINT accounts_hold_has_a_reason CHECK ((((hold_until IS NULL) = (hold_reason IS NULL)) AND (hold_reason <> ''::text))),
-    CONSTRAINT accounts_last_error_check CHECK ((length(last_error) <= 1000)),
-    CONSTRAINT accounts_link_is_to_another CHECK ((link_id <> id)),
-    CONSTRAINT accounts_lock_has_a_reason CHECK ((((locked_at IS NULL) = (locked_reason IS NULL)) AND (locked_reason <> ''::text) AND (length(locked_reason) <= 1000))),
-    CONSTRAINT accounts_member_id_check CHECK ((member_id <> ''::text)),
-    CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
-    CONSTRAINT accounts_parked_has_a_reason CHECK (((length(parked_reason) >= 1) AND (length(parked_reason) <= 1000))),
-    CONSTRAINT accounts_provider_account_id_check CHECK ((provider_account_id <> ''::text)),
-    CONSTRAINT accounts_provider_account_id_is_visible CHECK (thaw.is_visible(provider_account_id)),
-    CONSTRAINT accounts_provider_check CHECK ((provider <> ''::text)),
-    CONSTRAINT accounts_times_are_in_range CHECK ((((status_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (status_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((first_connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (first_connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((disconnected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (disconnected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((pause_after >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (pause_after <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((hold_until >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (hold_until <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
-)
-WITH (fillfactor='80');
-COMMENT ON TABLE thaw.accounts IS 'One login ("seat") at the provider.';
-COMMENT ON COLUMN thaw.accounts.member_id IS 'The person behind the account. It stays the same when that person connects again as a new account.';
-COMMENT ON COLUMN thaw.accounts.status_at IS 'The time of the status in the newest applied signal. Null: no signal was applied yet.';
-COMMENT ON COLUMN thaw.accounts.disconnected_at IS 'When the account last lost its connection. Null: never. A reconnect does not clear it.';
-COMMENT ON COLUMN thaw.accounts.reconnected_at IS 'When the login succeeded, while the provider has not yet confirmed that the account works. Null: no confirmation is pending.';
-COMMENT ON COLUMN thaw.accounts.locked_at IS 'Since when the provider has locked the account. Null: it is not locked. The lock is independent of the status: nothing is resumed through a locked account, even if it is connected.';
-COMMENT ON COLUMN thaw.accounts.lock_status_at IS 'The time of the last applied lock or unlock signal.';
-COMMENT ON COLUMN thaw.accounts.link_id IS 'The first account of a group that is linked as one person, in addition to accounts with the same member_id. Null: the account is itself the first, or it has no link.';
-COMMENT ON COLUMN thaw.accounts.lost_at IS 'The last connection loss that counts for safety mode. Losses of a flapping account do not count.';
-COMMENT ON COLUMN thaw.accounts.flaps IS 'The times of the latest connection losses, newest first: as many as settings.flap_limit, at least one.';
-COMMENT ON COLUMN thaw.accounts.resume_after IS 'If the account is flapping: the time until which it must stay connected before prospects resume through it. Null: it is not flapping.';
-COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS 'When the message account.needs_reconnect was written for the current outage. Null: it was not.';
-COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused. Null: no pause is due.';
-COMMENT ON COLUMN thaw.accounts.timezone IS 'The IANA time zone of the person behind the account, such as Europe/Berlin. Null: unknown. There is no default: with a wrong zone, the account would send at night.';
-COMMENT ON COLUMN thaw.accounts.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
-COMMENT ON COLUMN thaw.accounts.parked_reason IS 'Why Thaw cannot tell what the platform knows about this account (thaw adopt). Nothing is resumed or sent through it. Null: it is not parked.';
 CREATE FUNCTION thaw.accounts_named(p_name text, p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(id bigint)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
@@ -405,6 +475,24 @@ BEGIN
     RETURN NEW;
 END;
 $$;
+CREATE FUNCTION thaw.accounts_note_restriction() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.restricted_at := thaw.now();
+    RETURN NEW;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_nudge() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge(NEW.id, thaw.now());
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.accounts_publish_flapping() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -424,6 +512,56 @@ BEGIN
     PERFORM thaw.publish('account.recovered', NEW.workspace_id, NEW.id, jsonb_build_object(
         'since', thaw.rfc3339(OLD.disconnected_at), 'connected_at', thaw.rfc3339(NEW.connected_at)));
     RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_release_actions() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.actions AS a SET
+        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'account_not_connected'
+    WHERE a.id = ANY (ARRAY(
+        SELECT open.id FROM thaw.actions AS open
+        WHERE open.account_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint DEFAULT NULL::bigint) RETURNS TABLE(account_id bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    at         timestamptz := thaw.now();
+    workspaces bigint[];
+BEGIN
+    WITH RECURSIVE loose AS (
+        (SELECT s.workspace_id FROM thaw.sending_accounts AS s
+         WHERE s.next_at < 'infinity' AND (p_workspace_id IS NULL OR s.workspace_id = p_workspace_id)
+         ORDER BY s.workspace_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT s.workspace_id FROM thaw.sending_accounts AS s
+                WHERE s.next_at < 'infinity' AND s.workspace_id > loose.workspace_id AND p_workspace_id IS NULL
+                ORDER BY s.workspace_id LIMIT 1)
+        FROM loose WHERE loose.workspace_id IS NOT NULL
+    )
+    SELECT array_agg(loose.workspace_id) INTO workspaces FROM loose
+    WHERE EXISTS (SELECT FROM thaw.sending_accounts AS s WHERE s.workspace_id = loose.workspace_id AND s.next_at <= at AND s.next_at < 'infinity')
+        AND NOT (SELECT w.shadow FROM thaw.workspaces AS w WHERE w.id = loose.workspace_id);
+    RETURN QUERY
+    SELECT due.account_id
+    FROM unnest(workspaces) AS workspace (id)
+    CROSS JOIN LATERAL (
+        SELECT s.account_id, s.next_at, row_number() OVER (ORDER BY s.next_at, s.account_id) AS place
+        FROM (
+            SELECT x.account_id, x.next_at FROM thaw.sending_accounts AS x
+            WHERE x.workspace_id = workspace.id AND x.next_at <= at AND x.next_at < 'infinity'
+            ORDER BY x.next_at LIMIT ceil(p_limit::numeric / cardinality(workspaces))) AS s) AS due
+    ORDER BY due.place, due.next_at, due.account_id
+    LIMIT p_limit;
 END;
 $$;
 CREATE FUNCTION thaw.accounts_write_history() RETURNS trigger
@@ -529,6 +667,135 @@ BEGIN
     VALUES (p_what, p_actor, p_reason, p_prospect_url, 0)
     RETURNING d.id INTO action_id;
     changed := thaw.apply_action(action_id, locked);
+END;
+$$;
+CREATE FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_starting bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(enrollment_id bigint, kind text, code text, opens_at timestamp with time zone, used integer, cap integer, workspace_id bigint, account_id bigint, campaign_id bigint, sender_id bigint, provider text, member_id text, prospect_url text, step integer, timezone text, day date, day_began_at timestamp with time zone, ramp_started_at timestamp with time zone, restricted_at timestamp with time zone, gap_from interval, gap_to interval)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := thaw.now();
+BEGIN
+    RETURN QUERY
+    WITH asked AS MATERIALIZED (
+        SELECT e.id, e.status, e.workspace_id, e.account_id, e.campaign_id, e.prospect_url, e.step, e.next_action_at,
+            campaign.status AS campaign_status, step.kind AS step_kind, coalesce(e.next_kind, step.kind) AS expected,
+            coalesce(asked.kind, e.next_kind, step.kind) AS kind,
+            EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = e.campaign_id) AS has_steps,
+            account.provider, account.member_id, account
+        FROM unnest(p_enrollment_ids, p_kinds) AS asked (id, kind)
+        JOIN thaw.enrollments AS e ON e.id = asked.id
+        JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
+        LEFT JOIN thaw.accounts AS account ON account.id = e.account_id
+        LEFT JOIN thaw.campaign_steps AS step ON step.campaign_id = e.campaign_id AND step.position = e.step
+    ), gates AS MATERIALIZED (
+        SELECT * FROM thaw.kind_gates(
+            ARRAY(SELECT DISTINCT asked.account_id FROM asked WHERE asked.account_id IS NOT NULL),
+            ARRAY(SELECT DISTINCT asked.kind FROM asked WHERE asked.kind IS NOT NULL), p_starting)
+    ), facts AS (
+        SELECT asked.*,
+            -- Without a known kind there is no row of gates.
+            CASE WHEN g.account_id IS NOT NULL THEN g.account_code
+                WHEN asked.account_id IS NOT NULL THEN thaw.account_gate(asked.account, thaw.is_safety_on()) END AS account_code,
+            g.sender_id, g.code AS kind_code, g.opens_at AS kind_opens_at, g.pending_code,
+            g.timezone, g.day, g.day_began_at, g.day_ends_at, g.used_today, g.per_day, g.used_in_week, g.per_week, g.pending_invites,
+            g.ramp_started_at, g.restricted_at, g.gap_from, g.gap_to, g.account_id IS NULL AS is_unlimited,
+            own.per_day AS campaign_cap,
+            CASE WHEN own.per_day IS NOT NULL THEN (
+                SELECT count(*) FROM thaw.actions AS x
+                WHERE x.campaign_id = asked.campaign_id AND x.kind = asked.kind AND x.local_day = g.day AND x.is_used
+                    AND NOT x.id = ANY (coalesce(p_starting, '{}'))) END::integer AS campaign_used,
+            (SELECT x.state FROM thaw.actions AS x
+             WHERE x.enrollment_id = asked.id AND x.step = asked.step AND x.kind = asked.kind AND (x.is_used OR x.state = 'already')
+                 AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+             LIMIT 1) AS done,
+            pair.closed_as AS pair_closed_as, pair.state AS pair_state, pair.id AS pair_id,
+            withdrawn.closed_at AS withdrawn_at
+        FROM asked
+        LEFT JOIN gates AS g ON g.account_id = asked.account_id AND g.kind = asked.kind
+        LEFT JOIN thaw.action_overrides AS own ON own.campaign_id = asked.campaign_id AND own.kind = asked.kind
+        LEFT JOIN LATERAL (
+            SELECT x.id, x.closed_as, x.state FROM thaw.actions AS x
+            WHERE asked.kind = 'invite' AND x.kind = 'invite' AND x.sender_id = g.sender_id AND x.prospect_url = asked.prospect_url
+                AND (x.is_used OR x.state = 'already') AND (x.closed_as IS NULL OR x.closed_as = 'accepted')
+                AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+            LIMIT 1) AS pair ON true
+        LEFT JOIN LATERAL (
+            SELECT max(x.closed_at) AS closed_at FROM thaw.actions AS x
+            WHERE asked.kind = 'invite' AND x.sender_id = g.sender_id AND x.prospect_url = asked.prospect_url AND x.closed_as = 'withdrawn') AS withdrawn ON true
+    )
+    SELECT facts.id, facts.kind, closed.code,
+        CASE closed.code
+            WHEN facts.account_code THEN thaw.account_gate_opens_at(facts.account, facts.account_code)
+            WHEN 'not_due' THEN facts.next_action_at
+            WHEN 'campaign_cap' THEN CASE WHEN facts.campaign_cap > 0 THEN facts.day_ends_at END
+            WHEN 'invite_withdrawn' THEN facts.withdrawn_at + interval '21 days'
+            WHEN facts.kind_code THEN facts.kind_opens_at
+        END,
+        CASE closed.code WHEN 'daily_cap' THEN facts.used_today WHEN 'weekly_cap' THEN facts.used_in_week
+            WHEN 'campaign_cap' THEN facts.campaign_used WHEN 'pending_invites' THEN facts.pending_invites END,
+        CASE closed.code WHEN 'daily_cap' THEN facts.per_day WHEN 'weekly_cap' THEN facts.per_week
+            WHEN 'campaign_cap' THEN facts.campaign_cap WHEN 'pending_invites' THEN facts.pending_invites END,
+        facts.workspace_id, facts.account_id, facts.campaign_id, facts.sender_id, facts.provider, facts.member_id, facts.prospect_url, facts.step,
+        facts.timezone, facts.day, facts.day_began_at, facts.ramp_started_at, facts.restricted_at, facts.gap_from, facts.gap_to
+    FROM facts
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN facts.account_id IS NULL THEN 'no_account'
+            WHEN facts.status <> 'active' THEN 'not_active'
+            WHEN facts.account_code IS NOT NULL THEN facts.account_code
+            WHEN facts.campaign_status <> 'running' THEN 'campaign_not_running'
+            WHEN facts.kind IS NULL OR (facts.expected IS NOT NULL OR facts.has_steps) AND facts.kind IS DISTINCT FROM facts.expected THEN 'no_such_step'
+            WHEN facts.next_action_at > at AND p_starting IS NULL THEN 'not_due'
+            WHEN facts.is_unlimited THEN 'limits_missing'
+            WHEN facts.kind_code IS NOT NULL THEN facts.kind_code
+            WHEN facts.campaign_used >= facts.campaign_cap THEN 'campaign_cap'
+            WHEN facts.pending_code IS NOT NULL THEN facts.pending_code
+            WHEN facts.done IS NOT NULL THEN CASE facts.done
+                WHEN 'reserved' THEN 'already_reserved' WHEN 'started' THEN 'already_started' WHEN 'unknown' THEN 'already_unknown' ELSE 'already_sent' END
+            WHEN facts.pair_id IS NOT NULL THEN
+                CASE WHEN facts.pair_closed_as = 'accepted' OR facts.pair_state = 'already' THEN 'already_connected' ELSE 'already_invited' END
+            WHEN facts.withdrawn_at > at - interval '21 days' THEN 'invite_withdrawn'
+        END AS code) AS closed;
+END;
+$$;
+COMMENT ON FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_starting bigint[]) IS 'The first closed gate of an action for each of the given enrollments, with the time at which it opens. code null: the action may be done now.';
+CREATE FUNCTION thaw.action_holds_keep() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF (TG_OP = 'DELETE' OR NEW.until < OLD.until) AND NOT EXISTS (
+        SELECT FROM thaw.manual_actions AS a
+        WHERE a.account_id = OLD.account_id AND a.at = thaw.now() AND a.what = 'kind_hold_corrected' AND a.detail = OLD.kind)
+        AND EXISTS (SELECT FROM thaw.accounts AS a WHERE a.id = OLD.account_id)
+    THEN
+        RAISE EXCEPTION 'the kind % is on hold until %', OLD.kind, thaw.job_time(OLD.until)
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'action_holds_are_never_shortened', TABLE = 'action_holds', SCHEMA = 'thaw',
+                HINT = 'Set a later end. An operator can correct a mistaken hold with thaw.correct_action_hold.';
+    END IF;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END;
+$$;
+CREATE FUNCTION thaw.action_holds_nudge() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge(OLD.account_id, thaw.now());
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.action_limits_note_change() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.changed_at := thaw.now();
+    RETURN NEW;
 END;
 $$;
 CREATE FUNCTION thaw.is_of_campaigns(p_reason thaw.pause_reason) RETURNS boolean
@@ -638,6 +905,92 @@ BEGIN
 END;
 $_$;
 COMMENT ON FUNCTION thaw.adopt_instance(name text, reason text, actor text) IS 'Makes this database an instance of its own, or renames it. In a copy of a database, this ends safety mode; waiting messages of the original are not delivered. Returns true if it was a copy.';
+CREATE FUNCTION thaw.counts_as_used(p_state thaw.action_state) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN p_state IN ('reserved', 'started', 'sent', 'unknown');
+END;
+$$;
+CREATE TABLE thaw.actions (
+    id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    sender_id bigint NOT NULL,
+    campaign_id bigint NOT NULL,
+    enrollment_id bigint NOT NULL,
+    provider text NOT NULL,
+    member_id text,
+    prospect_url text NOT NULL COLLATE pg_catalog."C",
+    step integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    state thaw.action_state DEFAULT 'reserved'::thaw.action_state NOT NULL,
+    is_used boolean GENERATED ALWAYS AS (thaw.counts_as_used(state)) STORED NOT NULL,
+    outcome thaw.action_outcome,
+    actor text NOT NULL,
+    reserved_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    lease_until timestamp with time zone,
+    started_at timestamp with time zone,
+    settled_at timestamp with time zone,
+    used_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    local_day date NOT NULL,
+    timezone text,
+    gap interval NOT NULL,
+    next_of_kind_at timestamp with time zone NOT NULL,
+    provider_ref text,
+    error_code text,
+    closed_at timestamp with time zone,
+    closed_as text,
+    CONSTRAINT actions_actor_check CHECK (((actor <> ''::text) AND (length(actor) <= 256))),
+    CONSTRAINT actions_closed_as_check CHECK ((closed_as = ANY (ARRAY['accepted'::text, 'withdrawn'::text, 'duplicate'::text]))),
+    CONSTRAINT actions_error_code_check CHECK (((error_code <> ''::text) AND (length(error_code) <= 256))),
+    CONSTRAINT actions_lease_is_of_open CHECK (((state = ANY (ARRAY['reserved'::thaw.action_state, 'started'::thaw.action_state])) = (lease_until IS NOT NULL))),
+    CONSTRAINT actions_only_invites_close CHECK ((((closed_at IS NULL) = (closed_as IS NULL)) AND ((closed_as IS NULL) OR ((kind = 'invite'::text) AND ((closed_as = 'duplicate'::text) OR (state = ANY (ARRAY['sent'::thaw.action_state, 'already'::thaw.action_state, 'unknown'::thaw.action_state]))))))),
+    CONSTRAINT actions_outcome_fits CHECK (
+CASE state
+    WHEN 'reserved'::thaw.action_state THEN (outcome IS NULL)
+    WHEN 'started'::thaw.action_state THEN (outcome IS NULL)
+    WHEN 'expired'::thaw.action_state THEN (outcome IS NULL)
+    WHEN 'sent'::thaw.action_state THEN ((outcome = ANY (ARRAY['sent'::thaw.action_outcome, 'verified_sent'::thaw.action_outcome])) AND (outcome IS NOT NULL))
+    WHEN 'already'::thaw.action_state THEN ((outcome = 'already'::thaw.action_outcome) AND (outcome IS NOT NULL))
+    WHEN 'refused'::thaw.action_state THEN ((outcome = 'refused'::thaw.action_outcome) AND (outcome IS NOT NULL))
+    WHEN 'unknown'::thaw.action_state THEN ((outcome IS NULL) OR (outcome = 'unknown'::thaw.action_outcome))
+    ELSE ((outcome IS NULL) OR (outcome = ANY (ARRAY['released'::thaw.action_outcome, 'limited'::thaw.action_outcome, 'throttled'::thaw.action_outcome, 'account_lost'::thaw.action_outcome, 'restricted'::thaw.action_outcome, 'verified_absent'::thaw.action_outcome])))
+END),
+    CONSTRAINT actions_provider_ref_check CHECK (((provider_ref <> ''::text) AND (length(provider_ref) <= 256))),
+    CONSTRAINT actions_settled_has_a_time CHECK (((state = ANY (ARRAY['reserved'::thaw.action_state, 'started'::thaw.action_state])) = (settled_at IS NULL))),
+    CONSTRAINT actions_started_has_a_time CHECK (
+CASE
+    WHEN (state = ANY (ARRAY['started'::thaw.action_state, 'sent'::thaw.action_state, 'already'::thaw.action_state, 'refused'::thaw.action_state, 'unknown'::thaw.action_state])) THEN (started_at IS NOT NULL)
+    WHEN (state = ANY (ARRAY['reserved'::thaw.action_state, 'expired'::thaw.action_state])) THEN (started_at IS NULL)
+    ELSE true
+END)
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE thaw.actions IS 'Every reservation of an action with what came of it. Caps are counted from these rows. The rows have no foreign keys to the fleet, as the history.';
+COMMENT ON COLUMN thaw.actions.outcome IS 'What the sender reported. Null for expired, for released by a pause or a closed gate, and for unknown if no report came before the lease ended.';
+COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender that the action counts into.';
+COMMENT ON COLUMN thaw.actions.timezone IS 'The time zone of the account when the action was reserved, or started.';
+COMMENT ON COLUMN thaw.actions.gap IS 'The drawn gap to the next action of the sender.';
+COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the provider. duplicate: two senders turned out to be one person, and the other invite to the same prospect counts as the open one. Null: it is open.';
+CREATE FUNCTION thaw.advance(p_action thaw.actions, p_next_kind text, p_next_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    next thaw.campaign_steps;
+    is_linear boolean := EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = p_action.campaign_id);
+BEGIN
+    SELECT s.* INTO next FROM thaw.campaign_steps AS s WHERE s.campaign_id = p_action.campaign_id AND s.position = p_action.step + 1;
+    UPDATE thaw.enrollments AS e SET
+        step = e.step + 1,
+        next_kind = coalesce(p_next_kind, next.kind),
+        next_action_at = coalesce(p_next_at, thaw.now() + next.delay),
+        status = CASE WHEN e.status = 'active' AND is_linear AND next.kind IS NULL AND p_next_kind IS NULL THEN 'completed' ELSE e.status END
+    WHERE e.id = p_action.enrollment_id AND e.step = p_action.step;
+END;
+$$;
 CREATE TABLE thaw.retention (
     part text NOT NULL,
     turn integer NOT NULL,
@@ -659,7 +1012,7 @@ DECLARE
     line    record;
 BEGIN
     FOR line IN EXECUTE format('SELECT t.id, t.%I AS at FROM thaw.%I AS t WHERE t.id > $1 ORDER BY t.id LIMIT $2',
-        CASE p_walk.part WHEN 'account_signals' THEN 'received_at' WHEN 'heals' THEN 'requested_at' ELSE 'at' END, p_walk.part)
+        CASE p_walk.part WHEN 'account_signals' THEN 'received_at' WHEN 'heals' THEN 'requested_at' WHEN 'actions' THEN 'reserved_at' ELSE 'at' END, p_walk.part)
         USING p_walk.walk_id, p_size
     LOOP
         EXIT WHEN line.at >= p_before;
@@ -1427,6 +1780,28 @@ CREATE FUNCTION thaw.campaigns_named(p_name text, p_workspace_id bigint) RETURNS
             FROM thaw.campaigns k
            WHERE ((k.workspace_id = campaigns_named.p_workspace_id) AND (k.key = campaigns_named.p_name))))));
 END;
+CREATE FUNCTION thaw.campaigns_nudge() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge_workspace(NEW.workspace_id);
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.campaigns_release_actions() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.actions AS a SET
+        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'campaign_not_running'
+    WHERE a.id = ANY (ARRAY(
+        SELECT open.id FROM thaw.actions AS open
+        WHERE open.campaign_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.campaigns_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1702,6 +2077,47 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.checked_lease(p_lease interval) RETURNS interval
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF p_lease NOT BETWEEN interval '10 seconds' AND interval '1 day' THEN
+        RAISE EXCEPTION 'the lease is %', p_lease
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use 10 seconds to 1 day. The default is settings.action_lease.';
+    END IF;
+    RETURN coalesce(p_lease, (SELECT s.action_lease FROM thaw.settings AS s));
+END;
+$$;
+CREATE FUNCTION thaw.claim_actions("limit" integer DEFAULT 100, lease interval DEFAULT NULL::interval, workspace text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER) RETURNS TABLE(reservation bigint, lease_until timestamp with time zone, kind text, step integer, workspace_key text, workspace_external_id text, provider text, account text, account_external_id text, campaign text, campaign_external_id text, enrollment bigint, enrollment_external_id text, prospect_url text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    given bigint[];
+BEGIN
+    PERFORM thaw.require_short_transaction(), thaw.require_actor(claim_actions.actor);
+    IF claim_actions."limit" IS NULL OR claim_actions."limit" NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'the limit is %', coalesce(claim_actions."limit"::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Claim 1 to 1000 actions at a time.';
+    END IF;
+    SELECT b.action_ids INTO given FROM thaw.schedule_batch(
+        claim_actions."limit", thaw.checked_lease(claim_actions.lease), claim_actions.actor,
+        CASE WHEN claim_actions.workspace IS NOT NULL THEN thaw.find_workspace(claim_actions.workspace) END) AS b;
+    RETURN QUERY
+    SELECT a.id, a.lease_until, a.kind, a.step, w.key, w.external_id, a.provider, account.provider_account_id, account.external_id,
+        campaign.key, campaign.external_id, a.enrollment_id, e.external_id, a.prospect_url
+    FROM thaw.actions AS a
+    JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+    JOIN thaw.accounts AS account ON account.id = a.account_id
+    JOIN thaw.campaigns AS campaign ON campaign.id = a.campaign_id
+    JOIN thaw.enrollments AS e ON e.id = a.enrollment_id
+    WHERE a.id = ANY (given)
+    ORDER BY a.id;
+END;
+$$;
+COMMENT ON FUNCTION thaw.claim_actions("limit" integer, lease interval, workspace text, actor text) IS 'Reserves due actions for a sender that polls: at most limit, at most one per account, fair across workspaces, accounts and campaigns. Commit, then call thaw.start for each before the call to the provider, and thaw.settle after it. No rows: nothing can be done now; LISTEN thaw_actions notifies the sender.';
 CREATE FUNCTION thaw.claim_kept(p_kind text, p_external_ids text[]) RETURNS SETOF thaw.kept_change
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1723,6 +2139,31 @@ BEGIN
     GROUP BY x.external_id;
 END;
 $$;
+CREATE FUNCTION thaw.close_invite(reservation bigint, as_what text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    action thaw.actions;
+BEGIN
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = close_invite.reservation FOR NO KEY UPDATE;
+    IF action.id IS NULL THEN
+        RAISE EXCEPTION 'there is no reservation %', coalesce(close_invite.reservation::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
+    ELSIF close_invite.as_what IS NULL OR close_invite.as_what NOT IN ('accepted', 'withdrawn') THEN
+        RAISE EXCEPTION 'an invite does not end as "%"', coalesce(left(close_invite.as_what, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use accepted or withdrawn.';
+    ELSIF action.kind <> 'invite' OR action.state NOT IN ('sent', 'already', 'unknown') THEN
+        RAISE EXCEPTION 'action % is no sent invite: it is % (%)', action.id, action.kind, action.state
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only an invite that was sent can be accepted or withdrawn.';
+    ELSIF action.closed_as = close_invite.as_what OR action.closed_as = 'duplicate' THEN
+        RETURN false;
+    END IF;
+    UPDATE thaw.actions AS a SET closed_at = thaw.now(), closed_as = close_invite.as_what WHERE a.id = action.id;
+    RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION thaw.close_invite(reservation bigint, as_what text) IS 'Records that a sent invite was accepted or withdrawn. Until then it counts toward the ceiling of pending invites, and no second one goes to the prospect. Returns false if this was recorded before.';
 CREATE FUNCTION thaw.close_pause(p_account_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1791,6 +2232,17 @@ BEGIN
     )
     SELECT coalesce(array_agg(e.tick_at ORDER BY e.tick_at), '{}') INTO over FROM ended AS e;
     RETURN over;
+END;
+$$;
+CREATE FUNCTION thaw.closing(p_zone text, p_local timestamp without time zone) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN CASE
+        WHEN (p_local AT TIME ZONE p_zone) AT TIME ZONE p_zone <> p_local
+            THEN (p_local - thaw.utc_offset(p_zone, p_local AT TIME ZONE p_zone)) AT TIME ZONE 'UTC'
+        ELSE thaw.first_instant(p_zone, p_local) END;
 END;
 $$;
 CREATE FUNCTION thaw.complete_job(p_job_id bigint) RETURNS boolean
@@ -1881,6 +2333,40 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.confirm_changes(kind text, ids text[]) IS 'What to write into the platform''s rows: call it after thaw.take_changes and after locking the rows, with their kind (account, campaign, enrollment) and their IDs. Rows that are not returned need nothing now.';
+CREATE FUNCTION thaw.correct_action_hold(account text, kind text, until timestamp with time zone, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    held thaw.accounts;
+BEGIN
+    PERFORM thaw.require_sending_reason(correct_action_hold.reason, correct_action_hold.actor), thaw.require_kind(correct_action_hold.kind);
+    SELECT a.* INTO held FROM thaw.accounts AS a
+    WHERE a.id = thaw.find_account(correct_action_hold.account, correct_action_hold.provider) FOR NO KEY UPDATE;
+    IF correct_action_hold.until <= thaw.now() OR correct_action_hold.until > thaw.now() + interval '10 years' THEN
+        RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not at %', thaw.job_time(correct_action_hold.until)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'To end the hold now, omit the end (null in SQL).';
+    ELSIF NOT EXISTS (
+        SELECT FROM thaw.action_holds AS h WHERE h.account_id = held.id AND h.kind = correct_action_hold.kind AND h.until > thaw.now())
+    THEN
+        RAISE EXCEPTION 'the kind % of account "%" is not on hold', correct_action_hold.kind, correct_action_hold.account
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'Only a current hold can be corrected. It is of the account for which it was set.';
+    END IF;
+    -- Written first: the trigger action_holds_keep requires the record.
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id)
+    VALUES ('kind_hold_corrected', correct_action_hold.actor, correct_action_hold.reason, correct_action_hold.kind, held.workspace_id, held.id);
+    IF correct_action_hold.until IS NULL THEN
+        DELETE FROM thaw.action_holds AS h WHERE h.account_id = held.id AND h.kind = correct_action_hold.kind;
+    ELSE
+        UPDATE thaw.action_holds AS h SET
+            until = correct_action_hold.until, code = 'person', reason = correct_action_hold.reason, actor = correct_action_hold.actor, at = thaw.now()
+        WHERE h.account_id = held.id AND h.kind = correct_action_hold.kind;
+    END IF;
+    RETURN correct_action_hold.until;
+END;
+$$;
+COMMENT ON FUNCTION thaw.correct_action_hold(account text, kind text, until timestamp with time zone, reason text, actor text, provider text) IS 'Corrects a mistaken hold of one kind: sets another end of it, or ends it now (until null), with a reason for the audit log. Only the owner of the schema may call it.';
 CREATE FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1902,6 +2388,39 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'For operators: sets another end of a hold, or ends it now (until null), with a reason for the audit log. Only the owner of the schema may call it.';
+CREATE FUNCTION thaw.count_action_hours() RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    at       timestamptz := thaw.now();
+    settings thaw.settings;
+    last     timestamptz;
+    since    timestamptz;
+BEGIN
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+    SELECT coalesce(s.hours_counted_at, '-infinity') INTO last FROM thaw.scheduler AS s
+    WHERE s.hours_counted_at IS NULL OR s.hours_counted_at <= at - least(settings.tick, interval '5 minutes')
+    FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- The hour before is counted again: a settlement may commit after its hour.
+    since := date_bin('1 hour', greatest(last, at - interval '31 days') - interval '1 hour', '2000-01-01 00:00:00+00');
+    DELETE FROM thaw.action_hours AS h WHERE h.hour >= since OR h.hour < at - settings.keep_history;
+    INSERT INTO thaw.action_hours (hour, sent, unknown, undelivered)
+    SELECT date_bin('1 hour', a.settled_at, '2000-01-01 00:00:00+00'), count(*) FILTER (WHERE a.state = 'sent'),
+        count(*) FILTER (WHERE a.state = 'unknown'), count(*) FILTER (WHERE a.state NOT IN ('sent', 'unknown'))
+    FROM thaw.actions AS a
+    WHERE a.settled_at >= since AND a.started_at IS NOT NULL
+    GROUP BY 1
+    ORDER BY 1;
+    UPDATE thaw.scheduler SET hours_counted_at = at;
+    RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION thaw.count_action_hours() IS 'Counts what was settled per hour since the last count. Returns whether it did: at most every 5 minutes. Every worker process calls it.';
 CREATE FUNCTION thaw.count_heal(p_heal_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1955,6 +2474,14 @@ CREATE FUNCTION thaw.current_reason(p_reason thaw.pause_reason) RETURNS thaw.pau
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE p_reason WHEN 'linkedin_account_disconnected'::thaw.pause_reason THEN 'account_disconnected'::thaw.pause_reason WHEN 'linkedin_account_issue'::thaw.pause_reason THEN 'account_issue'::thaw.pause_reason WHEN 'linkedin_high_failure_rate'::thaw.pause_reason THEN 'high_failure_rate'::thaw.pause_reason ELSE p_reason END;
 COMMENT ON FUNCTION thaw.current_reason(p_reason thaw.pause_reason) IS 'The reason that replaces a deprecated pause reason; any other reason is returned unchanged.';
+CREATE FUNCTION thaw.day_start(p_zone text, p_day date) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN thaw.first_instant(p_zone, p_day::timestamp);
+END;
+$$;
 CREATE FUNCTION thaw.default_heal_cap() RETURNS integer
     LANGUAGE sql IMMUTABLE
     RETURN 5000;
@@ -2010,6 +2537,9 @@ BEGIN
                     < p_xmax::text::bigint));
 END;
 $$;
+CREATE FUNCTION thaw.draw(p_key text) RETURNS double precision
+    LANGUAGE sql
+    RETURN random();
 CREATE FUNCTION thaw.drop_jobs(p_queue text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2040,6 +2570,35 @@ BEGIN
     RETURN dropped;
 END;
 $$;
+CREATE FUNCTION thaw.due_lines(p_account_id bigint) RETURNS TABLE(campaign_id bigint, kind text, due_at timestamp with time zone)
+    LANGUAGE sql STABLE ROWS 10
+    BEGIN ATOMIC
+ WITH RECURSIVE loose AS (
+         ( SELECT e.campaign_id,
+             e.next_kind,
+             e.due_at
+            FROM thaw.enrollments e
+           WHERE ((e.account_id = due_lines.p_account_id) AND (e.due_at IS NOT NULL))
+           ORDER BY e.campaign_id, e.next_kind, e.due_at
+          LIMIT 1)
+         UNION ALL
+          SELECT next.campaign_id,
+             next.next_kind,
+             next.due_at
+            FROM (loose loose_1
+              CROSS JOIN LATERAL ( SELECT e.campaign_id,
+                     e.next_kind,
+                     e.due_at
+                    FROM thaw.enrollments e
+                   WHERE ((e.account_id = due_lines.p_account_id) AND (e.due_at IS NOT NULL) AND (ROW(e.campaign_id, e.next_kind) > ROW(loose_1.campaign_id, loose_1.next_kind)))
+                   ORDER BY e.campaign_id, e.next_kind, e.due_at
+                  LIMIT 1) next)
+         )
+  SELECT loose.campaign_id,
+     loose.next_kind,
+     loose.due_at
+    FROM loose;
+END;
 CREATE FUNCTION thaw.enable_endpoint(p_endpoint_id bigint, p_shown text, p_reason text, p_actor text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2234,6 +2793,39 @@ CREATE FUNCTION thaw.enrollments_named(p_names text[], p_first_workspace bigint 
             FROM thaw.enrollments k
            WHERE ((k.prospect_url = e.external_id) AND ((k.workspace_id >= enrollments_named.p_first_workspace) AND (k.workspace_id <= enrollments_named.p_last_workspace)))))));
 END;
+CREATE FUNCTION thaw.enrollments_note_next_kind() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = NEW.campaign_id) THEN
+        NEW.next_kind := (SELECT s.kind FROM thaw.campaign_steps AS s WHERE s.campaign_id = NEW.campaign_id AND s.position = NEW.step);
+    END IF;
+    RETURN NEW;
+END;
+$$;
+CREATE FUNCTION thaw.enrollments_nudge() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge(NEW.account_id, NEW.due_at);
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.enrollments_release_actions() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.actions AS a SET
+        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'not_active'
+    WHERE a.id = ANY (ARRAY(
+        SELECT open.id FROM thaw.actions AS open
+        WHERE open.enrollment_id = NEW.id AND open.is_used AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.enrollments_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2275,6 +2867,55 @@ BEGIN
     VALUES (NEW.id, thaw.now(), NEW.account_id, NEW.account_id, NEW.step, 'settled', 'platform', 'paused', 'paused', NEW.paused_reason,
         NEW.paused_at, 'by database role ' || session_user);
     RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.ensure_senders(p_account_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    moved record;
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM thaw.accounts AS a
+        LEFT JOIN thaw.sending_accounts AS sending ON sending.account_id = a.id
+        LEFT JOIN thaw.senders AS s ON s.id = sending.sender_id
+        WHERE a.id = ANY (p_account_ids) AND (s.provider, s.key) IS DISTINCT FROM (a.provider, thaw.person_of(a)))
+    THEN
+        RETURN;
+    END IF;
+    INSERT INTO thaw.senders (provider, key)
+    SELECT DISTINCT a.provider, thaw.person_of(a)
+    FROM thaw.accounts AS a
+    WHERE a.id = ANY (p_account_ids)
+    ORDER BY a.provider, thaw.person_of(a)
+    ON CONFLICT (provider, key) DO NOTHING;
+    -- All senders that are involved are locked in one order.
+    PERFORM s.id FROM thaw.senders AS s
+    WHERE s.id IN (
+        SELECT unnest(ARRAY[sending.sender_id, known.id])
+        FROM thaw.accounts AS a
+        JOIN thaw.sending_accounts AS sending ON sending.account_id = a.id
+        JOIN thaw.senders AS known ON known.provider = a.provider AND known.key = thaw.person_of(a)
+        WHERE a.id = ANY (p_account_ids) AND sending.sender_id <> known.id)
+    ORDER BY s.id FOR NO KEY UPDATE;
+    FOR moved IN
+        SELECT sending.account_id, sending.sender_id AS from_id, s.id AS to_id
+        FROM thaw.accounts AS a
+        JOIN thaw.sending_accounts AS sending ON sending.account_id = a.id
+        JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
+        WHERE a.id = ANY (p_account_ids) AND sending.sender_id <> s.id
+        ORDER BY sending.account_id
+    LOOP
+        PERFORM thaw.move_to_sender(moved.account_id, moved.from_id, moved.to_id);
+    END LOOP;
+    INSERT INTO thaw.sending_accounts (account_id, workspace_id, sender_id)
+    SELECT a.id, a.workspace_id, s.id
+    FROM thaw.accounts AS a
+    JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
+    WHERE a.id = ANY (p_account_ids)
+    ORDER BY a.id
+    ON CONFLICT (account_id) DO NOTHING;
 END;
 $$;
 CREATE FUNCTION thaw.enter_on_breach(p_losses record) RETURNS void
@@ -2356,6 +2997,13 @@ BEGIN
                 detail = CASE WHEN d.prospect_url ~* p_person THEN NULL ELSE regexp_replace(d.detail, p_mention, '[erased]', 'gi') END
             WHERE d.id = ANY (keys::bigint[])
                 AND (d.prospect_url ~* p_mention OR d.actor ~* p_mention OR d.reason ~* p_mention OR d.detail ~* p_mention);
+            GET DIAGNOSTICS done = ROW_COUNT;
+        WHEN 'actions' THEN
+            -- The ledger keeps that a sender used an action, and no longer for whom. The mark differs
+            -- by row, because a sender has one open invite per prospect.
+            UPDATE thaw.actions AS a SET prospect_url = '[erased ' || a.id || ']',
+                provider_ref = CASE WHEN a.provider_ref IS NOT NULL THEN '[erased]' END
+            WHERE a.id = ANY (keys::bigint[]) AND a.prospect_url ~* p_mention;
             GET DIAGNOSTICS done = ROW_COUNT;
         ELSE
             NULL;
@@ -2473,6 +3121,36 @@ BEGIN
         AND job.state IN ('scheduled', 'retryable');
 END;
 $$;
+CREATE FUNCTION thaw.expire_actions(p_size integer DEFAULT 1000) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    at      timestamptz := thaw.now();
+    expired integer;
+    unknown bigint[];
+BEGIN
+    WITH ended AS MATERIALIZED (
+        SELECT a.id FROM thaw.actions AS a
+        WHERE a.lease_until <= at
+        ORDER BY a.lease_until LIMIT p_size FOR NO KEY UPDATE SKIP LOCKED
+    ), changed AS (
+        UPDATE thaw.actions AS a SET
+            state = CASE a.state WHEN 'reserved' THEN 'expired' ELSE 'unknown' END::thaw.action_state,
+            used_at = CASE a.state WHEN 'started' THEN greatest(a.used_at, least(a.lease_until, at)) ELSE a.used_at END,
+            lease_until = NULL, settled_at = at
+        FROM ended WHERE a.id = ended.id
+        RETURNING a.id, a.state, a.account_id
+    ), nudged AS (
+        INSERT INTO thaw.nudges (account_id, at) SELECT DISTINCT changed.account_id, at FROM changed
+    )
+    SELECT count(*), array_agg(changed.id) FILTER (WHERE changed.state = 'unknown') INTO expired, unknown FROM changed;
+    PERFORM thaw.publish_unknown(unknown);
+    RETURN expired;
+END;
+$$;
+COMMENT ON FUNCTION thaw.expire_actions(p_size integer) IS 'Ends the leases that are over. Every worker process calls it.';
 CREATE FUNCTION thaw.fair_share(p_waiting bigint[], p_quota bigint) RETURNS integer
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2628,6 +3306,7 @@ BEGIN
         EXECUTE format('SELECT coalesce(jsonb_agg(found.key), ''[]'') FROM (SELECT t.%I::text AS key FROM thaw.%I AS t WHERE %s LIMIT $3) AS found',
             line.key_name, line.table_name, CASE line.table_name
                 WHEN 'enrollments' THEN line.condition || ' OR t.prospect_url ~* $2'
+                WHEN 'actions' THEN line.condition || ' OR t.prospect_url ~* $1'
                 WHEN 'manual_actions' THEN line.condition || ' OR t.prospect_url ~* $1'
                 -- A prospect whose rows are all of this person.
                 WHEN 'adopt_errors' THEN line.condition || $c$ OR t.kind = 'enrollment' AND EXISTS (
@@ -2678,6 +3357,17 @@ BEGIN
         accounts = heal.accounts, accounts_done = heal.accounts_done, first_source_ids = NULL, is_moving = false, stopped_reason = NULL, stopped_at = NULL
     WHERE h.id = heal.id;
     DELETE FROM thaw.heal_order AS part WHERE part.heal_id = p_heal_id;
+END;
+$$;
+CREATE FUNCTION thaw.first_instant(p_zone text, p_local timestamp without time zone) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    later   timestamptz := p_local AT TIME ZONE p_zone;
+    earlier timestamptz := (p_local - thaw.utc_offset(p_zone, later - interval '6 hours')) AT TIME ZONE 'UTC';
+BEGIN
+    RETURN CASE WHEN earlier < later AND earlier AT TIME ZONE p_zone = p_local THEN earlier ELSE later END;
 END;
 $$;
 CREATE FUNCTION thaw.fold_counts(p_size integer DEFAULT 20000) RETURNS integer
@@ -3954,6 +4644,57 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'Puts an account on hold until a time at most a year away: nothing is resumed or sent through it. An existing hold can only be extended; operators can correct one with thaw.correct_hold.';
+CREATE FUNCTION thaw.hold_action_kind(account text, kind text, until timestamp with time zone, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    held    thaw.accounts;
+    current timestamptz;
+BEGIN
+    PERFORM thaw.require_sending_reason(hold_action_kind.reason, hold_action_kind.actor), thaw.require_kind(hold_action_kind.kind);
+    SELECT a.* INTO held FROM thaw.accounts AS a
+    WHERE a.id = thaw.find_account(hold_action_kind.account, hold_action_kind.provider) FOR NO KEY UPDATE;
+    IF hold_action_kind.until IS NULL OR hold_action_kind.until <= thaw.now()
+        OR hold_action_kind.until > thaw.now() + thaw.longest_hold()
+    THEN
+        RAISE EXCEPTION 'a hold must end in the future and within a year, not %', coalesce('at ' || thaw.job_time(hold_action_kind.until), 'never')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Check the year, and set another end.';
+    END IF;
+    SELECT h.until INTO current FROM thaw.action_holds AS h WHERE h.account_id = held.id AND h.kind = hold_action_kind.kind;
+    IF current > hold_action_kind.until THEN
+        RAISE EXCEPTION 'the kind % is on hold until %', hold_action_kind.kind, thaw.job_time(current)
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'Set a later end. An operator can correct a mistaken hold with thaw hold --correct or thaw.correct_action_hold.';
+    END IF;
+    -- The hold is of the person, so that a second account does not go on.
+    PERFORM thaw.ensure_senders(ARRAY[held.id]);
+    PERFORM thaw.hold_kind(held.id, hold_action_kind.kind, hold_action_kind.until, 'person', hold_action_kind.reason, hold_action_kind.actor);
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id)
+    VALUES ('kind_held', hold_action_kind.actor, hold_action_kind.reason,
+        hold_action_kind.kind || ' until ' || thaw.job_time(hold_action_kind.until), held.workspace_id, held.id);
+    RETURN hold_action_kind.until;
+END;
+$$;
+COMMENT ON FUNCTION thaw.hold_action_kind(account text, kind text, until timestamp with time zone, reason text, actor text, provider text) IS 'Puts one kind of action of an account on hold until a time at most a year away; other kinds go on. An existing hold can only be extended; operators can correct one with thaw.correct_action_hold.';
+CREATE FUNCTION thaw.hold_kind(p_account_id bigint, p_kind text, p_until timestamp with time zone, p_code text, p_reason text, p_actor text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.action_holds AS h (account_id, kind, sender_id, until, code, reason, actor)
+    VALUES (p_account_id, p_kind, (SELECT s.sender_id FROM thaw.sending_accounts AS s WHERE s.account_id = p_account_id), p_until, p_code,
+        p_reason, p_actor)
+    ON CONFLICT (account_id, kind) DO UPDATE SET
+        until = excluded.until, code = excluded.code, reason = excluded.reason, actor = excluded.actor, at = thaw.now(),
+        sender_id = excluded.sender_id
+    WHERE excluded.until > h.until;
+    IF FOUND THEN
+        PERFORM thaw.publish('account.limited', NULL, p_account_id, jsonb_build_object(
+            'kind', p_kind, 'until', thaw.rfc3339(p_until), 'code', p_code, 'reason', p_reason));
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.hold_of(p_account thaw.accounts) RETURNS jsonb
     LANGUAGE sql STABLE
     RETURN jsonb_build_object('hold_until', (p_account).hold_until, 'hold_reason', (p_account).hold_reason);
@@ -3962,7 +4703,7 @@ CREATE FUNCTION thaw.instance_name(p_database_name text) RETURNS text
     RETURN COALESCE(NULLIF("left"(regexp_replace(regexp_replace(p_database_name, '[^A-Za-z0-9._-]'::text, '-'::text, 'g'::text), '^[^A-Za-z0-9]+'::text, ''::text), 63), ''::text), 'thaw'::text);
 CREATE FUNCTION thaw.instead_of_undo(p_what text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE p_what WHEN 'safety_entered'::text THEN 'Exit safety mode instead.'::text WHEN 'safety_exited'::text THEN 'Enter safety mode again instead.'::text WHEN 'heal_started'::text THEN 'Stop the heal instead. What it has resumed stays resumed.'::text WHEN 'heal_stopped'::text THEN 'Continue the heal instead.'::text WHEN 'heal_resumed'::text THEN 'Stop the heal instead.'::text WHEN 'settings_changed'::text THEN 'Set the old value again. The audit log has it.'::text WHEN 'linked'::text THEN 'Accounts stay linked.'::text WHEN 'imported'::text THEN 'Import a file with the earlier state instead.'::text WHEN 'signals_replayed'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'reconciled'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'endpoint_added'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_enabled'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_removed'::text THEN 'Start a process with --webhook-url to add the endpoint again.'::text WHEN 'messages_replayed'::text THEN 'Receivers detect repeated messages by their ID.'::text WHEN 'token_created'::text THEN 'Revoke the token instead.'::text WHEN 'token_revoked'::text THEN 'Create another token instead.'::text WHEN 'jobs_changed'::text THEN 'Retry or resume the jobs in River UI instead.'::text WHEN 'instance_adopted'::text THEN 'Adopt it under the name that it had before.'::text WHEN 'adopted'::text THEN 'Use thaw adopt remove, or apply the mapping that it had before.'::text WHEN 'adoption_fixed'::text THEN 'The copy follows the platform.'::text WHEN 'adoption_removed'::text THEN 'Use thaw adopt apply.'::text WHEN 'server_changed'::text THEN 'It is an event, not an action.'::text WHEN 'prospect_erased'::text THEN 'What was erased cannot be restored.'::text WHEN 'workspace_removed'::text THEN 'What was removed cannot be restored.'::text WHEN 'undone'::text THEN 'Take the original action again instead.'::text ELSE NULL::text END;
+    RETURN CASE p_what WHEN 'safety_entered'::text THEN 'Exit safety mode instead.'::text WHEN 'safety_exited'::text THEN 'Enter safety mode again instead.'::text WHEN 'heal_started'::text THEN 'Stop the heal instead. What it has resumed stays resumed.'::text WHEN 'heal_stopped'::text THEN 'Continue the heal instead.'::text WHEN 'heal_resumed'::text THEN 'Stop the heal instead.'::text WHEN 'settings_changed'::text THEN 'Set the old value again. The audit log has it.'::text WHEN 'linked'::text THEN 'Accounts stay linked.'::text WHEN 'imported'::text THEN 'Import a file with the earlier state instead.'::text WHEN 'signals_replayed'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'reconciled'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'endpoint_added'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_enabled'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_removed'::text THEN 'Start a process with --webhook-url to add the endpoint again.'::text WHEN 'messages_replayed'::text THEN 'Receivers detect repeated messages by their ID.'::text WHEN 'token_created'::text THEN 'Revoke the token instead.'::text WHEN 'token_revoked'::text THEN 'Create another token instead.'::text WHEN 'jobs_changed'::text THEN 'Retry or resume the jobs in River UI instead.'::text WHEN 'instance_adopted'::text THEN 'Adopt it under the name that it had before.'::text WHEN 'adopted'::text THEN 'Use thaw adopt remove, or apply the mapping that it had before.'::text WHEN 'adoption_fixed'::text THEN 'The copy follows the platform.'::text WHEN 'adoption_removed'::text THEN 'Use thaw adopt apply.'::text WHEN 'server_changed'::text THEN 'It is an event, not an action.'::text WHEN 'prospect_erased'::text THEN 'What was erased cannot be restored.'::text WHEN 'workspace_removed'::text THEN 'What was removed cannot be restored.'::text WHEN 'limit_set'::text THEN 'Set the old limit again. The audit log has it.'::text WHEN 'ceiling_set'::text THEN 'Set the old ceiling again. The audit log has it.'::text WHEN 'windows_set'::text THEN 'Set the old windows again. The audit log has them.'::text WHEN 'kind_held'::text THEN 'Correct the hold instead.'::text WHEN 'kind_hold_corrected'::text THEN 'Put the kind on hold again instead.'::text WHEN 'action_settled'::text THEN 'What a person found out at the provider stays.'::text WHEN 'ramp_set'::text THEN 'Set the old date again. The audit log has it.'::text WHEN 'undone'::text THEN 'Take the original action again instead.'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.is_adopted() RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4070,6 +4811,9 @@ $$;
 CREATE FUNCTION thaw.is_listed(p_heal thaw.heals) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN (((p_heal).workspace_id IS NULL) AND ((p_heal).account_id IS NULL) AND (NOT (p_heal).is_fleet));
+CREATE FUNCTION thaw.is_pushing() RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN ((SELECT s.push_actions FROM thaw.settings s) AND thaw.has_endpoint());
 CREATE FUNCTION thaw.is_safety_on() RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4116,7 +4860,7 @@ CASE
 END),
     CONSTRAINT manual_actions_reason_check CHECK ((reason <> ''::text)),
     CONSTRAINT manual_actions_undone_names_its_action CHECK (((what = 'undone'::text) = (undoes IS NOT NULL))),
-    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'jobs_changed'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text, 'shadow_on'::text, 'shadow_off'::text, 'prospect_erased'::text, 'workspace_removed'::text, 'adopted'::text, 'adoption_fixed'::text, 'adoption_removed'::text])))
+    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'jobs_changed'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text, 'shadow_on'::text, 'shadow_off'::text, 'prospect_erased'::text, 'workspace_removed'::text, 'adopted'::text, 'adoption_fixed'::text, 'adoption_removed'::text, 'limit_set'::text, 'ceiling_set'::text, 'windows_set'::text, 'kind_held'::text, 'kind_hold_corrected'::text, 'action_settled'::text, 'ramp_set'::text])))
 );
 ALTER TABLE ONLY thaw.manual_actions ALTER COLUMN what SET (n_distinct=20);
 ALTER TABLE ONLY thaw.manual_actions ALTER COLUMN actor SET (n_distinct=100);
@@ -4196,6 +4940,143 @@ BEGIN
     RETURN kept;
 END;
 $$;
+CREATE FUNCTION thaw.kind_gates(p_account_ids bigint[], p_kinds text[] DEFAULT NULL::text[], p_starting bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(account_id bigint, kind text, sender_id bigint, account_code text, account_opens_at timestamp with time zone, code text, opens_at timestamp with time zone, pending_code text, timezone text, day date, day_began_at timestamp with time zone, day_ends_at timestamp with time zone, used_today integer, per_day integer, used_in_week integer, per_week integer, pending_invites integer, ramp_week smallint, ramp_started_at timestamp with time zone, restricted_at timestamp with time zone, gap_from interval, gap_to interval, window_opens_at timestamp with time zone, window_closes_at timestamp with time zone, held_until timestamp with time zone, held_code text, next_allowed_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    -- Not "at", which is a column of thaw.action_holds.
+    moment    timestamptz := thaw.now();
+    settings  thaw.settings;
+    is_safety boolean := thaw.is_safety_on();
+BEGIN
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+    RETURN QUERY
+    WITH account AS MATERIALIZED (
+        SELECT a.id, a.workspace_id, a.tier, thaw.zone_named(a.timezone) AS timezone,
+            gate.code AS block, thaw.account_gate_opens_at(a, gate.code) AS block_ends_at,
+            s AS sender,
+            greatest(a.restricted_at, (
+                SELECT max(m.restricted_at) FROM thaw.accounts AS m WHERE m.provider = a.provider AND m.member_id = a.member_id), (
+                SELECT max(m.restricted_at) FROM thaw.sending_accounts AS sibling JOIN thaw.accounts AS m ON m.id = sibling.account_id
+                WHERE sibling.sender_id = s.id)) AS restricted_at
+        FROM thaw.accounts AS a
+        CROSS JOIN LATERAL (SELECT thaw.account_gate(a, is_safety) AS code) AS gate
+        LEFT JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
+        WHERE a.id = ANY (p_account_ids)
+    ), applicable AS MATERIALIZED (
+        SELECT account.id, w.weekdays, w.opens, w.closes, coalesce(thaw.zone_named(w.timezone), account.timezone) AS timezone
+        FROM account
+        CROSS JOIN LATERAL (
+            SELECT own.*, dense_rank() OVER (ORDER BY own.account_id IS NULL, own.workspace_id IS NULL) AS precedence
+            FROM (
+                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id = account.id
+                UNION ALL
+                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id IS NULL
+                UNION ALL
+                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id IS NULL AND x.account_id IS NULL) AS own) AS w
+        WHERE w.precedence = 1
+    ), hours AS MATERIALIZED (
+        -- Many accounts share a window: each is evaluated once.
+        SELECT distinct_hours.*, state.is_open, state.opens_at, state.closes_at
+        FROM (SELECT DISTINCT a.weekdays, a.opens, a.closes, a.timezone FROM applicable AS a WHERE a.timezone IS NOT NULL) AS distinct_hours
+        CROSS JOIN LATERAL thaw.window_at(distinct_hours.timezone, distinct_hours.weekdays, distinct_hours.opens, distinct_hours.closes, moment) AS state
+    ), schedule AS MATERIALIZED (
+        SELECT a.id, min(a.timezone) AS timezone, coalesce(bool_or(h.is_open), false) AS is_open, min(h.opens_at) AS opens_at,
+            max(h.closes_at) AS closes_at
+        FROM applicable AS a
+        LEFT JOIN hours AS h
+            ON h.weekdays = a.weekdays AND h.opens = a.opens AND h.closes = a.closes AND h.timezone = a.timezone
+        GROUP BY a.id
+    ), state AS MATERIALIZED (
+        SELECT account.*, schedule.is_open, schedule.opens_at AS window_opens_at, schedule.closes_at AS window_closes_at,
+            coalesce(account.timezone, schedule.timezone) AS day_zone, local.day, local.began_at, local.ends_at,
+            ramp.week, ramp.started_at
+        FROM account
+        LEFT JOIN schedule ON schedule.id = account.id
+        CROSS JOIN LATERAL thaw.local_day(
+            (account.sender).day, (account.sender).day_began_at, (account.sender).day_timezone,
+            coalesce(account.timezone, schedule.timezone), moment) AS local
+        CROSS JOIN LATERAL thaw.ramp_at(
+            (account.sender).ramp_started_at, (account.sender).last_sent_at, account.restricted_at,
+            (account.sender).restriction_seen_at, moment) AS ramp
+    ), used AS MATERIALIZED (
+        SELECT state.*, k.kind,
+            -- Without a default or a ceiling nothing is allowed.
+            CASE WHEN l.kind IS NULL OR ceiling.kind IS NULL THEN NULL
+                WHEN state.week < 6
+                THEN least(l.per_day, coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)
+                ELSE least(coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day) END AS per_day,
+            CASE WHEN state.week < 6
+                THEN least(l.per_week, coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week)
+                ELSE least(coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week) END AS per_week,
+            greatest(coalesce(own.gap_from, common.gap_from, l.gap_from), ceiling.gap_from) AS gap_from,
+            greatest(coalesce(own.gap_to, common.gap_to, l.gap_to), coalesce(own.gap_from, common.gap_from, l.gap_from), ceiling.gap_from) AS gap_to,
+            coalesce(ledger.today, 0)::integer AS today, coalesce(ledger.in_week, 0)::integer AS in_week,
+            ledger.next_of_kind_at, ledger.last_start, held.until AS held_until, held.code AS held_code,
+            CASE WHEN k.kind = 'invite' THEN (
+                SELECT count(*) FROM (
+                    SELECT FROM thaw.actions AS x
+                    WHERE x.sender_id = (state.sender).id AND x.kind = 'invite' AND x.is_used AND x.closed_at IS NULL
+                        AND x.used_at > moment - interval '180 days' AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+                    LIMIT settings.pending_invites) AS open_invite) END::integer AS open_invites
+        FROM state
+        JOIN thaw.action_kinds AS k ON p_kinds IS NULL OR k.kind = ANY (p_kinds)
+        LEFT JOIN thaw.action_limits AS l ON l.tier = state.tier AND l.ramp_week = state.week AND l.kind = k.kind
+        LEFT JOIN thaw.action_ceilings AS ceiling ON ceiling.kind = k.kind
+        LEFT JOIN thaw.action_overrides AS own ON own.account_id = state.id AND own.kind = k.kind
+        LEFT JOIN thaw.action_overrides AS common
+            ON common.workspace_id = state.workspace_id AND common.account_id IS NULL AND common.campaign_id IS NULL AND common.kind = k.kind
+        LEFT JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE x.is_used AND x.local_day = state.day) AS today, count(*) FILTER (WHERE x.is_used) AS in_week,
+                max(x.next_of_kind_at) FILTER (WHERE x.is_used OR x.started_at IS NOT NULL) AS next_of_kind_at, max(x.started_at) AS last_start
+            FROM thaw.actions AS x
+            WHERE x.sender_id = (state.sender).id AND x.kind = k.kind AND x.used_at > moment - interval '168 hours'
+                AND NOT x.id = ANY (coalesce(p_starting, '{}'))) AS ledger ON true
+        LEFT JOIN LATERAL (
+            SELECT h.until, h.code FROM thaw.action_holds AS h
+            WHERE (h.account_id = state.id OR h.sender_id = (state.sender).id) AND h.kind = k.kind AND h.until > moment
+            ORDER BY h.until DESC LIMIT 1) AS held ON true
+    ), gap AS (
+        SELECT used.*, CASE WHEN p_starting IS NULL
+            THEN greatest((used.sender).next_allowed_at, used.next_of_kind_at)
+            ELSE greatest((used.sender).last_started_at + settings.action_gap_from, used.last_start + used.gap_from) END AS allowed_at
+        FROM used
+    )
+    SELECT gap.id, gap.kind, (gap.sender).id,
+        gap.block, gap.block_ends_at,
+        closed.code,
+        CASE closed.code
+            WHEN 'kind_on_hold' THEN gap.held_until
+            WHEN 'window_closed' THEN gap.window_opens_at
+            WHEN 'cooldown' THEN gap.allowed_at
+            WHEN 'daily_cap' THEN CASE WHEN gap.per_day > 0 THEN gap.ends_at END
+            WHEN 'weekly_cap' THEN CASE WHEN gap.per_week > 0 THEN (
+                SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
+                WHERE x.sender_id = (gap.sender).id AND x.kind = gap.kind AND x.is_used AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+                ORDER BY x.used_at DESC OFFSET gap.per_week - 1 LIMIT 1) END
+        END,
+        CASE WHEN gap.open_invites >= settings.pending_invites THEN 'pending_invites' END,
+        gap.day_zone, gap.day, gap.began_at, gap.ends_at, gap.today, gap.per_day, gap.in_week, gap.per_week, gap.open_invites,
+        gap.week, gap.started_at, gap.restricted_at, gap.gap_from, gap.gap_to,
+        gap.window_opens_at, gap.window_closes_at, gap.held_until, gap.held_code, gap.allowed_at
+    FROM gap
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN gap.per_day IS NULL THEN 'limits_missing'
+            WHEN gap.held_until IS NOT NULL THEN 'kind_on_hold'
+            WHEN gap.day_zone IS NULL OR gap.is_open IS NULL OR gap.window_opens_at IS NULL THEN 'window_has_no_zone'
+            WHEN NOT gap.is_open THEN 'window_closed'
+            WHEN gap.allowed_at > moment THEN 'cooldown'
+            WHEN gap.today >= gap.per_day THEN 'daily_cap'
+            WHEN gap.in_week >= gap.per_week THEN 'weekly_cap'
+        END AS code) AS closed;
+END;
+$$;
+COMMENT ON FUNCTION thaw.kind_gates(p_account_ids bigint[], p_kinds text[], p_starting bigint[]) IS 'What limits each kind of action of the given accounts now: the limits in effect, what is used, and the first closed gate of the account (account_code) and of the kind (code), each with the time at which it opens.';
 CREATE FUNCTION thaw.lane_cap(p_lane thaw.lane, p_settings thaw.settings) RETURNS integer
     LANGUAGE sql IMMUTABLE
     RETURN CASE p_lane WHEN 'sweep'::thaw.lane THEN (p_settings).fleet_cap WHEN 'signal'::thaw.lane THEN (p_settings).signal_cap ELSE NULL::integer END;
@@ -4236,6 +5117,30 @@ BEGIN
     DELETE FROM thaw.signal_gaps AS g WHERE g.day < (thaw.now() AT TIME ZONE 'UTC')::date - 28;
 END;
 $$;
+CREATE FUNCTION thaw.limit_ends(p_account_id bigint, p_kind text, p_error_code text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    at   timestamptz := thaw.now();
+    zone text;
+    day  date;
+    ends timestamptz;
+BEGIN
+    SELECT g.timezone, g.day, g.day_ends_at INTO zone, day, ends FROM thaw.kind_gates(ARRAY[p_account_id], ARRAY[p_kind]) AS g;
+    IF zone IS NULL THEN
+        RETURN at + interval '24 hours';
+    ELSIF p_error_code = 'cannot_resend_yet' THEN
+        RETURN thaw.day_start(zone, (date_trunc('week', day) + interval '7 days')::date);
+    ELSIF p_error_code = 'insufficient_credits' THEN
+        RETURN date_trunc('month', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + interval '1 month';
+    END IF;
+    RETURN ends;
+END;
+$$;
+CREATE FUNCTION thaw.limit_text(p_kind text, p_per_day integer, p_per_week integer, p_gap_from interval, p_gap_to interval) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN ((p_kind || ': '::text) || COALESCE(NULLIF(concat_ws(', '::text, (p_per_day || ' per day'::text), (p_per_week || ' per 7 days'::text), (('gap '::text || p_gap_from) || COALESCE((' to '::text || p_gap_to), ''::text))), ''::text), 'no limit of its own'::text));
 CREATE FUNCTION thaw.link_accounts(old text, new text, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4296,6 +5201,45 @@ BEGIN
         VALUES ('linked', 'provider', format('the provider reports %s as its former account ID', p_v1_account_id),
             p_account.workspace_id, p_account.id);
     END IF;
+END;
+$$;
+CREATE FUNCTION thaw.local_day(p_day date, p_began_at timestamp with time zone, p_day_zone text, p_zone text, p_at timestamp with time zone, OUT day date, OUT began_at timestamp with time zone, OUT ends_at timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    next_day date;
+BEGIN
+    IF p_day IS NOT NULL THEN
+        IF p_zone = p_day_zone THEN
+            next_day := p_day + 1;
+        ELSE
+            next_day := ((p_began_at + interval '24 hours') AT TIME ZONE p_zone)::date;
+            IF thaw.day_start(p_zone, next_day) < p_began_at + interval '24 hours' THEN
+                next_day := next_day + 1;
+            END IF;
+            next_day := greatest(next_day, p_day + 1);
+        END IF;
+        ends_at := thaw.day_start(p_zone, next_day);
+        IF p_at < ends_at THEN
+            day := p_day;
+            began_at := p_began_at;
+            RETURN;
+        END IF;
+    END IF;
+    day := (p_at AT TIME ZONE p_zone)::date;
+    began_at := thaw.day_start(p_zone, day);
+    ends_at := thaw.day_start(p_zone, day + 1);
+END;
+$$;
+CREATE FUNCTION thaw.lock_campaign_caps(p_enrollment_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM own.id FROM thaw.action_overrides AS own
+    WHERE own.campaign_id IN (SELECT e.campaign_id FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids))
+    ORDER BY own.id FOR NO KEY UPDATE;
 END;
 $$;
 CREATE FUNCTION thaw.lock_campaigns(p_campaign_ids bigint[]) RETURNS boolean
@@ -4667,6 +5611,50 @@ BEGIN
         LIMIT p_size) AS open;
 END;
 $$;
+CREATE FUNCTION thaw.move_to_sender(p_account_id bigint, p_from_id bigint, p_to_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    at      timestamptz := thaw.now();
+    source  thaw.senders;
+    target  thaw.senders;
+    -- The current day of the target. Null: it has none yet, and takes that of the source.
+    current record;
+BEGIN
+    SELECT s.* INTO source FROM thaw.senders AS s WHERE s.id = p_from_id;
+    SELECT s.* INTO target FROM thaw.senders AS s WHERE s.id = p_to_id;
+    SELECT d.day, d.began_at INTO current FROM thaw.local_day(target.day, target.day_began_at, target.day_timezone, target.day_timezone, at) AS d;
+    UPDATE thaw.senders AS s SET
+        next_allowed_at = greatest(s.next_allowed_at, source.next_allowed_at),
+        last_started_at = greatest(s.last_started_at, source.last_started_at),
+        last_sent_at = greatest(s.last_sent_at, source.last_sent_at),
+        ramp_started_at = coalesce(s.ramp_started_at, source.ramp_started_at),
+        restriction_seen_at = greatest(s.restriction_seen_at, source.restriction_seen_at),
+        day = coalesce(current.day, source.day), day_began_at = coalesce(current.began_at, source.day_began_at),
+        day_timezone = coalesce(s.day_timezone, source.day_timezone)
+    WHERE s.id = p_to_id;
+    -- What the account did in the current day of the person counts into it, whatever the day was
+    -- called in the zone of the account.
+    UPDATE thaw.actions AS a SET
+        sender_id = p_to_id,
+        local_day = CASE WHEN a.used_at >= current.began_at THEN current.day ELSE a.local_day END,
+        closed_at = CASE WHEN twice.is_open THEN at ELSE a.closed_at END, closed_as = CASE WHEN twice.is_open THEN 'duplicate' ELSE a.closed_as END
+    FROM (
+        SELECT mine.id, mine.kind = 'invite' AND (mine.is_used OR mine.state = 'already') AND (mine.closed_as IS NULL OR mine.closed_as = 'accepted')
+            AND EXISTS (
+                SELECT FROM thaw.actions AS theirs
+                WHERE theirs.sender_id = p_to_id AND theirs.prospect_url = mine.prospect_url AND theirs.kind = 'invite'
+                    AND (theirs.is_used OR theirs.state = 'already') AND (theirs.closed_as IS NULL OR theirs.closed_as = 'accepted')) AS is_open
+        FROM thaw.actions AS mine
+        WHERE mine.account_id = p_account_id AND mine.sender_id = p_from_id
+            AND (mine.used_at > at - interval '8 days' OR mine.kind = 'invite')
+        ORDER BY mine.id FOR NO KEY UPDATE) AS twice
+    WHERE a.id = twice.id;
+    UPDATE thaw.action_holds AS h SET sender_id = p_to_id WHERE h.account_id = p_account_id AND h.sender_id = p_from_id;
+    UPDATE thaw.sending_accounts AS sending SET sender_id = p_to_id WHERE sending.account_id = p_account_id;
+END;
+$$;
 CREATE FUNCTION thaw.new_paused_at(p_enrollment_id bigint, p_theirs timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4677,6 +5665,49 @@ DECLARE
 BEGIN
     RETURN CASE WHEN p_theirs > ended OR ended IS NULL AND p_theirs IS NOT NULL THEN p_theirs
         ELSE greatest(thaw.now(), ended + interval '1 microsecond') END;
+END;
+$$;
+CREATE FUNCTION thaw.newest_actions(p_enrollment_id bigint, p_account_id bigint, p_state thaw.action_state, p_first_workspace bigint, p_last_workspace bigint, p_before_id bigint, p_scan integer) RETURNS TABLE(id bigint)
+    LANGUAGE plpgsql STABLE ROWS 100
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    IF p_enrollment_id IS NOT NULL THEN
+        RETURN QUERY
+        SELECT a.id FROM thaw.actions AS a
+        WHERE a.enrollment_id = p_enrollment_id AND a.id < p_before_id
+        ORDER BY a.id DESC LIMIT p_scan;
+    ELSIF p_account_id IS NOT NULL THEN
+        RETURN QUERY
+        WITH RECURSIVE campaign AS (
+            (SELECT a.campaign_id FROM thaw.actions AS a WHERE a.account_id = p_account_id ORDER BY a.campaign_id LIMIT 1)
+            UNION ALL
+            SELECT (
+                SELECT a.campaign_id FROM thaw.actions AS a
+                WHERE a.account_id = p_account_id AND a.campaign_id > campaign.campaign_id ORDER BY a.campaign_id LIMIT 1)
+            FROM campaign WHERE campaign.campaign_id IS NOT NULL
+        )
+        SELECT newest.id FROM campaign
+        CROSS JOIN LATERAL (
+            SELECT a.id FROM thaw.actions AS a
+            WHERE a.account_id = p_account_id AND a.campaign_id = campaign.campaign_id AND a.id < p_before_id
+            ORDER BY a.id DESC LIMIT p_scan) AS newest
+        WHERE campaign.campaign_id IS NOT NULL
+        ORDER BY newest.id DESC LIMIT p_scan;
+    ELSIF p_state = 'unknown' THEN
+        RETURN QUERY
+        SELECT a.id FROM thaw.actions AS a
+        WHERE a.state = 'unknown' AND a.workspace_id BETWEEN p_first_workspace AND p_last_workspace AND a.id < p_before_id
+        ORDER BY a.id DESC LIMIT p_scan;
+    ELSIF p_state IN ('reserved', 'started') THEN
+        RETURN QUERY
+        SELECT a.id FROM thaw.actions AS a WHERE a.lease_until IS NOT NULL AND a.id < p_before_id ORDER BY a.id DESC LIMIT p_scan;
+    ELSE
+        RETURN QUERY
+        SELECT a.id FROM thaw.actions AS a WHERE a.id < p_before_id ORDER BY a.id DESC LIMIT p_scan;
+    END IF;
 END;
 $$;
 CREATE FUNCTION thaw.note_adopt_failure(kind text, sqlstate text, message text) RETURNS integer
@@ -4759,6 +5790,47 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.nudge(p_account_id bigint, p_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    from_at timestamptz := greatest(p_at, thaw.now());
+BEGIN
+    INSERT INTO thaw.nudges (account_id, at)
+    SELECT p_account_id, from_at
+    WHERE NOT EXISTS (
+        SELECT FROM thaw.nudges AS n WHERE n.account_id = p_account_id AND n.at <= from_at AND n.xmin = pg_current_xact_id_if_assigned()::xid);
+END;
+$$;
+CREATE FUNCTION thaw.nudge_all() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge_workspace(NULL);
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.nudge_owner() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge_workspace(CASE TG_OP WHEN 'DELETE' THEN OLD.workspace_id ELSE NEW.workspace_id END);
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.nudge_workspace(p_workspace_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.nudges (account_id, at)
+    SELECT s.account_id, thaw.now() FROM thaw.sending_accounts AS s
+    WHERE (p_workspace_id IS NULL OR s.workspace_id = p_workspace_id) AND s.code IS NOT NULL;
+END;
+$$;
 CREATE FUNCTION thaw.oldest_jobs(p_queues text[]) RETURNS TABLE(queue text, waited interval)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -4787,6 +5859,36 @@ BEGIN
     END IF;
     RETURN coalesce(cardinality(thaw.start_campaigns(
         p_cause, campaigns, array_fill(p_account_id, ARRAY[cardinality(campaigns)]))), 0);
+END;
+$$;
+CREATE FUNCTION thaw.open_enrollments(p_workspace_id bigint, p_campaign_id bigint) RETURNS TABLE(id bigint, account_id bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT e.id, a.id
+    FROM thaw.accounts AS a
+    CROSS JOIN LATERAL (
+        SELECT x.id FROM thaw.enrollments AS x WHERE x.account_id = a.id AND x.campaign_id = p_campaign_id AND x.status = 'active'
+        UNION ALL
+        SELECT x.id FROM thaw.enrollments AS x WHERE x.account_id = a.id AND x.campaign_id = p_campaign_id AND x.status = 'pending'
+        UNION ALL
+        SELECT x.id FROM thaw.enrollments AS x
+        WHERE x.account_id = a.id AND x.campaign_id = p_campaign_id AND x.status = 'paused' AND x.waits_for_account
+        UNION ALL
+        SELECT x.id FROM thaw.enrollments AS x
+        WHERE x.account_id = a.id AND x.campaign_id = p_campaign_id AND x.status = 'paused' AND NOT x.waits_for_account) AS e
+    WHERE a.workspace_id = p_workspace_id
+    UNION ALL
+    SELECT x.id, NULL FROM thaw.enrollments AS x WHERE x.account_id IS NULL AND x.campaign_id = p_campaign_id AND x.status = 'active'
+    UNION ALL
+    SELECT x.id, NULL FROM thaw.enrollments AS x WHERE x.account_id IS NULL AND x.campaign_id = p_campaign_id AND x.status = 'pending'
+    UNION ALL
+    SELECT x.id, NULL FROM thaw.enrollments AS x
+    WHERE x.account_id IS NULL AND x.campaign_id = p_campaign_id AND x.status = 'paused' AND x.waits_for_account IN (true, false);
 END;
 $$;
 CREATE FUNCTION thaw.open_moves() RETURNS TABLE(source_id bigint, target_id bigint, workspace_id bigint)
@@ -5146,6 +6248,23 @@ CREATE FUNCTION thaw.pending_campaigns(p_account_id bigint) RETURNS TABLE(campai
             FROM thaw.campaigns c
            WHERE (c.id = loose.campaign_id));
 END;
+CREATE FUNCTION thaw.person_of(p_account thaw.accounts) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+BEGIN
+    IF p_account.member_id IS NOT NULL THEN
+        RETURN 'member:' || p_account.member_id;
+    END IF;
+    RETURN coalesce(
+        'member:' || (
+            SELECT min(linked.member_id) FROM thaw.accounts AS linked
+            WHERE linked.workspace_id = p_account.workspace_id AND linked.provider = p_account.provider
+                AND (linked.id = p_account.link_id OR linked.link_id = coalesce(p_account.link_id, p_account.id))),
+        'account:' || coalesce(p_account.link_id, p_account.id));
+END;
+$$;
 CREATE FUNCTION thaw.pick_up_signals(p_within interval) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5417,6 +6536,7 @@ CREATE FUNCTION thaw.prune_ids(p_part text, p_after bigint, p_to bigint) RETURNS
     AS $$
 DECLARE
     removed integer;
+    senders bigint[];
 BEGIN
     CASE p_part
         -- Keeps the events of a pause that has not ended: they explain why the prospect is paused.
@@ -5459,6 +6579,31 @@ BEGIN
                         ELSE true
                     END
                 FOR UPDATE OF old SKIP LOCKED));
+        -- Keeps what caps still count, what is under way or unknown, what the step of an enrollment
+        -- or an invite may not repeat, and the senders that are left. Of a removed workspace, only
+        -- what caps count.
+        WHEN 'actions' THEN
+            WITH gone AS (
+                DELETE FROM thaw.actions AS a
+                WHERE a.ctid = ANY (ARRAY(
+                    SELECT old.ctid
+                    FROM thaw.actions AS old
+                    WHERE old.id > p_after AND old.id <= p_to AND old.lease_until IS NULL
+                        AND old.used_at < thaw.now() - interval '8 days'
+                        AND (EXISTS (SELECT FROM thaw.workspaces AS w WHERE w.id = old.workspace_id) AND (
+                            old.state = 'unknown'
+                            OR old.kind = 'invite' AND (old.is_used OR old.state = 'already') AND coalesce(old.closed_as, 'accepted') = 'accepted'
+                            OR old.closed_as = 'withdrawn' AND old.closed_at > thaw.now() - interval '21 days'
+                            OR (old.is_used OR old.state = 'already') AND EXISTS (
+                                SELECT FROM thaw.enrollments AS e WHERE e.id = old.enrollment_id AND e.step <= old.step))) IS NOT TRUE
+                    FOR UPDATE OF old SKIP LOCKED))
+                RETURNING a.sender_id
+            )
+            SELECT count(*), array_agg(DISTINCT gone.sender_id) INTO removed, senders FROM gone;
+            DELETE FROM thaw.senders AS s
+            WHERE s.id = ANY (senders) AND NOT EXISTS (SELECT FROM thaw.sending_accounts AS sending WHERE sending.sender_id = s.id)
+                AND NOT EXISTS (SELECT FROM thaw.actions AS a WHERE a.sender_id = s.id);
+            RETURN removed;
         -- Keeps messages that are still open or not yet delivered.
         WHEN 'outbox' THEN
             DELETE FROM thaw.outbox AS message
@@ -5608,6 +6753,45 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.publish_unknown(p_action_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.publish('actions.unknown', NULL, unsettled.account_id, jsonb_build_object('actions', unsettled.actions))
+    FROM (
+        SELECT a.account_id, jsonb_agg(jsonb_build_object('reservation', a.id, 'kind', a.kind, 'prospect_url', a.prospect_url, 'started_at', thaw.rfc3339(a.started_at)) ORDER BY a.id) AS actions
+        FROM thaw.actions AS a WHERE a.id = ANY (p_action_ids) GROUP BY a.account_id ORDER BY a.account_id) AS unsettled;
+END;
+$$;
+CREATE FUNCTION thaw.push_actions(p_limit integer, OUT looked integer, OUT reserved integer) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    given bigint[];
+BEGIN
+    looked := 0;
+    reserved := 0;
+    IF NOT thaw.is_pushing() THEN
+        RETURN;
+    END IF;
+    SELECT b.looked, b.action_ids INTO looked, given FROM thaw.schedule_batch(p_limit, thaw.checked_lease(NULL), 'schedule') AS b;
+    reserved := coalesce(cardinality(given), 0);
+    PERFORM thaw.publish('action.due', NULL, due.account_id, due.data)
+    FROM (
+        SELECT a.account_id, jsonb_build_object(
+            'reservation', a.id, 'lease_until', thaw.rfc3339(a.lease_until), 'kind', a.kind, 'step', a.step, 'campaign', campaign.key,
+            'campaign_external_id', campaign.external_id, 'enrollment', a.enrollment_id, 'enrollment_external_id', e.external_id,
+            'prospect_url', a.prospect_url) AS data
+        FROM thaw.actions AS a
+        JOIN thaw.campaigns AS campaign ON campaign.id = a.campaign_id
+        JOIN thaw.enrollments AS e ON e.id = a.enrollment_id
+        WHERE a.id = ANY (given)
+        ORDER BY a.id) AS due;
+END;
+$$;
 CREATE FUNCTION thaw.queue_changes(p_kind text, p_ids bigint[], p_from text, p_cause text, p_at timestamp with time zone DEFAULT thaw.now()) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5628,6 +6812,26 @@ BEGIN
         SELECT e.id, e.workspace_id FROM thaw.enrollments AS e WHERE p_kind = 'enrollment' AND e.id = ANY (p_ids) AND e.external_id IS NOT NULL) AS subject
     JOIN thaw.workspaces AS w ON w.id = subject.workspace_id AND NOT w.shadow
     ORDER BY subject.id;
+END;
+$$;
+CREATE FUNCTION thaw.ramp_at(p_started_at timestamp with time zone, p_last_sent_at timestamp with time zone, p_restricted_at timestamp with time zone, p_restriction_seen_at timestamp with time zone, p_at timestamp with time zone, OUT started_at timestamp with time zone, OUT week smallint) RETURNS record
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    week_length constant interval := interval '168 hours';
+    then_week integer;
+BEGIN
+    started_at := p_started_at;
+    IF p_last_sent_at < p_at - interval '30 days' AND p_last_sent_at >= started_at THEN
+        then_week := least(floor(extract(epoch FROM p_last_sent_at - started_at) / 604800) + 1, 6);
+        started_at := p_at - (greatest(then_week - 1, 1) - 1) * week_length;
+    END IF;
+    IF p_restricted_at > coalesce(p_restriction_seen_at, '-infinity') AND started_at IS NOT NULL THEN
+        then_week := least(greatest(floor(extract(epoch FROM p_at - started_at) / 604800) + 1, 1), 6);
+        started_at := p_at - (greatest(then_week / 2, 1) - 1) * week_length;
+    END IF;
+    week := coalesce(least(greatest(floor(extract(epoch FROM p_at - started_at) / 604800) + 1, 1), 6), 1);
 END;
 $$;
 CREATE FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb, p_product text DEFAULT NULL::text, p_v1_account_id text DEFAULT NULL::text) RETURNS thaw.signal_outcome
@@ -5830,6 +7034,34 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.recount(p_accounts integer, p_rows integer, OUT accounts integer, OUT corrected integer) IS 'Compares the counts of paused enrollments with the rows and corrects them; without arguments, for all accounts. Returns how many accounts were checked and how many counts were corrected.';
+CREATE FUNCTION thaw.refresh_zones() RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    changed integer;
+BEGIN
+    WITH server AS MATERIALIZED (
+        SELECT lower(z.name) AS key, min(z.name) AS name
+        FROM pg_catalog.pg_timezone_names AS z
+        WHERE z.name !~ '^(posix|right)/' AND z.name NOT IN ('Factory', 'localtime', 'posixrules')
+        GROUP BY lower(z.name)
+    ), gone AS (
+        DELETE FROM thaw.zones AS z WHERE NOT EXISTS (SELECT FROM server WHERE server.key = z.key)
+        RETURNING z.key
+    ), new AS (
+        INSERT INTO thaw.zones (key, name)
+        SELECT server.key, server.name FROM server
+        WHERE NOT EXISTS (SELECT FROM thaw.zones AS z WHERE z.key = server.key)
+        ORDER BY server.key
+        ON CONFLICT (key) DO NOTHING
+        RETURNING key
+    )
+    SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM new) INTO changed;
+    RETURN changed;
+END;
+$$;
+COMMENT ON FUNCTION thaw.refresh_zones() IS 'Reads the time zones of the server again and returns how many were added or removed.';
 CREATE FUNCTION thaw.refuse_in_safety_mode(p_heal thaw.heals) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5967,6 +7199,20 @@ BEGIN
                 ELSE NOT EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.id = q.row_id) END;
             is_over := to_id IS NULL;
             p_removal.at_id := coalesce(to_id, 0);
+        WHEN 'actions' THEN
+            to_id := (SELECT max(next.id) FROM (SELECT a.id FROM thaw.actions AS a WHERE a.id > p_removal.at_id ORDER BY a.id LIMIT 10 * p_size) AS next);
+            -- What a person used in the last 168 hours stays used, because the person may send for
+            -- other workspaces too. These rows lose everything else, and retention removes them.
+            DELETE FROM thaw.actions AS a
+            WHERE a.id > p_removal.at_id AND a.id <= to_id AND a.workspace_id = gone
+                AND NOT (a.state IN ('started', 'sent', 'unknown') AND a.used_at > thaw.now() - interval '8 days');
+            UPDATE thaw.actions AS a SET
+                prospect_url = '[removed ' || a.id || ']', member_id = NULL, actor = '[removed]', error_code = NULL,
+                provider_ref = CASE WHEN a.provider_ref IS NOT NULL THEN '[removed]' END,
+                state = CASE a.state WHEN 'started' THEN 'unknown' ELSE a.state END, lease_until = NULL, settled_at = coalesce(a.settled_at, thaw.now())
+            WHERE a.id > p_removal.at_id AND a.id <= to_id AND a.workspace_id = gone;
+            is_over := to_id IS NULL;
+            p_removal.at_id := coalesce(to_id, 0);
         WHEN 'accounts' THEN
             ids := ARRAY(
                 SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = gone AND a.id > p_removal.at_id
@@ -6050,6 +7296,9 @@ BEGIN
             DELETE FROM thaw.api_tokens AS t WHERE t.workspace_id = gone;
             DELETE FROM thaw.workspace_served AS s WHERE s.workspace_id = gone;
             DELETE FROM thaw.forecasts;
+            DELETE FROM thaw.senders AS s
+            WHERE NOT EXISTS (SELECT FROM thaw.sending_accounts AS sending WHERE sending.sender_id = s.id)
+                AND NOT EXISTS (SELECT FROM thaw.actions AS a WHERE a.sender_id = s.id);
             DELETE FROM thaw.workspaces AS w WHERE w.id = gone;
             is_over := true;
     END CASE;
@@ -6060,7 +7309,7 @@ CREATE FUNCTION thaw.remove_workspace(workspace_key text, reason text, actor tex
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    phases    constant text[] := '{messages,enrollments,events,kept,accounts,plans,quotas,heals,campaigns,seats,changes,rest}';
+    phases    constant text[] := '{messages,enrollments,events,kept,actions,accounts,plans,quotas,heals,campaigns,seats,changes,rest}';
     workspace thaw.workspaces;
     removal   thaw.workspace_removals;
     part      record;
@@ -6170,6 +7419,16 @@ BEGIN
     WHERE o.id = ANY (page) AND d.state = 'waiting' AND d.attempts = 0;
 END;
 $$;
+CREATE FUNCTION thaw.request_schedule(p_period interval DEFAULT '00:01:00'::interval) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN thaw.is_pushing() AND thaw.enqueue_many('schedule', 'schedule', 2::smallint,
+        ARRAY[jsonb_build_object('at', thaw.job_time(date_bin(p_period, thaw.now(), '2000-01-01 00:00:00+00')))], B'11110101') > 0;
+END;
+$$;
+COMMENT ON FUNCTION thaw.request_schedule(p_period interval) IS 'Enqueues the job schedule of the current minute, if due actions are sent to the platform (settings.push_actions). Every process calls it once a minute.';
 CREATE FUNCTION thaw.request_watch() RETURNS timestamp with time zone
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6319,6 +7578,29 @@ BEGIN
     END LOOP;
 END;
 $$;
+CREATE FUNCTION thaw.require_actor(p_actor text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.require_text('actor', p_actor);
+    IF coalesce(btrim(p_actor), '') = '' THEN
+        RAISE EXCEPTION 'no actor was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the sender. The name is stored in the ledger.';
+    END IF;
+END;
+$$;
+CREATE FUNCTION thaw.require_kind(p_kind text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF p_kind IS NULL OR NOT EXISTS (SELECT FROM thaw.action_kinds AS k WHERE k.kind = p_kind) THEN
+        RAISE EXCEPTION 'the kind "%" is unknown', coalesce(left(p_kind, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = format('Use one of: %s.', (SELECT string_agg(k.kind, ', ' ORDER BY k.kind) FROM thaw.action_kinds AS k));
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.require_reason(p_reason text, p_actor text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6328,6 +7610,30 @@ BEGIN
         RAISE EXCEPTION 'no reason was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Give a reason. It is stored in the audit log.';
     ELSIF coalesce(btrim(p_actor), '') = '' THEN
         RAISE EXCEPTION 'no actor was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the person who takes this action. The name is stored in the audit log.';
+    END IF;
+END;
+$$;
+CREATE FUNCTION thaw.require_sending_reason(p_reason text, p_actor text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor), thaw.require_actor(p_actor);
+    IF length(p_reason) > 1000 THEN
+        RAISE EXCEPTION 'the reason is % characters long', length(p_reason)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use at most 1,000 characters.';
+    END IF;
+END;
+$$;
+CREATE FUNCTION thaw.require_short_transaction() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF clock_timestamp() - pg_catalog.now() > interval '1 minute' THEN
+        RAISE EXCEPTION 'this transaction began % seconds ago', round(extract(epoch FROM clock_timestamp() - pg_catalog.now()))
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'Its clock is the time of its start. Reserve and start actions in short transactions of their own.';
     END IF;
 END;
 $$;
@@ -6343,6 +7649,101 @@ BEGIN
         RAISE EXCEPTION '% contains control characters', p_name
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Remove line breaks and other control characters.';
     END IF;
+END;
+$$;
+CREATE FUNCTION thaw.reserve(enrollment bigint, action text DEFAULT NULL::text, lease interval DEFAULT NULL::interval, actor text DEFAULT CURRENT_USER) RETURNS thaw.reservation
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    result  thaw.reservation;
+    found_account bigint;
+    given   record;
+BEGIN
+    PERFORM thaw.require_short_transaction(), thaw.require_actor(reserve.actor);
+    lease := thaw.checked_lease(reserve.lease);
+    -- An enrollment may move to another account while this transaction waits for the first one.
+    FOR attempt IN 1..3 LOOP
+        SELECT e.account_id INTO found_account FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'there is no enrollment %', coalesce(reserve.enrollment::text, 'null')
+                USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
+        END IF;
+        EXIT WHEN found_account IS NULL;
+        PERFORM a.id FROM thaw.accounts AS a WHERE a.id = found_account FOR NO KEY UPDATE;
+        PERFORM thaw.ensure_senders(ARRAY[found_account]);
+        PERFORM s.id FROM thaw.senders AS s
+        WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = found_account)
+        FOR NO KEY UPDATE;
+        PERFORM thaw.lock_campaign_caps(ARRAY[reserve.enrollment]);
+        PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
+        EXIT WHEN FOUND;
+    END LOOP;
+    SELECT r.* INTO given FROM thaw.reserve_rows(ARRAY[reserve.enrollment], ARRAY[reserve.action], reserve.lease, reserve.actor) AS r;
+    IF given.action_id IS NULL THEN
+        result.code := given.code;
+        result.opens_at := given.opens_at;
+    ELSE
+        SELECT a.id, a.kind, a.step, a.lease_until INTO result.id, result.kind, result.step, result.lease_until
+        FROM thaw.actions AS a WHERE a.id = given.action_id;
+    END IF;
+    RETURN result;
+END;
+$$;
+COMMENT ON FUNCTION thaw.reserve(enrollment bigint, action text, lease interval, actor text) IS 'Reserves the next action of an enrollment, if all gates are open: id is the reservation. Otherwise code is the closed gate, and opens_at when to ask again (null: not at a known time); nothing changes. action is the kind, such as invite (null: that of the next step). The reservation ends after lease (null: settings.action_lease) unless thaw.start is called. Commit soon: the account is locked until then.';
+CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text) RETURNS TABLE(enrollment_id bigint, account_id bigint, action_id bigint, code text, opens_at timestamp with time zone, next_allowed_at timestamp with time zone)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    at       timestamptz := thaw.now();
+    settings thaw.settings;
+BEGIN
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+    RETURN QUERY
+    WITH gate AS MATERIALIZED (
+        SELECT g.*,
+            settings.action_gap_from + (settings.action_gap_to - settings.action_gap_from) * thaw.draw(format('gap %s %s', g.enrollment_id, g.step)) AS gap,
+            g.gap_from + (g.gap_to - g.gap_from) * thaw.draw(format('kind gap %s %s', g.enrollment_id, g.step)) AS kind_gap,
+            -- Several accounts may ask for one campaign at once: its cap allows the first ones.
+            CASE WHEN g.code IS NULL THEN row_number() OVER (PARTITION BY g.campaign_id, g.kind, g.day, g.code IS NULL ORDER BY g.enrollment_id) END AS turn
+        FROM thaw.action_gates(p_enrollment_ids, p_kinds) AS g
+    ), allowed AS MATERIALIZED (
+        SELECT gate.*, own.per_day - (
+                SELECT count(*) FROM thaw.actions AS x
+                WHERE x.campaign_id = gate.campaign_id AND x.kind = gate.kind AND x.local_day = gate.day AND x.is_used) AS remaining
+        FROM gate
+        LEFT JOIN thaw.action_overrides AS own ON own.campaign_id = gate.campaign_id AND own.kind = gate.kind
+        WHERE gate.code IS NULL
+    ), reserved AS (
+        INSERT INTO thaw.actions (
+            workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, member_id, prospect_url, step, kind, actor, reserved_at,
+            lease_until, used_at, local_day, timezone, gap, next_of_kind_at)
+        SELECT allowed.workspace_id, allowed.account_id, allowed.sender_id, allowed.campaign_id, allowed.enrollment_id, allowed.provider,
+            allowed.member_id, allowed.prospect_url, allowed.step, allowed.kind, p_actor, at, at + p_lease, at, allowed.day, allowed.timezone, allowed.gap,
+            at + allowed.kind_gap
+        FROM allowed
+        WHERE allowed.remaining IS NULL OR allowed.turn <= allowed.remaining
+        RETURNING id, enrollment_id, sender_id
+    ), paced AS (
+        UPDATE thaw.senders AS s SET
+            day = allowed.day, day_began_at = allowed.day_began_at,
+            day_timezone = CASE WHEN s.day = allowed.day THEN s.day_timezone ELSE allowed.timezone END,
+            next_allowed_at = at + allowed.gap, ramp_started_at = allowed.ramp_started_at,
+            restriction_seen_at = greatest(s.restriction_seen_at, allowed.restricted_at)
+        FROM reserved
+        JOIN allowed ON allowed.enrollment_id = reserved.enrollment_id
+        WHERE s.id = reserved.sender_id
+        RETURNING s.id, s.next_allowed_at
+    )
+    SELECT gate.enrollment_id, gate.account_id, reserved.id,
+        CASE WHEN reserved.id IS NULL THEN coalesce(gate.code, 'campaign_cap') END, gate.opens_at, paced.next_allowed_at
+    FROM gate
+    LEFT JOIN reserved ON reserved.enrollment_id = gate.enrollment_id
+    LEFT JOIN paced ON paced.id = reserved.sender_id;
 END;
 $$;
 CREATE FUNCTION thaw.waiting_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
@@ -6750,6 +8151,20 @@ $$;
 CREATE FUNCTION thaw.rfc3339(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
+CREATE FUNCTION thaw.ring_actions() RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM thaw.accounts_to_look_at(1)) THEN
+        RETURN false;
+    END IF;
+    SET LOCAL synchronous_commit = off;
+    PERFORM pg_notify('thaw_actions', ''), thaw.request_schedule('10 seconds');
+    RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION thaw.ring_actions() IS 'Notifies listeners on thaw_actions if an account may have something to send now. Returns whether it did.';
 CREATE FUNCTION thaw.ring_changes() RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6805,6 +8220,115 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
+CREATE FUNCTION thaw.schedule_batch(p_limit integer, p_lease interval, p_actor text, p_workspace_id bigint DEFAULT NULL::bigint, OUT looked integer, OUT action_ids bigint[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    at       timestamptz := thaw.now();
+    accounts bigint[];
+    senders  bigint[];
+    -- The first action of each campaign and kind of these accounts.
+    heads    bigint[];
+    locked   bigint[];
+    picks    bigint[];
+BEGIN
+    looked := 0;
+    SELECT array_agg(l.id) INTO accounts FROM (
+        SELECT a.id FROM thaw.accounts AS a
+        WHERE a.id = ANY (ARRAY(SELECT due.account_id FROM thaw.accounts_to_look_at(p_limit, p_workspace_id) AS due))
+        ORDER BY a.id FOR NO KEY UPDATE SKIP LOCKED) AS l;
+    IF accounts IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM thaw.ensure_senders(accounts);
+    SELECT array_agg(l.id) INTO senders FROM (
+        SELECT s.id FROM thaw.senders AS s
+        WHERE s.id = ANY (ARRAY(SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts)))
+        ORDER BY s.id FOR NO KEY UPDATE SKIP LOCKED) AS l;
+    -- In the order of thaw.take_nudges, which locks the same rows without the accounts.
+    PERFORM sending.account_id FROM thaw.sending_accounts AS sending
+    WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
+    -- One account per sender, because its accounts share one pace. Another transaction may have
+    -- served the account while this one waited.
+    PERFORM sending.account_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
+    SELECT array_agg(l.account_id) INTO accounts FROM (
+        SELECT DISTINCT ON (sending.sender_id) sending.account_id
+        FROM thaw.sending_accounts AS sending
+        WHERE sending.account_id = ANY (accounts) AND sending.sender_id = ANY (senders) AND sending.next_at <= at
+        ORDER BY sending.sender_id, sending.served_at NULLS FIRST, sending.account_id) AS l;
+    looked := coalesce(cardinality(accounts), 0);
+    IF looked = 0 THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(head.id) INTO heads
+    FROM unnest(accounts) AS account (id)
+    CROSS JOIN LATERAL thaw.due_lines(account.id) AS line
+    CROSS JOIN LATERAL (
+        -- Actions that are under way or unknown are skipped: an account has few of them. Scalar
+        -- subqueries check row by row, so that the planner does not join with all enrollments.
+        SELECT e.id FROM thaw.enrollments AS e
+        WHERE e.account_id = account.id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind AND e.due_at IS NOT NULL
+            AND (
+                SELECT true FROM thaw.actions AS x
+                WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
+        ORDER BY e.due_at, e.id LIMIT 1) AS head;
+    PERFORM thaw.lock_campaign_caps(heads);
+    -- Rows that the platform has locked are left to the next look.
+    locked := heads;
+    heads := ARRAY(
+        SELECT l.id FROM (
+            SELECT e.id FROM thaw.enrollments AS e WHERE e.id = ANY (heads) ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
+    locked := ARRAY(SELECT unnest(locked) EXCEPT SELECT unnest(heads));
+    WITH gate AS MATERIALIZED (
+        SELECT g.* FROM thaw.action_gates(heads, NULL) AS g
+    ), pick AS (
+        SELECT DISTINCT ON (gate.account_id) gate.account_id, gate.enrollment_id
+        FROM gate
+        WHERE gate.code IS NULL
+        ORDER BY gate.account_id,
+            (SELECT x.id FROM thaw.actions AS x WHERE x.account_id = gate.account_id AND x.campaign_id = gate.campaign_id ORDER BY x.id DESC LIMIT 1) NULLS FIRST,
+            gate.enrollment_id
+    ), deferred AS (
+        -- A prospect who has an invite already does not hold up those behind. The next look decides
+        -- again: the invite may be withdrawn by then.
+        UPDATE thaw.enrollments AS e SET
+            next_action_at = coalesce((SELECT gate.opens_at FROM gate WHERE gate.enrollment_id = e.id), at + interval '1 day')
+        WHERE e.id = ANY (ARRAY(SELECT gate.enrollment_id FROM gate WHERE gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn')))
+        RETURNING e.id
+    ), closed AS (
+        -- The gate that opens first.
+        SELECT DISTINCT ON (account.id) account.id, gate.code, look.next_at
+        FROM unnest(accounts) AS account (id)
+        LEFT JOIN gate ON gate.account_id = account.id
+        CROSS JOIN LATERAL (
+            SELECT least(CASE WHEN gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn') THEN at + interval '1 second'
+                WHEN gate.code IS NOT NULL THEN coalesce(gate.opens_at, at + interval '1 hour')
+                -- Everything is under way or unknown, or nothing is due at all.
+                WHEN (SELECT true FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.due_at IS NOT NULL LIMIT 1) THEN at + interval '1 hour'
+                ELSE 'infinity' END,
+                CASE WHEN (SELECT true FROM thaw.enrollments AS e WHERE e.id = ANY (locked) AND e.account_id = account.id LIMIT 1) THEN at + interval '1 minute' END
+            ) AS next_at) AS look
+        WHERE account.id NOT IN (SELECT pick.account_id FROM pick)
+        ORDER BY account.id, look.next_at
+    ), noted AS (
+        UPDATE thaw.sending_accounts AS s SET next_at = closed.next_at, code = closed.code
+        FROM closed WHERE s.account_id = closed.id
+    )
+    SELECT array_agg(pick.enrollment_id) INTO picks FROM pick;
+    WITH given AS MATERIALIZED (
+        SELECT r.* FROM thaw.reserve_rows(picks, NULL, p_lease, p_actor) AS r
+    ), noted AS (
+        UPDATE thaw.sending_accounts AS s SET
+            next_at = coalesce(given.next_allowed_at, given.opens_at, at + interval '1 minute'), code = given.code,
+            served_at = CASE WHEN given.action_id IS NULL THEN s.served_at ELSE at END
+        FROM given WHERE s.account_id = given.account_id
+    )
+    SELECT array_agg(given.action_id) FILTER (WHERE given.action_id IS NOT NULL) INTO action_ids FROM given;
+END;
+$$;
 CREATE FUNCTION thaw.search_key(text text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN btrim(regexp_replace(regexp_replace(replace(replace(replace(translate(lower(NORMALIZE("left"(text, 400), NFKD)), ((((((chr(322) || chr(321)) || chr(248)) || chr(216)) || chr(273)) || chr(272)) || chr(305)), ('lloodd'::text || 'i'::text)), chr(223), 'ss'::text), chr(230), 'ae'::text), chr(339), 'oe'::text), '[''`\u00b4\u0300-\u036f\u02b9-\u02bc\u2018-\u201b\u2032\u200b-\u200f\u00ad\ufeff]+'::text, ''::text, 'g'::text), '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f]+'::text, ' '::text, 'g'::text));
@@ -6818,17 +8342,114 @@ CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT NULL::t
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     BEGIN ATOMIC
- SELECT COALESCE(( SELECT max(COALESCE(NULLIF(thaw.blocked_by(a.*, true), 'shadow_mode'::text), ''::text)) AS max
+ SELECT COALESCE(( SELECT max(COALESCE(thaw.account_gate(a.*, thaw.is_safety_on()), ''::text)) AS max
             FROM thaw.accounts a
            WHERE (((lower(a.provider_account_id) COLLATE "C") = (lower(sending_held_by.account) COLLATE "C")) AND (a.provider_account_id = sending_held_by.account) AND ((sending_held_by.provider IS NULL) OR (a.provider = sending_held_by.provider)))), ( SELECT
                  CASE count(*)
-                     WHEN 1 THEN max(COALESCE(NULLIF(thaw.blocked_by(a.*, true), 'shadow_mode'::text), ''::text))
+                     WHEN 1 THEN max(COALESCE(thaw.account_gate(a.*, thaw.is_safety_on()), ''::text))
                      ELSE NULL::text
                  END AS "case"
             FROM thaw.accounts a
            WHERE ((a.external_id = sending_held_by.account) AND ((sending_held_by.provider IS NULL) OR (a.provider = sending_held_by.provider)))), 'unknown_account'::text) AS "coalesce";
 END;
 COMMENT ON FUNCTION thaw.sending_held_by(account text, provider text) IS 'Why nothing may be sent through an account now: account_not_connected, account_locked, account_parked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
+CREATE FUNCTION thaw.set_action_ceiling(kind text, per_day integer DEFAULT NULL::integer, per_week integer DEFAULT NULL::integer, gap_from interval DEFAULT NULL::interval, reason text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    ceiling thaw.action_ceilings;
+BEGIN
+    PERFORM thaw.require_sending_reason(set_action_ceiling.reason, set_action_ceiling.actor), thaw.require_kind(set_action_ceiling.kind);
+    IF num_nonnulls(per_day, per_week, gap_from) = 0 THEN
+        RAISE EXCEPTION 'no ceiling was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Give a cap per day, a cap per 7 days, or a gap.';
+    ELSIF per_day NOT BETWEEN 0 AND 100000 OR per_week NOT BETWEEN 0 AND 1000000 OR gap_from NOT BETWEEN '0' AND '1 day' THEN
+        RAISE EXCEPTION 'the ceiling is out of range: %', thaw.limit_text(set_action_ceiling.kind, per_day, per_week, gap_from, NULL)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use 0 to 100,000 per day, 0 to 1,000,000 per 7 days, and a gap of 0 to 1 day.';
+    END IF;
+    SELECT c.* INTO ceiling FROM thaw.action_ceilings AS c WHERE c.kind = set_action_ceiling.kind FOR NO KEY UPDATE;
+    IF ceiling.kind IS NULL AND per_day IS NULL THEN
+        RAISE EXCEPTION 'the kind % has no ceiling yet', set_action_ceiling.kind
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give its cap per day too.';
+    END IF;
+    INSERT INTO thaw.action_ceilings AS c (kind, per_day, per_week, gap_from)
+    VALUES (set_action_ceiling.kind, coalesce(set_action_ceiling.per_day, ceiling.per_day), coalesce(set_action_ceiling.per_week, ceiling.per_week),
+        coalesce(set_action_ceiling.gap_from, ceiling.gap_from, '0'))
+    ON CONFLICT ON CONSTRAINT action_ceilings_pkey DO UPDATE SET
+        per_day = excluded.per_day, per_week = excluded.per_week, gap_from = excluded.gap_from, changed_at = thaw.now()
+    WHERE (c.per_day, c.per_week, c.gap_from) IS DISTINCT FROM (excluded.per_day, excluded.per_week, excluded.gap_from);
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    SELECT c.* INTO ceiling FROM thaw.action_ceilings AS c WHERE c.kind = set_action_ceiling.kind;
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail)
+    VALUES ('ceiling_set', set_action_ceiling.actor, set_action_ceiling.reason,
+        thaw.limit_text(ceiling.kind, ceiling.per_day, ceiling.per_week, ceiling.gap_from, NULL));
+    RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION thaw.set_action_ceiling(kind text, per_day integer, per_week integer, gap_from interval, reason text, actor text) IS 'Sets the most that any limit of a kind may allow in the fleet, and the shortest gap. A null value stays as it is. Limits above the ceiling are cut to it. Only the owner of the schema may call it. Returns false if nothing changed.';
+CREATE FUNCTION thaw.set_action_limit(workspace text, kind text, per_day integer DEFAULT NULL::integer, per_week integer DEFAULT NULL::integer, gap_from interval DEFAULT NULL::interval, gap_to interval DEFAULT NULL::interval, account text DEFAULT NULL::text, campaign text DEFAULT NULL::text, reason text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    of_workspace bigint;
+    of_account   bigint;
+    of_campaign  bigint;
+    ceiling      thaw.action_ceilings;
+    is_changed   boolean;
+BEGIN
+    PERFORM thaw.require_sending_reason(set_action_limit.reason, set_action_limit.actor), thaw.require_kind(set_action_limit.kind);
+    of_workspace := thaw.find_workspace(set_action_limit.workspace);
+    IF set_action_limit.account IS NOT NULL AND set_action_limit.campaign IS NOT NULL THEN
+        RAISE EXCEPTION 'a limit is of an account or of a campaign, not of both'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Set two limits.';
+    ELSIF set_action_limit.account IS NOT NULL THEN
+        of_account := thaw.find_account(set_action_limit.account, set_action_limit.provider, of_workspace);
+    ELSIF set_action_limit.campaign IS NOT NULL THEN
+        of_campaign := thaw.find_campaign(set_action_limit.workspace, set_action_limit.campaign);
+    END IF;
+    SELECT c.* INTO ceiling FROM thaw.action_ceilings AS c WHERE c.kind = set_action_limit.kind;
+    IF (gap_from IS NULL) <> (gap_to IS NULL) OR gap_from > gap_to OR gap_from < '0' OR gap_to > '1 day' THEN
+        RAISE EXCEPTION 'the gap is from % to %', coalesce(gap_from::text, 'null'), coalesce(gap_to::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give both ends, the shorter one first, from 0 to 1 day.';
+    ELSIF of_campaign IS NOT NULL AND num_nonnulls(per_week, gap_from) > 0 THEN
+        RAISE EXCEPTION 'a campaign has a cap per day only'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Set the others for its accounts or for the workspace.';
+    ELSIF per_day NOT BETWEEN 0 AND 100000 OR per_week NOT BETWEEN 0 AND 1000000 THEN
+        RAISE EXCEPTION 'a cap is out of range: %', thaw.limit_text(set_action_limit.kind, per_day, per_week, NULL, NULL)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use 0 to 100,000 per day and 0 to 1,000,000 per 7 days.';
+    ELSIF of_campaign IS NULL AND (per_day > ceiling.per_day OR per_week > ceiling.per_week OR gap_from < ceiling.gap_from) THEN
+        RAISE EXCEPTION 'the limit is above the ceiling of the fleet (%)',
+                thaw.limit_text(ceiling.kind, ceiling.per_day, ceiling.per_week, ceiling.gap_from, NULL)
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Stay below it. An operator can raise it with thaw limits clamp or thaw.set_action_ceiling.';
+    END IF;
+    IF num_nonnulls(per_day, per_week, gap_from) = 0 THEN
+        DELETE FROM thaw.action_overrides AS o
+        WHERE o.workspace_id = of_workspace AND o.account_id IS NOT DISTINCT FROM of_account
+            AND o.campaign_id IS NOT DISTINCT FROM of_campaign AND o.kind = set_action_limit.kind;
+    ELSE
+        INSERT INTO thaw.action_overrides AS o (workspace_id, account_id, campaign_id, kind, per_day, per_week, gap_from, gap_to, reason, actor)
+        VALUES (of_workspace, of_account, of_campaign, set_action_limit.kind, set_action_limit.per_day, set_action_limit.per_week,
+            set_action_limit.gap_from, set_action_limit.gap_to, set_action_limit.reason, set_action_limit.actor)
+        ON CONFLICT ON CONSTRAINT action_overrides_of_one DO UPDATE SET
+            per_day = excluded.per_day, per_week = excluded.per_week, gap_from = excluded.gap_from, gap_to = excluded.gap_to,
+            reason = excluded.reason, actor = excluded.actor, changed_at = thaw.now()
+        WHERE (o.per_day, o.per_week, o.gap_from, o.gap_to)
+            IS DISTINCT FROM (excluded.per_day, excluded.per_week, excluded.gap_from, excluded.gap_to);
+    END IF;
+    is_changed := FOUND;
+    IF is_changed THEN
+        INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id, campaign_id)
+        VALUES ('limit_set', set_action_limit.actor, set_action_limit.reason,
+            thaw.limit_text(set_action_limit.kind, per_day, per_week, gap_from, gap_to), of_workspace, of_account, of_campaign);
+    END IF;
+    RETURN is_changed;
+END;
+$$;
+COMMENT ON FUNCTION thaw.set_action_limit(workspace text, kind text, per_day integer, per_week integer, gap_from interval, gap_to interval, account text, campaign text, reason text, actor text, provider text) IS 'Sets what limits a kind of action of a workspace, or of one of its accounts or campaigns, in place of the default limits (thaw.action_limits). A null cap or gap keeps the default; all null removes the limit. Caps above the ceiling of the fleet are refused. A campaign has a cap per day only. Returns false if nothing changed.';
 CREATE FUNCTION thaw.set_adopt_column_types(types jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6881,6 +8502,60 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text, actor text) IS 'Switches auto-resume of a workspace on or off. The reason is optional. Returns false if auto-resume was already in this state. If a reason is given, it then replaces the stored one, and the audit log has both.';
+CREATE FUNCTION thaw.set_campaign_steps(workspace text, campaign text, steps jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    of_campaign bigint := thaw.find_campaign(set_campaign_steps.workspace, set_campaign_steps.campaign);
+    of_workspace bigint;
+    given       record;
+    delay       interval;
+    kinds       text[] := '{}';
+    delays      interval[] := '{}';
+    changed     integer := 0;
+BEGIN
+    IF jsonb_typeof(set_campaign_steps.steps) IS DISTINCT FROM 'array' OR jsonb_array_length(set_campaign_steps.steps) > 200 THEN
+        RAISE EXCEPTION 'the steps are not a list of at most 200 steps'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use for example [{"kind": "invite"}, {"kind": "message", "delay": "2 days"}].';
+    END IF;
+    FOR given IN SELECT s.value, s.n FROM jsonb_array_elements(set_campaign_steps.steps) WITH ORDINALITY AS s (value, n) LOOP
+        IF jsonb_typeof(given.value) <> 'object' OR given.value - '{kind,delay}'::text[] <> '{}' THEN
+            RAISE EXCEPTION 'step % is not an object with kind and delay', given.n - 1
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'Remove other fields. delay may be left out.';
+        END IF;
+        PERFORM thaw.require_kind(given.value ->> 'kind');
+        BEGIN
+            delay := coalesce(given.value ->> 'delay', '0');
+        EXCEPTION WHEN data_exception THEN
+            delay := '-1 day';
+        END;
+        IF delay NOT BETWEEN interval '0' AND interval '365 days' THEN
+            RAISE EXCEPTION 'step % has an invalid delay: %', given.n - 1, left(given.value ->> 'delay', 100)
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'Use 0 to 365 days, for example "2 days" or "4 hours".';
+        END IF;
+        kinds := kinds || (given.value ->> 'kind');
+        delays := delays || delay;
+    END LOOP;
+    SELECT c.workspace_id INTO of_workspace FROM thaw.campaigns AS c WHERE c.id = of_campaign;
+    PERFORM a.id FROM thaw.accounts AS a
+    WHERE a.id IN (SELECT e.account_id FROM thaw.open_enrollments(of_workspace, of_campaign) AS e)
+    ORDER BY a.id FOR NO KEY UPDATE;
+    PERFORM c.id FROM thaw.campaigns AS c WHERE c.id = of_campaign FOR NO KEY UPDATE;
+    DELETE FROM thaw.campaign_steps AS s WHERE s.campaign_id = of_campaign;
+    INSERT INTO thaw.campaign_steps (campaign_id, position, kind, delay)
+    SELECT of_campaign, s.n - 1, s.kind, s.delay FROM unnest(kinds, delays) WITH ORDINALITY AS s (kind, delay, n);
+    IF cardinality(kinds) > 0 THEN
+        UPDATE thaw.enrollments AS e SET next_kind = kinds[e.step + 1]
+        WHERE e.id = ANY (ARRAY(SELECT open.id FROM thaw.open_enrollments(of_workspace, of_campaign) AS open))
+            AND e.next_kind IS DISTINCT FROM kinds[e.step + 1];
+        GET DIAGNOSTICS changed = ROW_COUNT;
+    END IF;
+    RETURN changed;
+END;
+$$;
+COMMENT ON FUNCTION thaw.set_campaign_steps(workspace text, campaign text, steps jsonb) IS 'Replaces the steps of a linear campaign: [{"kind": "invite"}, {"kind": "message", "delay": "2 days"}], at most 200. The first is step 0; delay is the time after the previous step. The kind of the next action of the prospects follows. An empty list is for a campaign with branches: the platform passes the next kind and time when it settles an action. Returns of how many prospects the next kind changed.';
 CREATE FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, reason text, actor text DEFAULT CURRENT_USER) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6913,6 +8588,76 @@ BEGIN
     RETURN p_until;
 END;
 $$;
+CREATE FUNCTION thaw.set_ramp(account text, started_on date, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS smallint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    ramped     thaw.accounts;
+    starts_at  timestamptz;
+BEGIN
+    PERFORM thaw.require_sending_reason(set_ramp.reason, set_ramp.actor);
+    SELECT a.* INTO ramped FROM thaw.accounts AS a WHERE a.id = thaw.find_account(set_ramp.account, set_ramp.provider) FOR NO KEY UPDATE;
+    starts_at := thaw.day_start(coalesce(thaw.zone_named(ramped.timezone), 'UTC'), set_ramp.started_on);
+    IF starts_at > thaw.now() OR set_ramp.started_on < '2000-01-01' THEN
+        RAISE EXCEPTION 'the ramp cannot have started on %', set_ramp.started_on
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use a date between the year 2000 and today, or null: it then starts with the next action.';
+    END IF;
+    PERFORM thaw.ensure_senders(ARRAY[ramped.id]);
+    -- The date is set with an earlier restriction or idle month in mind, so they do not set the ramp
+    -- back again.
+    UPDATE thaw.senders AS s SET
+        ramp_started_at = starts_at, restriction_seen_at = thaw.now(),
+        last_sent_at = CASE WHEN s.last_sent_at < thaw.now() - interval '30 days' THEN NULL ELSE s.last_sent_at END
+    WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ramped.id);
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id)
+    VALUES ('ramp_set', set_ramp.actor, set_ramp.reason, coalesce('started on ' || set_ramp.started_on, 'starts with the next action'),
+        ramped.workspace_id, ramped.id);
+    PERFORM thaw.nudge(ramped.id, thaw.now());
+    RETURN (SELECT g.ramp_week FROM thaw.kind_gates(ARRAY[ramped.id]) AS g LIMIT 1);
+END;
+$$;
+COMMENT ON FUNCTION thaw.set_ramp(account text, started_on date, reason text, actor text, provider text) IS 'Sets the date on which ramp week 1 of the person behind an account began, for an account that sent before it came to Thaw. Null: the ramp starts with the next action that is sent. Returns the ramp week now; 6 is the sixth and all later weeks.';
+CREATE FUNCTION thaw.set_sending_windows(workspace text, windows jsonb, account text DEFAULT NULL::text, reason text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    of_workspace bigint;
+    of_account   bigint;
+    added        integer;
+    detail       text;
+BEGIN
+    PERFORM thaw.require_sending_reason(set_sending_windows.reason, set_sending_windows.actor);
+    IF set_sending_windows.workspace IS NOT NULL THEN
+        of_workspace := thaw.find_workspace(set_sending_windows.workspace);
+    END IF;
+    IF set_sending_windows.account IS NOT NULL THEN
+        of_account := thaw.find_account(set_sending_windows.account, set_sending_windows.provider, of_workspace);
+        of_workspace := (SELECT a.workspace_id FROM thaw.accounts AS a WHERE a.id = of_account);
+    ELSIF of_workspace IS NULL AND set_sending_windows.windows = '[]' THEN
+        RAISE EXCEPTION 'the windows of the fleet cannot be removed'
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Accounts without windows of their own would send nothing. Set other windows, or put the accounts on hold.';
+    END IF;
+    -- Two calls would otherwise each remove the old windows and add their own.
+    LOCK TABLE thaw.sending_windows IN SHARE ROW EXCLUSIVE MODE;
+    DELETE FROM thaw.sending_windows AS w
+    WHERE w.workspace_id IS NOT DISTINCT FROM of_workspace AND w.account_id IS NOT DISTINCT FROM of_account;
+    WITH added AS (
+        INSERT INTO thaw.sending_windows (workspace_id, account_id, weekdays, opens, closes, timezone)
+        SELECT of_workspace, of_account, w.weekdays, w.opens, w.closes, w.timezone FROM thaw.windows_of(set_sending_windows.windows) AS w
+        RETURNING id, weekdays, opens, closes, timezone
+    )
+    SELECT count(*), string_agg(format('weekdays %s %s to %s%s', array_to_string(a.weekdays, ','), to_char(a.opens, 'HH24:MI'),
+        CASE WHEN a.closes = '24:00' THEN '24:00' ELSE to_char(a.closes, 'HH24:MI') END, ' ' || a.timezone), '; ' ORDER BY a.id)
+    INTO added, detail FROM added AS a;
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id)
+    VALUES ('windows_set', set_sending_windows.actor, set_sending_windows.reason, coalesce(detail, 'no windows of its own'), of_workspace, of_account);
+    RETURN added;
+END;
+$$;
+COMMENT ON FUNCTION thaw.set_sending_windows(workspace text, windows jsonb, account text, reason text, actor text, provider text) IS 'Replaces the sending windows of an account, of a workspace (account null), or of the fleet (both null): [{"weekdays": [1, 2], "opens": "09:00", "closes": "17:00", "timezone": "Europe/Berlin"}], at most 50. Weekdays are ISO numbers, 1 is Monday. timezone may be left out: that of each account applies. An empty list removes them, so that those of the workspace or the fleet apply. Returns how many there are now.';
 CREATE FUNCTION thaw.set_shadow(p_workspace_key text, p_shadow boolean, p_reason text, p_actor text) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7006,6 +8751,123 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+CREATE FUNCTION thaw.settle(reservation bigint, outcome text, provider_ref text DEFAULT NULL::text, error_code text DEFAULT NULL::text, until timestamp with time zone DEFAULT NULL::timestamp with time zone, next_kind text DEFAULT NULL::text, next_at timestamp with time zone DEFAULT NULL::timestamp with time zone, if_refused text DEFAULT 'fail'::text, actor text DEFAULT CURRENT_USER) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    action   thaw.actions;
+    account  thaw.accounts;
+    at       timestamptz := thaw.now();
+    result   thaw.action_outcome;
+    new_state thaw.action_state;
+    refusals integer;
+BEGIN
+    PERFORM thaw.require_actor(settle.actor), thaw.require_text('provider_ref', settle.provider_ref), thaw.require_text('error_code', settle.error_code);
+    SELECT word.outcome INTO result FROM unnest(enum_range(NULL::thaw.action_outcome)) AS word (outcome) WHERE word.outcome::text = settle.outcome;
+    IF result IS NULL THEN
+        RAISE EXCEPTION 'the outcome "%" is unknown', coalesce(left(settle.outcome, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = format('Use one of: %s.', array_to_string(enum_range(NULL::thaw.action_outcome), ', '));
+    ELSIF settle.if_refused IS NULL OR settle.if_refused NOT IN ('fail', 'skip', 'keep') THEN
+        RAISE EXCEPTION 'if_refused is "%"', coalesce(left(settle.if_refused, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use fail, skip or keep.';
+    ELSIF settle.next_kind IS NOT NULL AND NOT EXISTS (SELECT FROM thaw.action_kinds AS k WHERE k.kind = settle.next_kind) THEN
+        RAISE EXCEPTION 'the kind "%" is unknown', left(settle.next_kind, 100)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use a kind of thaw.action_kinds.';
+    ELSIF settle.until > at + interval '400 days' OR settle.next_at > at + interval '3660 days' THEN
+        RAISE EXCEPTION 'a time is too far in the future' USING ERRCODE = 'invalid_parameter_value', HINT = 'until may be 400 days ahead, next_at ten years.';
+    END IF;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation;
+    IF action.id IS NULL THEN
+        RAISE EXCEPTION 'there is no reservation %', coalesce(settle.reservation::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
+    END IF;
+    SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation;
+    PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
+    PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
+    -- A delivery without the ID that the provider gives to each delivery is not proven.
+    IF result = 'sent' AND settle.provider_ref IS NULL AND (SELECT k.has_provider_ref FROM thaw.action_kinds AS k WHERE k.kind = action.kind) THEN
+        result := 'unknown';
+    END IF;
+    new_state := CASE
+        WHEN result IN ('sent', 'verified_sent') THEN 'sent'
+        WHEN result = 'already' THEN 'already'
+        WHEN result = 'refused' THEN 'refused'
+        WHEN result = 'unknown' THEN 'unknown'
+        ELSE 'released' END::thaw.action_state;
+    IF action.outcome = result AND action.state = new_state
+        -- A pause, or the end of the lease, gave it back before.
+        OR result = 'released' AND action.outcome IS NULL AND action.state IN ('released', 'expired')
+    THEN
+        RETURN action.state::text;
+    END IF;
+    IF NOT (CASE
+        WHEN result = 'released' THEN action.state = 'reserved'
+        WHEN result IN ('verified_sent', 'verified_absent') THEN action.state = 'unknown'
+        -- The report may come after the lease: the sender was only slow.
+        ELSE action.state = 'started' OR action.state = 'unknown' AND action.outcome IS NULL END)
+    THEN
+        RAISE EXCEPTION 'action % cannot be settled as %: it is %', action.id, result,
+                action.state || coalesce(' (' || action.outcome || ')', '')
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = CASE
+                WHEN action.state = 'reserved' THEN 'Call thaw.start before the call to the provider, or settle it as released to give it back.'
+                WHEN action.state = 'unknown' THEN 'Look at the provider, then settle it as verified_sent or verified_absent.'
+                ELSE 'Nothing was changed. An action is settled once.' END;
+    END IF;
+    UPDATE thaw.actions AS a SET
+        state = new_state, outcome = result, lease_until = NULL, settled_at = at,
+        -- The request may have been made at any time until now.
+        used_at = CASE WHEN a.state = 'started' THEN at ELSE a.used_at END,
+        provider_ref = coalesce(settle.provider_ref, a.provider_ref), error_code = coalesce(settle.error_code, a.error_code)
+    WHERE a.id = action.id;
+    CASE
+        WHEN new_state = 'sent' THEN
+            UPDATE thaw.senders AS s SET ramp_started_at = coalesce(s.ramp_started_at, at), last_sent_at = greatest(s.last_sent_at, at)
+            WHERE s.id = action.sender_id;
+            PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
+        WHEN new_state = 'already' THEN
+            PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
+        WHEN new_state = 'refused' THEN
+            IF settle.if_refused = 'skip' THEN
+                PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
+            ELSIF settle.if_refused = 'fail' THEN
+                UPDATE thaw.enrollments AS e SET status = 'failed', paused_reason = NULL, paused_at = NULL
+                WHERE e.id = action.enrollment_id AND e.status IN ('active', 'paused');
+            ELSE
+                UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.next_at, at + interval '1 day') WHERE e.id = action.enrollment_id;
+            END IF;
+            SELECT count(DISTINCT a.prospect_url) INTO refusals FROM thaw.actions AS a
+            WHERE a.account_id = action.account_id AND a.kind = action.kind AND a.state = 'refused' AND a.settled_at > at - interval '24 hours';
+            IF refusals >= 3 THEN
+                PERFORM thaw.hold_kind(action.account_id, action.kind, thaw.limit_ends(action.account_id, action.kind, NULL), 'refusals',
+                    format('the provider refused %s to %s prospects within a day', action.kind, refusals), settle.actor);
+            END IF;
+        WHEN result = 'limited' THEN
+            PERFORM thaw.hold_kind(action.account_id, action.kind,
+                coalesce(settle.until, thaw.limit_ends(action.account_id, action.kind, settle.error_code)),
+                coalesce(CASE WHEN settle.error_code ~ '^[a-z][a-z0-9_]{0,63}$' THEN settle.error_code END, 'limited'),
+                'the provider reports a limit' || coalesce(': ' || settle.error_code, ''), settle.actor);
+        WHEN result = 'throttled' THEN
+            UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.until, at + interval '5 minutes') WHERE e.id = action.enrollment_id;
+        WHEN result IN ('account_lost', 'restricted') THEN
+            PERFORM thaw.receive_signal(account.provider, account.provider_account_id, result::text,
+                CASE result WHEN 'restricted' THEN 'restricted' ELSE 'disconnected' END, NULL, NULL, 'action:' || action.id, false, NULL);
+        WHEN new_state = 'unknown' THEN
+            PERFORM thaw.publish_unknown(ARRAY[action.id]);
+        ELSE NULL; -- released: it may be reserved again
+    END CASE;
+    IF result IN ('verified_sent', 'verified_absent') THEN
+        INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id, campaign_id, prospect_url)
+        VALUES ('action_settled', settle.actor, 'settled as ' || result, 'action ' || action.id, action.workspace_id, action.account_id,
+            action.campaign_id, action.prospect_url);
+    END IF;
+    PERFORM thaw.nudge(action.account_id, at);
+    RETURN new_state::text;
+END;
+$_$;
+COMMENT ON FUNCTION thaw.settle(reservation bigint, outcome text, provider_ref text, error_code text, until timestamp with time zone, next_kind text, next_at timestamp with time zone, if_refused text, actor text) IS 'Records what came of a started action: sent (with provider_ref), already, refused (the enrollment fails, if_refused: or skips the step, or keeps it), limited (the kind is on hold until), throttled (try again at until), account_lost, restricted, unknown; released ends a reservation that was not started; verified_sent and verified_absent settle an unknown one. next_kind and next_at are for campaigns without steps. Returns the state. The same outcome again changes nothing; another one is an error.';
 CREATE FUNCTION thaw.settle_taken(p_kind text, p_taken thaw.taken[], p_is_backfill boolean) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7096,6 +8958,74 @@ $$;
 CREATE FUNCTION thaw.spread(i bigint, n bigint, jitter interval) RETURNS interval
     LANGUAGE sql
     RETURN (jitter * ((((i - 1))::double precision + random()) / (n)::double precision));
+CREATE FUNCTION thaw.start(reservation bigint) RETURNS thaw.reservation
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    result thaw.reservation;
+    action thaw.actions;
+    gate   record;
+    at     timestamptz := thaw.now();
+    lease  interval := (SELECT s.action_lease FROM thaw.settings AS s);
+BEGIN
+    PERFORM thaw.require_short_transaction();
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation;
+    IF action.id IS NULL THEN
+        RAISE EXCEPTION 'there is no reservation %', coalesce(start.reservation::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
+    END IF;
+    PERFORM a.id FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
+    -- The person behind the account may have become known since the reservation.
+    PERFORM thaw.ensure_senders(ARRAY[action.account_id]);
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation;
+    PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
+    PERFORM thaw.lock_campaign_caps(ARRAY[action.enrollment_id]);
+    PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation FOR NO KEY UPDATE;
+    result.kind := action.kind;
+    result.step := action.step;
+    IF action.state <> 'reserved' THEN
+        result.code := CASE action.state WHEN 'started' THEN 'already_started' WHEN 'sent' THEN 'already_sent' WHEN 'already' THEN 'already_sent'
+            WHEN 'unknown' THEN 'already_unknown' WHEN 'expired' THEN 'lease_expired' ELSE 'released' END;
+        RETURN result;
+    ELSIF action.lease_until <= at THEN
+        UPDATE thaw.actions AS a SET state = 'expired', lease_until = NULL, settled_at = at WHERE a.id = action.id;
+        result.code := 'lease_expired';
+        RETURN result;
+    END IF;
+    SELECT g.* INTO gate FROM thaw.action_gates(ARRAY[action.enrollment_id], ARRAY[action.kind], ARRAY[action.id]) AS g;
+    -- The enrollment may have moved to another account or step since, or be gone.
+    IF gate.enrollment_id IS NULL OR gate.account_id IS DISTINCT FROM action.account_id THEN
+        result.code := 'not_active';
+    ELSIF gate.step <> action.step THEN
+        result.code := 'no_such_step';
+    ELSE
+        result.code := gate.code;
+        result.opens_at := gate.opens_at;
+    END IF;
+    IF result.code = 'cooldown' AND result.opens_at < action.lease_until THEN
+        result.id := action.id;
+        result.lease_until := action.lease_until;
+        RETURN result;
+    ELSIF result.code IS NOT NULL THEN
+        UPDATE thaw.actions AS a SET state = 'released', lease_until = NULL, settled_at = at, error_code = result.code WHERE a.id = action.id;
+        RETURN result;
+    END IF;
+    UPDATE thaw.actions AS a SET
+        state = 'started', started_at = at, used_at = at, lease_until = at + lease, local_day = gate.day, timezone = gate.timezone,
+        next_of_kind_at = greatest(a.next_of_kind_at, at + gate.gap_from)
+    WHERE a.id = action.id;
+    UPDATE thaw.senders AS s SET
+        last_started_at = at, next_allowed_at = greatest(s.next_allowed_at, at + action.gap), day = gate.day, day_began_at = gate.day_began_at,
+        day_timezone = CASE WHEN s.day = gate.day THEN s.day_timezone ELSE gate.timezone END
+    WHERE s.id = action.sender_id;
+    result.id := action.id;
+    result.lease_until := at + lease;
+    RETURN result;
+END;
+$$;
+COMMENT ON FUNCTION thaw.start(reservation bigint) IS 'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown the reservation is kept: call start again at opens_at. After any other code it is released.';
 CREATE FUNCTION thaw.start_action(p_what text, p_account text, p_provider text, p_reason text, p_actor text) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7481,6 +9411,56 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.take_enrollments(rows jsonb, is_backfill boolean) IS 'Copies changes of the platform''s prospects: an array of objects with id, campaign and the changed ones of account, prospect_url, status (or unknown), reason, own_reason, step, next_action_at, paused_at, deleted. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
+CREATE FUNCTION thaw.take_nudges(p_size integer DEFAULT 10000) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    accounts bigint[];
+    times    timestamptz[];
+    ready    bigint[];
+    kept     integer;
+    taken    integer;
+BEGIN
+    WITH gone AS (
+        DELETE FROM thaw.nudges AS n
+        WHERE n.id = ANY (ARRAY(SELECT oldest.id FROM thaw.nudges AS oldest ORDER BY oldest.id LIMIT p_size FOR UPDATE SKIP LOCKED))
+        RETURNING n.account_id, n.at
+    ), first AS (
+        SELECT gone.account_id, min(gone.at) AS at, count(*) AS n FROM gone GROUP BY gone.account_id
+    )
+    SELECT array_agg(first.account_id ORDER BY first.account_id), array_agg(first.at ORDER BY first.account_id), coalesce(sum(first.n), 0)
+    INTO accounts, times, taken FROM first;
+    IF taken > 0 THEN
+        -- Accounts and rows that another transaction has locked are not waited for, or it would hold
+        -- up all other accounts: their nudges are kept for the next call. Changes of the person are
+        -- left to the scheduler, which has locked the account.
+        PERFORM thaw.ensure_senders(ARRAY(
+            SELECT a.id FROM thaw.accounts AS a
+            WHERE a.id = ANY (accounts) AND NOT EXISTS (SELECT FROM thaw.sending_accounts AS known WHERE known.account_id = a.id)
+            ORDER BY a.id FOR KEY SHARE SKIP LOCKED));
+        -- Every row is locked, also one that seems to be due: the scheduler may be about to note a
+        -- later time.
+        ready := ARRAY(
+            SELECT s.account_id FROM thaw.sending_accounts AS s
+            WHERE s.account_id = ANY (accounts) ORDER BY s.account_id FOR NO KEY UPDATE SKIP LOCKED);
+        UPDATE thaw.sending_accounts AS s SET next_at = first.at
+        FROM unnest(accounts, times) AS first (account_id, at)
+        WHERE s.account_id = first.account_id AND s.account_id = ANY (ready) AND s.next_at > first.at;
+        INSERT INTO thaw.nudges (account_id, at)
+        SELECT first.account_id, first.at
+        FROM unnest(accounts, times) AS first (account_id, at)
+        JOIN thaw.accounts AS a ON a.id = first.account_id
+        WHERE first.account_id <> ALL (ready);
+        GET DIAGNOSTICS kept = ROW_COUNT;
+        taken := taken - kept;
+    END IF;
+    RETURN taken;
+END;
+$$;
+COMMENT ON FUNCTION thaw.take_nudges(p_size integer) IS 'Notes which accounts may have something to send sooner. Every worker process calls it once a second.';
 CREATE FUNCTION thaw.take_workspaces(rows jsonb, is_backfill boolean DEFAULT false) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7731,6 +9711,36 @@ BEGIN
     RETURN ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.id = ANY (p_ids) AND thaw.blocked_by(a, true) IS NULL);
 END;
 $$;
+CREATE FUNCTION thaw.utc_offset(p_zone text, p_at timestamp with time zone) RETURNS interval
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN (p_at AT TIME ZONE p_zone) - (p_at AT TIME ZONE 'UTC');
+END;
+$$;
+CREATE FUNCTION thaw.verify_action(reservation bigint, outcome text, reason text, actor text DEFAULT CURRENT_USER) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    result text;
+BEGIN
+    PERFORM thaw.require_sending_reason(verify_action.reason, verify_action.actor);
+    IF verify_action.outcome IS NULL OR verify_action.outcome NOT IN ('verified_sent', 'verified_absent') THEN
+        RAISE EXCEPTION 'an unknown action is not settled as "%"', coalesce(left(verify_action.outcome, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use verified_sent or verified_absent.';
+    END IF;
+    result := thaw.settle(verify_action.reservation, verify_action.outcome, actor => verify_action.actor);
+    -- thaw.settle records it without the reason of a person.
+    UPDATE thaw.manual_actions AS a SET reason = verify_action.reason, detail = format('%s: %s', a.detail, verify_action.outcome)
+    WHERE a.id = (
+        SELECT max(settled.id) FROM thaw.manual_actions AS settled
+        WHERE settled.what = 'action_settled' AND settled.at = thaw.now() AND settled.detail = 'action ' || verify_action.reservation);
+    RETURN result;
+END;
+$$;
+COMMENT ON FUNCTION thaw.verify_action(reservation bigint, outcome text, reason text, actor text) IS 'Settles an action of which the outcome is unknown, after a person has looked at the provider: verified_sent or verified_absent. The latter gives the quota back, and the step may be done again. Returns the state.';
 CREATE FUNCTION thaw.waiting_queues(p_queues text[]) RETURNS TABLE(queue text, waited interval)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -7801,6 +9811,82 @@ BEGIN
         FROM thaw.instance AS recorded CROSS JOIN thaw.this_database() AS here);
 END;
 $$;
+CREATE FUNCTION thaw.window_at(p_zone text, p_weekdays smallint[], p_opens time without time zone, p_closes time without time zone, p_at timestamp with time zone, OUT is_open boolean, OUT opens_at timestamp with time zone, OUT closes_at timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    today     date := (p_at AT TIME ZONE p_zone)::date;
+    overnight boolean := p_closes <= p_opens;
+    day       date;
+    began     timestamptz;
+    ended     timestamptz;
+BEGIN
+    is_open := false;
+    FOR n IN -1..8 LOOP
+        day := today + n;
+        CONTINUE WHEN extract(isodow FROM day) <> ALL (p_weekdays);
+        began := (day + p_opens) AT TIME ZONE p_zone;
+        -- What opened yesterday and closed yesterday is over.
+        CONTINUE WHEN n = -1 AND NOT overnight AND began <= p_at;
+        ended := thaw.closing(p_zone, day + p_closes + CASE WHEN overnight THEN interval '1 day' ELSE '0' END);
+        -- A change of the clock may leave nothing of a window.
+        CONTINUE WHEN began >= ended;
+        IF began > p_at THEN
+            opens_at := least(opens_at, began);
+            EXIT WHEN n >= 0;
+        ELSIF p_at < ended THEN
+            is_open := true;
+            closes_at := greatest(closes_at, ended);
+        END IF;
+    END LOOP;
+END;
+$$;
+CREATE FUNCTION thaw.windows_of(p_windows jsonb) RETURNS TABLE(weekdays smallint[], opens time without time zone, closes time without time zone, timezone text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    given record;
+    place text;
+BEGIN
+    IF jsonb_typeof(p_windows) IS DISTINCT FROM 'array' OR jsonb_array_length(p_windows) > 50 THEN
+        RAISE EXCEPTION 'the windows are not a list of at most 50 windows'
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Use for example [{"weekdays": [1, 2, 3, 4, 5], "opens": "09:00", "closes": "17:00", "timezone": "Europe/Berlin"}].';
+    END IF;
+    FOR given IN SELECT w.value, w.n FROM jsonb_array_elements(p_windows) WITH ORDINALITY AS w (value, n) LOOP
+        place := 'window ' || given.n;
+        IF jsonb_typeof(given.value) <> 'object' OR given.value - '{weekdays,opens,closes,timezone}'::text[] <> '{}' THEN
+            RAISE EXCEPTION '% is not an object with weekdays, opens, closes and timezone', place
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'Remove other fields. timezone may be left out.';
+        ELSIF jsonb_typeof(given.value -> 'weekdays') IS DISTINCT FROM 'array'
+            OR jsonb_array_length(given.value -> 'weekdays') NOT BETWEEN 1 AND 7
+            OR NOT given.value -> 'weekdays' <@ '[1, 2, 3, 4, 5, 6, 7]'
+        THEN
+            RAISE EXCEPTION '% has no valid weekdays', place
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'List ISO weekdays: 1 is Monday, 7 is Sunday.';
+        ELSIF coalesce(given.value ->> 'opens' !~ '^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$', true)
+            OR coalesce(given.value ->> 'closes' !~ '^(([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?|24:00)$', true)
+            OR (given.value ->> 'opens')::time = (given.value ->> 'closes')::time
+        THEN
+            RAISE EXCEPTION '% opens at % and closes at %', place, coalesce(left(given.value ->> 'opens', 20), 'null'),
+                    coalesce(left(given.value ->> 'closes', 20), 'null')
+                USING ERRCODE = 'invalid_parameter_value',
+                    HINT = 'Use two different times such as 09:00 and 17:00. A window that closes at or before it opens closes on the next day.';
+        ELSIF given.value ->> 'timezone' IS NOT NULL AND thaw.zone_named(given.value ->> 'timezone') IS NULL THEN
+            RAISE EXCEPTION '% has an unknown time zone: "%"', place, left(given.value ->> 'timezone', 64)
+                USING ERRCODE = 'invalid_parameter_value',
+                    HINT = 'Use an IANA name such as Europe/Berlin, or leave it out: the zone of each account applies then.';
+        END IF;
+        weekdays := ARRAY(SELECT DISTINCT d.day::smallint FROM jsonb_array_elements_text(given.value -> 'weekdays') AS d (day) ORDER BY 1);
+        opens := given.value ->> 'opens';
+        closes := given.value ->> 'closes';
+        timezone := thaw.zone_named(given.value ->> 'timezone');
+        RETURN NEXT;
+    END LOOP;
+END;
+$_$;
 CREATE FUNCTION thaw.with_kept(p_kind text, p_rows jsonb, p_is_backfill boolean) RETURNS thaw.taken[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7903,6 +9989,15 @@ CREATE FUNCTION thaw.workspaces_named(p_name text, p_first_workspace bigint DEFA
             FROM thaw.workspaces k
            WHERE ((k.key = workspaces_named.p_name) AND ((k.id >= workspaces_named.p_first_workspace) AND (k.id <= workspaces_named.p_last_workspace)))))));
 END;
+CREATE FUNCTION thaw.workspaces_nudge() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge_workspace(NEW.id);
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.workspaces_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7932,6 +10027,15 @@ BEGIN
                     WHERE c.id = ANY (p_campaign_ids) AND c.ctid = format('(%s,%s)', l.page, l.tuple)::tid));
         PERFORM pg_sleep(0.005);
     END LOOP;
+END;
+$$;
+CREATE FUNCTION thaw.zone_named(p_name text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+BEGIN
+    RETURN (SELECT z.name FROM thaw.zones AS z WHERE z.key = lower(p_name) COLLATE "C");
 END;
 $$;
 CREATE TABLE thaw.account_events (
@@ -7975,6 +10079,107 @@ ALTER TABLE thaw.account_signals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
 );
 ALTER TABLE thaw.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.accounts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE thaw.action_ceilings (
+    kind text NOT NULL COLLATE pg_catalog."C",
+    per_day integer NOT NULL,
+    per_week integer,
+    gap_from interval DEFAULT '00:00:00'::interval NOT NULL,
+    changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT action_ceilings_gap_from_check CHECK (((gap_from >= '00:00:00'::interval) AND (gap_from <= '1 day'::interval))),
+    CONSTRAINT action_ceilings_per_day_check CHECK (((per_day >= 0) AND (per_day <= 100000))),
+    CONSTRAINT action_ceilings_per_week_check CHECK (((per_week >= 0) AND (per_week <= 1000000)))
+);
+COMMENT ON TABLE thaw.action_ceilings IS 'Fleet-wide ceilings: no override allows more, and no gap is shorter than gap_from. Only an operator changes them, with a reason (thaw.set_action_ceiling).';
+CREATE TABLE thaw.action_holds (
+    account_id bigint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    sender_id bigint,
+    until timestamp with time zone NOT NULL,
+    code text NOT NULL,
+    reason text NOT NULL,
+    actor text NOT NULL,
+    at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT action_holds_actor_check CHECK ((actor <> ''::text)),
+    CONSTRAINT action_holds_code_check CHECK ((code ~ '^[a-z][a-z0-9_]{0,63}$'::text)),
+    CONSTRAINT action_holds_reason_check CHECK (((reason <> ''::text) AND (length(reason) <= 1000)))
+);
+COMMENT ON TABLE thaw.action_holds IS 'Kinds of actions that an account does not do until a set time; other kinds go on. The hold applies to all accounts of the same sender.';
+COMMENT ON COLUMN thaw.action_holds.code IS 'What caused the hold: the error code of the provider, refusals, or person.';
+CREATE TABLE thaw.action_hours (
+    hour timestamp with time zone NOT NULL,
+    sent bigint NOT NULL,
+    unknown bigint NOT NULL,
+    undelivered bigint NOT NULL
+);
+COMMENT ON TABLE thaw.action_hours IS 'How many started actions were settled per hour, for the chart of the fleet. An hour without any has no row.';
+COMMENT ON COLUMN thaw.action_hours.unknown IS 'Those that were unknown when the hour was last counted.';
+COMMENT ON COLUMN thaw.action_hours.undelivered IS 'Those that the provider rejected, that were not needed, or that a limit of the provider prevented.';
+CREATE TABLE thaw.action_kinds (
+    kind text NOT NULL COLLATE pg_catalog."C",
+    has_provider_ref boolean NOT NULL,
+    CONSTRAINT action_kinds_kind_check CHECK ((kind ~ '^[a-z][a-z0-9_]{0,63}$'::text))
+);
+COMMENT ON TABLE thaw.action_kinds IS 'The kinds of actions. To add one, insert a row here and its limits into thaw.action_limits.';
+COMMENT ON COLUMN thaw.action_kinds.has_provider_ref IS 'Whether the provider answers a delivery with an ID. If so, an action counts as sent only with that ID: without it, its outcome is unknown.';
+CREATE TABLE thaw.action_limits (
+    tier thaw.account_tier NOT NULL,
+    ramp_week smallint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    per_day integer NOT NULL,
+    per_week integer,
+    gap_from interval DEFAULT '00:00:00'::interval NOT NULL,
+    gap_to interval DEFAULT '00:00:00'::interval NOT NULL,
+    changed_at timestamp with time zone,
+    CONSTRAINT action_limits_gap_from_check CHECK (((gap_from >= '00:00:00'::interval) AND (gap_from <= '1 day'::interval))),
+    CONSTRAINT action_limits_gap_is_a_range CHECK (((gap_to >= gap_from) AND (gap_to <= '1 day'::interval))),
+    CONSTRAINT action_limits_per_day_check CHECK (((per_day >= 0) AND (per_day <= 100000))),
+    CONSTRAINT action_limits_per_week_check CHECK (((per_week >= 0) AND (per_week <= 1000000))),
+    CONSTRAINT action_limits_ramp_week_check CHECK (((ramp_week >= 1) AND (ramp_week <= 6)))
+);
+COMMENT ON TABLE thaw.action_limits IS 'The default caps and gaps, by tier, ramp week and kind. Ramp week 6 is the sixth and all later weeks.';
+COMMENT ON COLUMN thaw.action_limits.per_week IS 'Cap of the last 168 hours. Null: only the cap of the day applies.';
+COMMENT ON COLUMN thaw.action_limits.gap_from IS 'The gap to the next action of the same kind is drawn between gap_from and gap_to. settings.action_gap_from applies between any two actions.';
+COMMENT ON COLUMN thaw.action_limits.changed_at IS 'When a cap of the row last changed. Null: never. thaw verify compares later actions with it.';
+CREATE TABLE thaw.action_overrides (
+    id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    account_id bigint,
+    campaign_id bigint,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    per_day integer,
+    per_week integer,
+    gap_from interval,
+    gap_to interval,
+    reason text NOT NULL,
+    actor text NOT NULL,
+    changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT action_overrides_actor_check CHECK ((actor <> ''::text)),
+    CONSTRAINT action_overrides_campaign_has_a_daily_cap CHECK (((campaign_id IS NULL) OR ((account_id IS NULL) AND (per_day IS NOT NULL) AND (num_nonnulls(per_week, gap_from) = 0)))),
+    CONSTRAINT action_overrides_gap_from_check CHECK (((gap_from >= '00:00:00'::interval) AND (gap_from <= '1 day'::interval))),
+    CONSTRAINT action_overrides_gap_is_a_range CHECK ((((gap_from IS NULL) = (gap_to IS NULL)) AND (gap_to >= gap_from))),
+    CONSTRAINT action_overrides_gap_to_check CHECK (((gap_to >= '00:00:00'::interval) AND (gap_to <= '1 day'::interval))),
+    CONSTRAINT action_overrides_limit_something CHECK ((num_nonnulls(per_day, per_week, gap_from) > 0)),
+    CONSTRAINT action_overrides_per_day_check CHECK (((per_day >= 0) AND (per_day <= 100000))),
+    CONSTRAINT action_overrides_per_week_check CHECK (((per_week >= 0) AND (per_week <= 1000000))),
+    CONSTRAINT action_overrides_reason_check CHECK (((reason <> ''::text) AND (length(reason) <= 1000)))
+);
+COMMENT ON TABLE thaw.action_overrides IS 'Limits of a workspace, an account or a campaign that replace the defaults, up to the ceiling. In the ramp weeks 1 to 5 an override can only lower a cap. That of an account takes precedence over that of its workspace; the cap of a campaign is an additional limit.';
+ALTER TABLE thaw.action_overrides ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.action_overrides_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE thaw.actions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.actions_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -8111,6 +10316,7 @@ CREATE TABLE thaw.api_tokens (
     last_used_at timestamp with time zone,
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
+    can_only_send boolean DEFAULT false NOT NULL,
     CONSTRAINT api_tokens_expires_after_it_was_made CHECK ((expires_at > created_at)),
     CONSTRAINT api_tokens_hash_check CHECK ((octet_length(hash) = 32)),
     CONSTRAINT api_tokens_name_check CHECK ((name <> ''::text)),
@@ -8119,6 +10325,7 @@ CREATE TABLE thaw.api_tokens (
 COMMENT ON TABLE thaw.api_tokens IS 'Bearer tokens of the JSON API. A token is shown once, when it is created; only its SHA-256 hash is stored.';
 COMMENT ON COLUMN thaw.api_tokens.workspace_id IS 'The only workspace that the token gives access to. Null: all workspaces, as for an operator.';
 COMMENT ON COLUMN thaw.api_tokens.last_used_at IS 'When the token was last used, accurate to five minutes. Null: never.';
+COMMENT ON COLUMN thaw.api_tokens.can_only_send IS 'Whether the token is for a sender: it may reserve, start, settle and list actions, of its workspace or of all, and nothing else.';
 ALTER TABLE thaw.api_tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.api_tokens_id_seq
     START WITH 1
@@ -8190,6 +10397,16 @@ ALTER TABLE thaw.campaign_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE thaw.campaign_steps (
+    campaign_id bigint NOT NULL,
+    "position" integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    delay interval DEFAULT '00:00:00'::interval NOT NULL,
+    CONSTRAINT campaign_steps_delay_check CHECK (((delay >= '00:00:00'::interval) AND (delay <= '365 days'::interval))),
+    CONSTRAINT campaign_steps_position_check CHECK (("position" >= 0))
+);
+COMMENT ON TABLE thaw.campaign_steps IS 'The steps of a linear campaign. position is the value of enrollments.step at which the step is done. A campaign with branches has none: the platform passes the next kind and time when it settles an action.';
+COMMENT ON COLUMN thaw.campaign_steps.delay IS 'How long after the previous step this one is due.';
 ALTER TABLE thaw.campaigns ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.campaigns_id_seq
     START WITH 1
@@ -8351,6 +10568,20 @@ ALTER TABLE thaw.manual_actions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE thaw.nudges (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+COMMENT ON TABLE thaw.nudges IS 'Accounts to look at again from a given time. Removed within a second by the worker processes (thaw.take_nudges).';
+ALTER TABLE thaw.nudges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.nudges_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE thaw.outbox (
     id bigint NOT NULL,
     message_id text DEFAULT ('msg_'::text || replace((gen_random_uuid())::text, '-'::text, ''::text)) NOT NULL,
@@ -8472,6 +10703,81 @@ CREATE TABLE thaw.safety_marks (
     accounts_connected integer NOT NULL
 );
 COMMENT ON TABLE thaw.safety_marks IS 'The recent marks of the safety monitor, one per minute: the number of the last loss, and how many accounts were connected.';
+CREATE TABLE thaw.scheduler (
+    only_row boolean DEFAULT true NOT NULL,
+    finished_at timestamp with time zone,
+    hours_counted_at timestamp with time zone,
+    CONSTRAINT scheduler_only_row_check CHECK (only_row)
+);
+COMMENT ON TABLE thaw.scheduler IS 'One row: when the job schedule last finished.';
+COMMENT ON COLUMN thaw.scheduler.hours_counted_at IS 'When thaw.action_hours was last counted. Null: never.';
+CREATE TABLE thaw.senders (
+    id bigint NOT NULL,
+    provider text NOT NULL,
+    key text NOT NULL,
+    day date,
+    day_began_at timestamp with time zone,
+    day_timezone text,
+    next_allowed_at timestamp with time zone,
+    last_started_at timestamp with time zone,
+    ramp_started_at timestamp with time zone,
+    last_sent_at timestamp with time zone,
+    restriction_seen_at timestamp with time zone,
+    CONSTRAINT senders_day_is_whole CHECK ((num_nonnulls(day, day_began_at, day_timezone) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT senders_key_check CHECK ((key ~ '^(member|account):.'::text))
+)
+WITH (fillfactor='70');
+COMMENT ON TABLE thaw.senders IS 'The persons in whose name accounts send: one row per member of a provider, or per account whose member is unknown.';
+COMMENT ON COLUMN thaw.senders.key IS 'member: and the member ID, or account: and the ID of the account (of the first one of a linked group).';
+COMMENT ON COLUMN thaw.senders.day IS 'The local day that the last action counted into; day_began_at is when it began in day_timezone. Null: there was no action yet.';
+COMMENT ON COLUMN thaw.senders.next_allowed_at IS 'When the next action may be reserved. Drawn at random with each reservation.';
+COMMENT ON COLUMN thaw.senders.ramp_started_at IS 'When ramp week 1 began: the first action that was sent, or the date that the platform gave. Null: nothing was sent yet.';
+COMMENT ON COLUMN thaw.senders.restriction_seen_at IS 'The restriction (accounts.restricted_at) after which the ramp was last set back.';
+ALTER TABLE thaw.senders ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.senders_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE thaw.sending_accounts (
+    account_id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    sender_id bigint NOT NULL,
+    next_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    served_at timestamp with time zone,
+    code text
+)
+WITH (fillfactor='70');
+COMMENT ON TABLE thaw.sending_accounts IS 'The accounts that Thaw schedules: their sender, and when an action may be due next.';
+COMMENT ON COLUMN thaw.sending_accounts.served_at IS 'When the scheduler last gave out an action of this account. The accounts of one sender take turns.';
+COMMENT ON COLUMN thaw.sending_accounts.code IS 'The gate that was closed at the last look. Null: none was.';
+CREATE TABLE thaw.sending_windows (
+    id bigint NOT NULL,
+    workspace_id bigint,
+    account_id bigint,
+    weekdays smallint[] NOT NULL,
+    opens time without time zone NOT NULL,
+    closes time without time zone NOT NULL,
+    timezone text,
+    CONSTRAINT sending_windows_account_is_of_its_workspace CHECK (((account_id IS NULL) OR (workspace_id IS NOT NULL))),
+    CONSTRAINT sending_windows_have_a_length CHECK ((opens <> closes)),
+    CONSTRAINT sending_windows_opens_check CHECK ((opens < '24:00:00'::time without time zone)),
+    CONSTRAINT sending_windows_timezone_check CHECK (((timezone <> ''::text) AND (length(timezone) <= 64))),
+    CONSTRAINT sending_windows_weekdays_check CHECK (((weekdays <@ '{1,2,3,4,5,6,7}'::smallint[]) AND ((cardinality(weekdays) >= 1) AND (cardinality(weekdays) <= 7))))
+);
+COMMENT ON TABLE thaw.sending_windows IS 'When accounts send. The windows of an account replace those of its workspace, and these replace those of the fleet (workspace_id null). A window that closes at or before it opens closes on the next day.';
+COMMENT ON COLUMN thaw.sending_windows.weekdays IS 'ISO weekdays on which the window opens: 1 is Monday.';
+COMMENT ON COLUMN thaw.sending_windows.timezone IS 'IANA time zone of the window. Null: the time zone of the account. An account for which neither is known sends nothing.';
+ALTER TABLE thaw.sending_windows ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.sending_windows_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE thaw.signal_walk (
     only_row boolean DEFAULT true NOT NULL,
     after_id bigint DEFAULT 0 NOT NULL,
@@ -8554,6 +10860,13 @@ ALTER TABLE thaw.workspaces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE thaw.zones (
+    key text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    CONSTRAINT zones_check CHECK ((key = lower(name))),
+    CONSTRAINT zones_name_check CHECK ((name <> ''::text))
+);
+COMMENT ON TABLE thaw.zones IS 'The IANA time zones of this server, by lower-case name. Refreshed when a process starts (thaw.refresh_zones).';
 ALTER TABLE ONLY thaw.river_job ALTER COLUMN id SET DEFAULT nextval('thaw.river_job_id_seq'::regclass);
 ALTER TABLE ONLY thaw.river_notification ALTER COLUMN id SET DEFAULT nextval('thaw.river_notification_id_seq'::regclass);
 ALTER TABLE ONLY thaw.account_events
@@ -8574,6 +10887,22 @@ ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_provider_provider_account_id_key UNIQUE (provider, provider_account_id);
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_id_key UNIQUE (workspace_id, id);
+ALTER TABLE ONLY thaw.action_ceilings
+    ADD CONSTRAINT action_ceilings_pkey PRIMARY KEY (kind);
+ALTER TABLE ONLY thaw.action_holds
+    ADD CONSTRAINT action_holds_pkey PRIMARY KEY (account_id, kind);
+ALTER TABLE ONLY thaw.action_hours
+    ADD CONSTRAINT action_hours_pkey PRIMARY KEY (hour);
+ALTER TABLE ONLY thaw.action_kinds
+    ADD CONSTRAINT action_kinds_pkey PRIMARY KEY (kind);
+ALTER TABLE ONLY thaw.action_limits
+    ADD CONSTRAINT action_limits_pkey PRIMARY KEY (tier, ramp_week, kind);
+ALTER TABLE ONLY thaw.action_overrides
+    ADD CONSTRAINT action_overrides_of_one UNIQUE NULLS NOT DISTINCT (workspace_id, account_id, campaign_id, kind);
+ALTER TABLE ONLY thaw.action_overrides
+    ADD CONSTRAINT action_overrides_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.actions
+    ADD CONSTRAINT actions_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.adopt_errors
     ADD CONSTRAINT adopt_errors_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.adopt_state
@@ -8588,6 +10917,8 @@ ALTER TABLE ONLY thaw.backlog_samples
     ADD CONSTRAINT backlog_samples_pkey PRIMARY KEY (tick_at);
 ALTER TABLE ONLY thaw.campaign_events
     ADD CONSTRAINT campaign_events_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.campaign_steps
+    ADD CONSTRAINT campaign_steps_pkey PRIMARY KEY (campaign_id, "position");
 ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.campaigns
@@ -8620,6 +10951,8 @@ ALTER TABLE ONLY thaw.instance
     ADD CONSTRAINT instance_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.manual_actions
     ADD CONSTRAINT manual_actions_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.nudges
+    ADD CONSTRAINT nudges_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.outbox
     ADD CONSTRAINT outbox_message_id_key UNIQUE (message_id);
 ALTER TABLE ONLY thaw.outbox
@@ -8648,6 +10981,16 @@ ALTER TABLE ONLY thaw.safety_marks
     ADD CONSTRAINT safety_marks_pkey PRIMARY KEY (at);
 ALTER TABLE ONLY thaw.safety
     ADD CONSTRAINT safety_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY thaw.scheduler
+    ADD CONSTRAINT scheduler_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY thaw.senders
+    ADD CONSTRAINT senders_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.senders
+    ADD CONSTRAINT senders_provider_key_key UNIQUE (provider, key);
+ALTER TABLE ONLY thaw.sending_accounts
+    ADD CONSTRAINT sending_accounts_pkey PRIMARY KEY (account_id);
+ALTER TABLE ONLY thaw.sending_windows
+    ADD CONSTRAINT sending_windows_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.signal_gaps
@@ -8676,6 +11019,8 @@ ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_key_key UNIQUE (key);
 ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.zones
+    ADD CONSTRAINT zones_pkey PRIMARY KEY (key);
 CREATE INDEX account_events_history_idx ON thaw.account_events USING btree (account_id, id);
 CREATE INDEX account_signals_account_idx ON thaw.account_signals USING btree (provider, provider_account_id, id DESC);
 CREATE INDEX account_signals_kept_idx ON thaw.account_signals USING btree (received_at) WHERE (outcome = 'unknown_account'::thaw.signal_outcome);
@@ -8690,6 +11035,23 @@ CREATE INDEX accounts_parked_idx ON thaw.accounts USING btree (id) WHERE (parked
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
 CREATE INDEX accounts_recovering_idx ON thaw.accounts USING btree (resume_after) WHERE ((needs_reconnect_at IS NOT NULL) AND (status = 'connected'::thaw.account_status));
 CREATE INDEX accounts_words_idx ON thaw.accounts USING gin (thaw.search_words(provider_account_id, display_name));
+CREATE INDEX action_holds_sender_idx ON thaw.action_holds USING btree (sender_id, kind) WHERE (sender_id IS NOT NULL);
+CREATE INDEX action_overrides_account_idx ON thaw.action_overrides USING btree (account_id, kind) WHERE (account_id IS NOT NULL);
+CREATE INDEX action_overrides_campaign_idx ON thaw.action_overrides USING btree (campaign_id, kind) WHERE (campaign_id IS NOT NULL);
+CREATE INDEX actions_account_idx ON thaw.actions USING btree (account_id, campaign_id, id);
+CREATE INDEX actions_campaign_idx ON thaw.actions USING btree (campaign_id, kind, local_day) WHERE is_used;
+CREATE INDEX actions_enrollment_idx ON thaw.actions USING btree (enrollment_id, id);
+CREATE UNIQUE INDEX actions_invite_key ON thaw.actions USING btree (sender_id, prospect_url) WHERE ((kind = 'invite'::text) AND (is_used OR (state = 'already'::thaw.action_state)) AND ((closed_as IS NULL) OR (closed_as = 'accepted'::text)));
+CREATE INDEX actions_lease_idx ON thaw.actions USING btree (lease_until) WHERE (lease_until IS NOT NULL);
+CREATE INDEX actions_open_invites_idx ON thaw.actions USING btree (sender_id) INCLUDE (used_at) WHERE ((kind = 'invite'::text) AND is_used AND (closed_at IS NULL));
+CREATE INDEX actions_refused_idx ON thaw.actions USING btree (account_id, kind, settled_at) WHERE (state = 'refused'::thaw.action_state);
+CREATE INDEX actions_reserved_account_idx ON thaw.actions USING btree (account_id) WHERE (state = 'reserved'::thaw.action_state);
+CREATE INDEX actions_reserved_campaign_idx ON thaw.actions USING btree (campaign_id) WHERE (state = 'reserved'::thaw.action_state);
+CREATE INDEX actions_settled_idx ON thaw.actions USING brin (settled_at) WITH (pages_per_range='16', autosummarize='on');
+CREATE UNIQUE INDEX actions_step_key ON thaw.actions USING btree (enrollment_id, step, kind) WHERE (is_used OR (state = 'already'::thaw.action_state));
+CREATE INDEX actions_unknown_idx ON thaw.actions USING btree (workspace_id, id) WHERE (state = 'unknown'::thaw.action_state);
+CREATE INDEX actions_used_idx ON thaw.actions USING btree (sender_id, kind, used_at) INCLUDE (is_used, local_day, next_of_kind_at, started_at, id);
+CREATE INDEX actions_withdrawn_idx ON thaw.actions USING btree (sender_id, prospect_url) WHERE (closed_as = 'withdrawn'::text);
 CREATE INDEX adopt_errors_next_idx ON thaw.adopt_errors USING btree (next_at) WHERE (next_at IS NOT NULL);
 CREATE INDEX adopt_errors_row_idx ON thaw.adopt_errors USING btree (kind, external_id, id);
 CREATE INDEX allocations_account_idx ON thaw.allocations USING btree (account_id, tick_at DESC) WHERE (planned > 0);
@@ -8721,6 +11083,7 @@ CREATE INDEX manual_actions_unlogged_idx ON thaw.manual_actions USING btree (id)
 CREATE INDEX manual_actions_what_idx ON thaw.manual_actions USING btree (what, at, id);
 CREATE INDEX manual_actions_workspace_idx ON thaw.manual_actions USING btree (workspace_id, at, id) WHERE (workspace_id IS NOT NULL);
 CREATE INDEX manual_actions_workspace_what_idx ON thaw.manual_actions USING btree (workspace_id, what, at, id) WHERE (workspace_id IS NOT NULL);
+CREATE INDEX nudges_account_idx ON thaw.nudges USING btree (account_id, at);
 CREATE UNIQUE INDEX outbox_one_open_per_account_key ON thaw.outbox USING btree (account_id) WHERE is_open;
 CREATE INDEX paused_counts_campaign_idx ON thaw.paused_counts USING btree (campaign_id);
 CREATE INDEX river_job_args_index ON thaw.river_job USING gin (args);
@@ -8731,6 +11094,9 @@ CREATE INDEX river_job_state_and_finalized_at_index ON thaw.river_job USING btre
 CREATE UNIQUE INDEX river_job_unique_idx ON thaw.river_job USING btree (unique_key) WHERE ((unique_key IS NOT NULL) AND (unique_states IS NOT NULL) AND thaw.river_job_state_in_bitmask(unique_states, state));
 CREATE INDEX river_notification_created_at_idx ON thaw.river_notification USING btree (created_at);
 CREATE INDEX river_notification_topic_id_idx ON thaw.river_notification USING btree (topic, id);
+CREATE INDEX sending_accounts_next_idx ON thaw.sending_accounts USING btree (workspace_id, next_at) WHERE (next_at < 'infinity'::timestamp with time zone);
+CREATE INDEX sending_accounts_sender_idx ON thaw.sending_accounts USING btree (sender_id);
+CREATE INDEX sending_windows_owner_idx ON thaw.sending_windows USING btree (workspace_id, account_id);
 CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps USING btree (tick_at) WHERE (finished_at IS NULL);
 CREATE INDEX webhook_deliveries_state_idx ON thaw.webhook_deliveries USING btree (endpoint_id, state, outbox_id);
 CREATE UNIQUE INDEX workspaces_external_id_key ON thaw.workspaces USING btree (external_id) WHERE (external_id IS NOT NULL);
@@ -8746,13 +11112,24 @@ CREATE TRIGGER accounts_keep_identity BEFORE UPDATE ON thaw.accounts FOR EACH RO
 CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.status = 'connected'::thaw.account_status)) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND (old.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((old.status = 'connected'::thaw.account_status) AND (new.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_disconnection();
+CREATE TRIGGER accounts_note_restriction BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'restricted'::thaw.account_status) AND (old.status <> 'restricted'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_restriction();
+CREATE TRIGGER accounts_nudge AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND ((old.status <> 'connected'::thaw.account_status) OR ((old.locked_at IS NOT NULL) AND (new.locked_at IS NULL)) OR ((old.parked_reason IS NOT NULL) AND (new.parked_reason IS NULL)) OR (old.hold_until IS DISTINCT FROM new.hold_until) OR (old.timezone IS DISTINCT FROM new.timezone) OR (old.tier <> new.tier)))) EXECUTE FUNCTION thaw.accounts_nudge();
 CREATE TRIGGER accounts_publish_flapping AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.resume_after IS NOT NULL) AND ((old.resume_after IS NULL) OR (old.resume_after < new.connected_at)))) EXECUTE FUNCTION thaw.accounts_publish_flapping();
 CREATE TRIGGER accounts_publish_recovery AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((old.needs_reconnect_at IS NOT NULL) AND (new.needs_reconnect_at IS NULL) AND (new.status = 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_publish_recovery();
+CREATE TRIGGER accounts_release_actions AFTER UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((old.status = 'connected'::thaw.account_status) AND (new.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_release_actions();
 CREATE TRIGGER accounts_write_history AFTER UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION thaw.accounts_write_history();
 CREATE TRIGGER accounts_write_hold AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until IS NOT NULL) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_write_hold();
+CREATE TRIGGER action_ceilings_nudge AFTER INSERT OR UPDATE ON thaw.action_ceilings FOR EACH STATEMENT EXECUTE FUNCTION thaw.nudge_all();
+CREATE TRIGGER action_holds_keep BEFORE DELETE OR UPDATE OF until ON thaw.action_holds FOR EACH ROW WHEN ((old.until > thaw.now())) EXECUTE FUNCTION thaw.action_holds_keep();
+CREATE TRIGGER action_holds_nudge AFTER DELETE OR UPDATE ON thaw.action_holds FOR EACH ROW EXECUTE FUNCTION thaw.action_holds_nudge();
+CREATE TRIGGER action_limits_note_change BEFORE UPDATE OF per_day, per_week ON thaw.action_limits FOR EACH ROW WHEN (((old.per_day IS DISTINCT FROM new.per_day) OR (old.per_week IS DISTINCT FROM new.per_week))) EXECUTE FUNCTION thaw.action_limits_note_change();
+CREATE TRIGGER action_limits_nudge AFTER INSERT OR UPDATE ON thaw.action_limits FOR EACH STATEMENT EXECUTE FUNCTION thaw.nudge_all();
+CREATE TRIGGER action_overrides_nudge AFTER INSERT OR DELETE OR UPDATE ON thaw.action_overrides FOR EACH ROW EXECUTE FUNCTION thaw.nudge_owner();
 CREATE TRIGGER campaign_events_queue AFTER INSERT ON thaw.campaign_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION thaw.campaign_events_queue();
 CREATE TRIGGER campaigns_assign_id BEFORE INSERT ON thaw.campaigns FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER campaigns_keep_identity BEFORE UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id))) EXECUTE FUNCTION thaw.keep_identity();
+CREATE TRIGGER campaigns_nudge AFTER UPDATE OF status ON thaw.campaigns FOR EACH ROW WHEN (((new.status = 'running'::thaw.campaign_status) AND (old.status <> 'running'::thaw.campaign_status))) EXECUTE FUNCTION thaw.campaigns_nudge();
+CREATE TRIGGER campaigns_release_actions AFTER UPDATE OF status ON thaw.campaigns FOR EACH ROW WHEN (((old.status = 'running'::thaw.campaign_status) AND (new.status <> 'running'::thaw.campaign_status))) EXECUTE FUNCTION thaw.campaigns_release_actions();
 CREATE TRIGGER campaigns_store_current_reason BEFORE INSERT OR UPDATE OF paused_reason ON thaw.campaigns FOR EACH ROW WHEN ((new.paused_reason <> thaw.current_reason(new.paused_reason))) EXECUTE FUNCTION thaw.store_current_reason();
 CREATE TRIGGER campaigns_write_history AFTER UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.paused_reason IS DISTINCT FROM new.paused_reason) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.campaigns_write_history();
 CREATE TRIGGER enrollment_events_queue AFTER INSERT ON thaw.enrollment_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION thaw.enrollment_events_queue();
@@ -8767,14 +11144,22 @@ CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments REF
 CREATE TRIGGER enrollments_date_pause AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.paused_at < thaw.now()) AND ((old.paused_at IS NULL) OR (new.paused_at < old.paused_at)))) EXECUTE FUNCTION thaw.enrollments_date_pause();
 CREATE TRIGGER enrollments_end_own_reason BEFORE UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.own_reason = old.own_reason) AND (new.paused_reason IS DISTINCT FROM old.paused_reason))) EXECUTE FUNCTION thaw.enrollments_end_own_reason();
 CREATE TRIGGER enrollments_keep_identity BEFORE UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id) OR (old.campaign_id <> new.campaign_id))) EXECUTE FUNCTION thaw.keep_identity();
+CREATE TRIGGER enrollments_note_next_kind_insert BEFORE INSERT ON thaw.enrollments FOR EACH ROW WHEN ((new.next_kind IS NULL)) EXECUTE FUNCTION thaw.enrollments_note_next_kind();
+CREATE TRIGGER enrollments_note_next_kind_update BEFORE UPDATE OF step ON thaw.enrollments FOR EACH ROW WHEN (((new.step <> old.step) AND (NOT (new.next_kind IS DISTINCT FROM old.next_kind)))) EXECUTE FUNCTION thaw.enrollments_note_next_kind();
+CREATE TRIGGER enrollments_nudge_insert AFTER INSERT ON thaw.enrollments FOR EACH ROW WHEN (((new.due_at IS NOT NULL) AND (new.account_id IS NOT NULL))) EXECUTE FUNCTION thaw.enrollments_nudge();
+CREATE TRIGGER enrollments_nudge_update AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.due_at IS NOT NULL) AND (new.account_id IS NOT NULL) AND ((old.due_at IS DISTINCT FROM new.due_at) OR (old.account_id IS DISTINCT FROM new.account_id) OR (old.next_kind IS DISTINCT FROM new.next_kind)))) EXECUTE FUNCTION thaw.enrollments_nudge();
+CREATE TRIGGER enrollments_release_actions AFTER UPDATE OF status ON thaw.enrollments FOR EACH ROW WHEN (((old.status = 'active'::thaw.enrollment_status) AND (new.status <> 'active'::thaw.enrollment_status) AND (new.next_kind IS NOT NULL))) EXECUTE FUNCTION thaw.enrollments_release_actions();
 CREATE TRIGGER enrollments_store_current_reason BEFORE INSERT OR UPDATE OF paused_reason ON thaw.enrollments FOR EACH ROW WHEN ((new.paused_reason <> thaw.current_reason(new.paused_reason))) EXECUTE FUNCTION thaw.store_current_reason();
 CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR (old.account_id <> new.account_id)) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_history();
 CREATE TRIGGER enrollments_write_step AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.step <> new.step) AND (old.status = 'paused'::thaw.enrollment_status) AND (new.status = 'paused'::thaw.enrollment_status) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_step();
 CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals FOR EACH ROW WHEN (((new.status = 'done'::thaw.heal_status) AND (old.status <> 'done'::thaw.heal_status))) EXECUTE FUNCTION thaw.heals_publish_end();
+CREATE TRIGGER safety_nudge AFTER UPDATE OF since ON thaw.safety FOR EACH ROW WHEN (((old.since IS NOT NULL) AND (new.since IS NULL))) EXECUTE FUNCTION thaw.nudge_all();
+CREATE TRIGGER sending_windows_nudge AFTER INSERT OR DELETE OR UPDATE ON thaw.sending_windows FOR EACH ROW EXECUTE FUNCTION thaw.nudge_owner();
 CREATE TRIGGER settings_carry_quotas AFTER UPDATE OF tick ON thaw.settings FOR EACH ROW WHEN ((old.tick <> new.tick)) EXECUTE FUNCTION thaw.settings_carry_quotas();
 CREATE TRIGGER settings_write_history AFTER UPDATE ON thaw.settings FOR EACH ROW EXECUTE FUNCTION thaw.settings_write_history();
 CREATE TRIGGER workspaces_assign_id BEFORE INSERT ON thaw.workspaces FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER workspaces_keep_identity BEFORE UPDATE ON thaw.workspaces FOR EACH ROW WHEN ((old.id <> new.id)) EXECUTE FUNCTION thaw.keep_identity();
+CREATE TRIGGER workspaces_nudge AFTER UPDATE OF shadow ON thaw.workspaces FOR EACH ROW WHEN ((old.shadow AND (NOT new.shadow))) EXECUTE FUNCTION thaw.workspaces_nudge();
 CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume, auto_resume_reason ON thaw.workspaces FOR EACH ROW WHEN (((old.auto_resume <> new.auto_resume) OR (NULLIF(old.auto_resume_reason, ''::text) IS DISTINCT FROM NULLIF(new.auto_resume_reason, ''::text)))) EXECUTE FUNCTION thaw.workspaces_write_history();
 ALTER TABLE ONLY thaw.account_products
     ADD CONSTRAINT account_products_account_id_fkey FOREIGN KEY (account_id) REFERENCES thaw.accounts(id) ON DELETE CASCADE;
@@ -8782,12 +11167,34 @@ ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_link_stays_in_its_workspace FOREIGN KEY (workspace_id, link_id) REFERENCES thaw.accounts(workspace_id, id);
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
+ALTER TABLE ONLY thaw.action_ceilings
+    ADD CONSTRAINT action_ceilings_kind_fkey FOREIGN KEY (kind) REFERENCES thaw.action_kinds(kind);
+ALTER TABLE ONLY thaw.action_holds
+    ADD CONSTRAINT action_holds_account_id_fkey FOREIGN KEY (account_id) REFERENCES thaw.accounts(id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.action_holds
+    ADD CONSTRAINT action_holds_kind_fkey FOREIGN KEY (kind) REFERENCES thaw.action_kinds(kind);
+ALTER TABLE ONLY thaw.action_limits
+    ADD CONSTRAINT action_limits_kind_fkey FOREIGN KEY (kind) REFERENCES thaw.action_kinds(kind);
+ALTER TABLE ONLY thaw.action_overrides
+    ADD CONSTRAINT action_overrides_kind_fkey FOREIGN KEY (kind) REFERENCES thaw.action_kinds(kind);
+ALTER TABLE ONLY thaw.action_overrides
+    ADD CONSTRAINT action_overrides_workspace_id_account_id_fkey FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts(workspace_id, id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.action_overrides
+    ADD CONSTRAINT action_overrides_workspace_id_campaign_id_fkey FOREIGN KEY (workspace_id, campaign_id) REFERENCES thaw.campaigns(workspace_id, id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.action_overrides
+    ADD CONSTRAINT action_overrides_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.actions
+    ADD CONSTRAINT actions_kind_fkey FOREIGN KEY (kind) REFERENCES thaw.action_kinds(kind);
 ALTER TABLE ONLY thaw.allocations
     ADD CONSTRAINT allocations_tick_at_fkey FOREIGN KEY (tick_at) REFERENCES thaw.sweeps(tick_at);
 ALTER TABLE ONLY thaw.allocations
     ADD CONSTRAINT allocations_workspace_id_account_id_fkey FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts(workspace_id, id);
 ALTER TABLE ONLY thaw.api_tokens
     ADD CONSTRAINT api_tokens_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
+ALTER TABLE ONLY thaw.campaign_steps
+    ADD CONSTRAINT campaign_steps_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES thaw.campaigns(id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.campaign_steps
+    ADD CONSTRAINT campaign_steps_kind_fkey FOREIGN KEY (kind) REFERENCES thaw.action_kinds(kind);
 ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.enrollments
@@ -8808,6 +11215,14 @@ ALTER TABLE ONLY thaw.manual_actions
     ADD CONSTRAINT manual_actions_undoes_fkey FOREIGN KEY (undoes) REFERENCES thaw.manual_actions(id);
 ALTER TABLE ONLY thaw.provider_words
     ADD CONSTRAINT provider_words_provider_fkey FOREIGN KEY (provider) REFERENCES thaw.providers(provider);
+ALTER TABLE ONLY thaw.sending_accounts
+    ADD CONSTRAINT sending_accounts_account_id_fkey FOREIGN KEY (account_id) REFERENCES thaw.accounts(id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.sending_accounts
+    ADD CONSTRAINT sending_accounts_sender_id_fkey FOREIGN KEY (sender_id) REFERENCES thaw.senders(id);
+ALTER TABLE ONLY thaw.sending_windows
+    ADD CONSTRAINT sending_windows_workspace_id_account_id_fkey FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts(workspace_id, id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.sending_windows
+    ADD CONSTRAINT sending_windows_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id) ON DELETE CASCADE;
 ALTER TABLE ONLY thaw.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES thaw.webhook_endpoints(id) ON DELETE CASCADE;
 ALTER TABLE ONLY thaw.webhook_deliveries

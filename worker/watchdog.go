@@ -19,8 +19,8 @@ import (
 // than 3 minutes it checks three times per tick.
 const watchEvery = time.Minute
 
-// A watchdog inserts the sweep of the current tick and the watch job of the current minute, unless
-// they exist. It runs in every process.
+// A watchdog inserts the sweep of the current tick and the jobs watch and schedule of the current
+// minute, unless they exist. It runs in every process.
 type watchdog struct {
 	store  *store.Store
 	clock  *tickClock
@@ -34,7 +34,7 @@ const lookWithin = 5 * time.Second
 func (d *watchdog) run(ctx context.Context) {
 	for {
 		if err := d.look(ctx); err != nil && ctx.Err() == nil {
-			d.logger.WarnContext(ctx, "could not insert the sweep of this tick and the watch job of this minute; retrying", "error", err)
+			d.logger.WarnContext(ctx, "could not insert the sweep of this tick and the jobs of this minute; retrying", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -50,6 +50,9 @@ func (d *watchdog) look(ctx context.Context) error {
 	if err := d.store.Trip().AskSweepAndWatch(ctx); err != nil {
 		return err
 	}
+	if _, err := d.store.Trip().CountActionHours(ctx); err != nil {
+		d.logger.WarnContext(ctx, "could not count the actions of this hour; retrying", "error", err)
+	}
 	return d.measure(ctx)
 }
 
@@ -63,7 +66,7 @@ const (
 
 // pickUp applies signals that were kept for an unknown account which exists now, and changes of the
 // platform's own tables that could not be applied before. It rings for changes that the platform
-// has not taken, and logs recorded actions.
+// has not taken, tends the actions, and logs recorded manual actions.
 func (d *watchdog) pickUp(ctx context.Context) {
 	for {
 		select {
@@ -80,6 +83,9 @@ func (d *watchdog) pickUp(ctx context.Context) {
 		}
 		if err := d.tendAdoption(ctx); err != nil && ctx.Err() == nil {
 			d.logger.DebugContext(ctx, "could not look for changes of the platform's tables; retrying", "error", err)
+		}
+		if err := d.tendActions(ctx); err != nil && ctx.Err() == nil {
+			d.logger.DebugContext(ctx, "could not look for due actions; retrying", "error", err)
 		}
 		if err := d.logActions(ctx); err != nil && ctx.Err() == nil {
 			d.logger.DebugContext(ctx, "could not log recorded actions; retrying", "error", err)
@@ -110,6 +116,16 @@ func (d *watchdog) tendAdoption(ctx context.Context) error {
 		d.logger.WarnContext(ctx, "changes of the platform's tables could not be applied; see thaw adopt status", "rows", failed)
 	}
 	return errors.Join(err, d.store.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error { return q.RingChanges(ctx) }))
+}
+
+// tendActions ends leases that are over, notes which accounts may have something to send, and
+// notifies senders. These are separate transactions, because each locks other rows first.
+func (d *watchdog) tendActions(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	_, expire := d.store.Trip().ExpireActions(ctx)
+	_, nudge := d.store.Trip().TakeNudges(ctx)
+	return errors.Join(expire, nudge, d.store.Trip().RingActions(ctx))
 }
 
 // measure reads the length of a tick and the offset of the database's clock from the process's

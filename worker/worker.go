@@ -105,6 +105,11 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	river.AddWorker(workers, &healWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &pruneWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &watchWorker{store: db, logger: c.Logger, riverSchema: c.RiverSchema})
+	var messages []string
+	if c.Webhooks != nil {
+		messages = append(messages, jobs.QueueWebhooks(c.Webhooks.EndpointID))
+	}
+	river.AddWorker(workers, &scheduleWorker{store: db, logger: c.Logger, notify: notify, messages: messages})
 	// Registered even where nothing is delivered: a leader discards jobs of unknown kinds.
 	river.AddWorker(workers, &deliverWorker{store: db, logger: c.Logger, webhooks: c.Webhooks})
 
@@ -113,11 +118,11 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 		jobs.QueueResume: {MaxWorkers: c.Concurrency},
 		jobs.QueueTick:   {MaxWorkers: ticksAhead * turns, FetchCooldown: 20 * time.Millisecond},
 		jobs.QueueHeal:   {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond},
+		// One job per process is enough: concurrent ones skip each other's accounts.
+		jobs.QueueSchedule: {MaxWorkers: 1, FetchCooldown: 10 * time.Millisecond},
 	}
-	if c.Webhooks != nil {
-		queues[jobs.QueueWebhooks(c.Webhooks.EndpointID)] = river.QueueConfig{
-			MaxWorkers: deliveriesAtOnce, FetchCooldown: 20 * time.Millisecond,
-		}
+	for _, queue := range messages {
+		queues[queue] = river.QueueConfig{MaxWorkers: deliveriesAtOnce, FetchCooldown: 20 * time.Millisecond}
 	}
 
 	id := clientID()
@@ -187,6 +192,10 @@ func (w *Worker) Lag() time.Duration { return w.notifier.Lag() }
 func (w *Worker) Start(ctx context.Context) error {
 	if err := w.client.Start(ctx); err != nil {
 		return fmt.Errorf("starting the queue: %w", err)
+	}
+	// The time zones of the server may have changed. A process works with the old ones as well.
+	if _, err := w.watchdog.store.Trip().RefreshZones(ctx); err != nil {
+		w.watchdog.logger.WarnContext(ctx, "could not read the time zones of the database server; using those of the last start", "error", err)
 	}
 	w.group = &errgroup.Group{}
 	watching, stop := context.WithCancel(ctx)

@@ -218,6 +218,7 @@ func printExplanations(out io.Writer, explanations []readmodel.Explanation) {
 			expected = "about " + expected + ", according to the forecast of " + stamp(x.Forecast.At)
 		}
 		printf(out, "  code %s; who acts: %s; expected: %s\n", x.Code, x.WhoActs, expected)
+		printNext(out, x.Next)
 		printExternalIDs(out, x.ExternalIDs)
 		for i, o := range x.Obstacles {
 			if i > 0 { // the sentence above is about the first
@@ -245,6 +246,22 @@ func printExplanations(out io.Writer, explanations []readmodel.Explanation) {
 			printf(out, "\n")
 		}
 	}
+}
+
+// printNext prints the next action of an active prospect, if Thaw schedules it.
+func printNext(out io.Writer, next *readmodel.NextAction) {
+	if next == nil {
+		return
+	}
+	printf(out, "  next: %s, due %s", next.Kind, stampOr(next.DueAt, "at an unknown time"))
+	if next.IsHeld() {
+		printf(out, ", held by %s", next.Brief)
+		if next.OpensAt != nil {
+			printf(out, ", opens %s", stamp(*next.OpensAt))
+		}
+		printf(out, "; who acts: %s\n  %s", next.WhoActs, next.Sentence)
+	}
+	printf(out, "\n")
 }
 
 // printExternalIDs prints the IDs that the platform uses, if it passed any.

@@ -34,10 +34,16 @@ type fleet struct {
 	FlapLimit         *int32         `help:"Number of losses within an hour that make an account flapping. 0 disables the check." placeholder:"3" env:"THAW_FLAP_LIMIT"`
 	FlapWait          *time.Duration `help:"How long a flapping account must stay connected before prospects are resumed through it." placeholder:"10m" env:"THAW_FLAP_WAIT"`
 	SilenceFactor     *int32         `help:"A provider counts as silent when it has sent no signal for this many times its usual longest silence of a day, and for at least 30 minutes. 0 disables the check." placeholder:"2" env:"THAW_SILENCE_FACTOR"`
+
+	ActionGapFrom  *time.Duration `help:"Shortest gap between any two actions of a sender. The gap is drawn at random, up to --action-gap-to." placeholder:"1m" env:"THAW_ACTION_GAP_FROM"`
+	ActionGapTo    *time.Duration `help:"Longest gap that is drawn between any two actions of a sender." placeholder:"3m" env:"THAW_ACTION_GAP_TO"`
+	ActionLease    *time.Duration `help:"How long a reserved action waits to be started, and how long a started action may take until its outcome counts as unknown." placeholder:"10m" env:"THAW_ACTION_LEASE"`
+	PendingInvites *int32         `help:"How many invites of a sender may be open: sent within 180 days, and neither accepted nor withdrawn." placeholder:"500" env:"THAW_PENDING_INVITES"`
+	PushActions    *bool          `help:"Reserve due actions and send each to the platform as the webhook action.due. If false, senders claim them (thaw.claim_actions)." placeholder:"false" env:"THAW_PUSH_ACTIONS"`
 }
 
 // settingsHelp is part of the help of every command that takes these flags.
-const settingsHelp = "The fleet-wide settings, from --tick to --silence-factor, are stored in the database and apply to all processes. If you start a process with one of these flags, it changes the setting in the database. The change is logged and recorded in thaw.manual_actions."
+const settingsHelp = "The fleet-wide settings, from --tick to --push-actions, are stored in the database and apply to all processes. If you start a process with one of these flags, it changes the setting in the database. The change is logged and recorded in thaw.manual_actions."
 
 // Validate applies the limits of the database before a connection is opened.
 func (f *fleet) Validate() error {
@@ -51,6 +57,7 @@ func (f *fleet) Validate() error {
 		{"keep-history", f.KeepHistory, 2 * day, 36500 * day}, {"keep-signals", f.KeepSignals, 2 * day, 36500 * day},
 		{"safety-window", f.SafetyWindow, time.Minute, day}, {"safety-calm", f.SafetyCalm, time.Minute, 7 * day},
 		{"safety-slow-window", f.SafetySlowWindow, time.Hour, 7 * day}, {"flap-wait", f.FlapWait, 0, day},
+		{"action-gap-from", f.ActionGapFrom, 0, day}, {"action-gap-to", f.ActionGapTo, 0, day}, {"action-lease", f.ActionLease, 10 * time.Second, day},
 	} {
 		if check.value != nil && (*check.value < check.low || *check.value > check.high) {
 			return fmt.Errorf("--%s=%s: must be between %s and %s", check.flag, when.Duration(*check.value), when.Duration(check.low), when.Duration(check.high))
@@ -63,7 +70,7 @@ func (f *fleet) Validate() error {
 		flag  string
 		value *int32
 		high  int32
-	}{{"flap-limit", f.FlapLimit, 20}, {"silence-factor", f.SilenceFactor, 100}} {
+	}{{"flap-limit", f.FlapLimit, 20}, {"silence-factor", f.SilenceFactor, 100}, {"pending-invites", f.PendingInvites, 100_000}} {
 		if check.value != nil && (*check.value < 0 || *check.value > check.high) {
 			return fmt.Errorf("--%s=%d: must be between 0 and %d", check.flag, *check.value, check.high)
 		}
@@ -92,13 +99,18 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 	if err != nil {
 		return fmt.Errorf("reading the settings: %w", err)
 	}
+	if from, to := or(f.ActionGapFrom, before.ActionGapFrom), or(f.ActionGapTo, before.ActionGapTo); to < from {
+		return fmt.Errorf("--action-gap-from would be %s and --action-gap-to %s: set both, and the second one not shorter", when.Duration(from), when.Duration(to))
+	}
 	changed, err := db.Trip().Configure(ctx, dbsqlc.ConfigureParams{
 		Tick: f.Tick, AccountCap: f.AccountCap, FleetCap: f.FleetCap, SignalCap: f.SignalCap, Jitter: f.Jitter, GracePeriod: f.GracePeriod,
 		KeepHistory: f.KeepHistory, KeepSignals: f.KeepSignals,
 		SafetyAccounts: f.SafetyAccounts, SafetyPercent: f.SafetyPercent, SafetyWindow: f.SafetyWindow, SafetyCalm: f.SafetyCalm,
 		SafetySlowPercent: f.SafetySlowPercent, SafetySlowWindow: f.SafetySlowWindow,
 		FlapLimit: f.FlapLimit, FlapWait: f.FlapWait, SilenceFactor: f.SilenceFactor,
-		ChangedBy: flagsActor(),
+		ActionGapFrom: f.ActionGapFrom, ActionGapTo: f.ActionGapTo, ActionLease: f.ActionLease, PendingInvites: f.PendingInvites,
+		PushActions: f.PushActions,
+		ChangedBy:   flagsActor(),
 	})
 	if err != nil {
 		return fmt.Errorf("writing the settings: %w", err)
@@ -112,6 +124,14 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 			"from", fmt.Sprintf("%+v", before), "to", fmt.Sprintf("%+v", now))
 	}
 	return nil
+}
+
+// or returns the given value, or the other one if none is given.
+func or[T any](given *T, otherwise T) T {
+	if given == nil {
+		return otherwise
+	}
+	return *given
 }
 
 // flagsActor names the user who started this process, for changes that its flags make.

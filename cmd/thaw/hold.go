@@ -16,6 +16,7 @@ type holdCmd struct {
 	Until      time.Time `help:"End of the hold: ${times}. At most a year from now. A time without a zone is local time." placeholder:"TIME"`
 	Correct    bool      `help:"Correct a mistaken hold: set an earlier end, or an end more than a year from now. Without --until the hold ends now. Requires the role that owns the schema. The reason is recorded."`
 	End        bool      `help:"End a mistaken hold now. Same as --correct without --until."`
+	Kind       string    `help:"Hold only this kind of action, for example invite: other kinds go on, and prospects resume." placeholder:"KIND"`
 	Provider   string    `help:"Provider of the account, if several providers use its ID." placeholder:"NAME"`
 }
 
@@ -31,13 +32,28 @@ func (c *holdCmd) Run(ctx context.Context, e *env) error {
 		if c.Correct || c.End {
 			return c.correct(ctx, e, o)
 		}
-		until, err := o.Hold(ctx, c.account(), c.Until, c.Reason)
+		until, err := c.hold(ctx, o)
 		if err != nil {
 			return err
 		}
-		printf(e.stdout, "account %s is on hold until %s\n", c.Account, when.Text(until, time.Local))
+		printf(e.stdout, "%s is on hold until %s\n", c.target(), when.Text(until, time.Local))
 		return nil
 	})
+}
+
+func (c *holdCmd) hold(ctx context.Context, o *operator.Operator) (time.Time, error) {
+	if c.Kind != "" {
+		return o.HoldKind(ctx, c.account(), c.Kind, c.Until, c.Reason)
+	}
+	return o.Hold(ctx, c.account(), c.Until, c.Reason)
+}
+
+// target names what is held.
+func (c *holdCmd) target() string {
+	if c.Kind != "" {
+		return "the kind " + c.Kind + " of account " + c.Account
+	}
+	return "account " + c.Account
 }
 
 // Validate requires --until, except with --correct, which then ends the hold now.
@@ -60,14 +76,20 @@ func (c *holdCmd) correct(ctx context.Context, e *env, o *operator.Operator) err
 	if !c.Until.IsZero() {
 		until = &c.Until
 	}
-	isHeld, err := o.CorrectHold(ctx, c.account(), until, c.Reason)
+	correct := o.CorrectHold
+	if c.Kind != "" {
+		correct = func(ctx context.Context, account operator.Account, until *time.Time, reason string) (bool, error) {
+			return o.CorrectKindHold(ctx, account, c.Kind, until, reason)
+		}
+	}
+	isHeld, err := correct(ctx, c.account(), until, c.Reason)
 	switch {
 	case err != nil:
 		return err
 	case isHeld:
-		printf(e.stdout, "account %s is on hold until %s\n", c.Account, when.Text(c.Until, time.Local))
+		printf(e.stdout, "%s is on hold until %s\n", c.target(), when.Text(c.Until, time.Local))
 	default:
-		printf(e.stdout, "account %s is no longer on hold\n", c.Account)
+		printf(e.stdout, "%s is no longer on hold\n", c.target())
 	}
 	return nil
 }

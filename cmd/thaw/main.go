@@ -20,7 +20,9 @@ import (
 	"github.com/willabides/kongplete"
 	"golang.org/x/term"
 
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/operator"
+	"github.com/thawline/thaw/internal/providersim"
 	"github.com/thawline/thaw/internal/when"
 )
 
@@ -34,37 +36,42 @@ func main() {
 
 // cli has one field per command. Each command has a file of the same name.
 type cli struct {
-	Demo       demoCmd       `cmd:"" help:"Run a demo: a sample fleet on a private Postgres, and a scripted incident that sends real HTTP requests."`
-	Migrate    migrateCmd    `cmd:"" help:"Apply or roll back database migrations."`
-	Serve      serveCmd      `cmd:"" help:"Run webhooks, pages and workers in one process."`
-	Work       workCmd       `cmd:"" help:"Run workers only."`
-	Web        webCmd        `cmd:"" help:"Run webhooks and pages only."`
-	Import     importCmd     `cmd:"" help:"Load accounts, campaigns and enrollments from a CSV file."`
-	Adopt      adoptCmd      `cmd:"" help:"Connect Thaw to tables that the platform has already."`
-	Sweep      sweepCmd      `cmd:"" help:"Start the sweep of the current tick."`
-	Heal       healCmd       `cmd:"" help:"Resume a large backlog at once, under its own cap."`
-	Status     statusCmd     `cmd:"" help:"Show the backlog, the last sweep, and when each account is expected to be done."`
-	Explain    explainCmd    `cmd:"" help:"Explain why a prospect is still paused, and until when."`
-	Find       findCmd       `cmd:"" help:"Find prospects, accounts, campaigns and workspaces by a URL, a name or an ID."`
-	Verify     verifyCmd     `cmd:"" help:"Check every invariant on the live database."`
-	Pause      pauseCmd      `cmd:"" help:"Pause a prospect, a campaign, or all prospects of an account until a person resumes them."`
-	Resume     resumeCmd     `cmd:"" help:"Resume prospects that a person or a restriction paused."`
-	Undo       undoCmd       `cmd:"" help:"Undo a manual action. Anything that was changed again after the action is left as it is."`
-	Audit      auditCmd      `cmd:"" help:"List the audit log: who did what, when and why, and what undoes it."`
-	Erase      eraseCmd      `cmd:"" help:"Erase a person everywhere. Cannot be undone."`
-	Hold       holdCmd       `cmd:"" help:"Put an account on hold until a time."`
-	Instance   instanceCmd   `cmd:"" help:"Show which instance the database is; adopt a copy."`
-	Safety     safetyCmd     `cmd:"" help:"Enter or exit safety mode, in which nothing is resumed and nothing is sent."`
-	HealCap    healCapCmd    `cmd:"" help:"Set how many prospects per tick the heals of a tenant may resume."`
-	AutoResume autoResumeCmd `cmd:"" help:"Switch automatic resuming of a workspace on or off."`
-	Workspace  workspaceCmd  `cmd:"" help:"Remove a workspace with everything that belongs to it."`
-	Webhooks   webhooksCmd   `cmd:"" help:"List, test and resend the messages to the platform."`
-	Signals    signalsCmd    `cmd:"" help:"Replay lost signals from a record of the provider's deliveries."`
-	Reconcile  reconcileCmd  `cmd:"" help:"Compare accounts with a list of their true status, and apply the differences."`
-	Accounts   accountsCmd   `cmd:"" help:"Link two accounts of one person."`
-	Token      tokenCmd      `cmd:"" help:"Create, list and revoke tokens for the JSON API."`
-	Licenses   licensesCmd   `cmd:"" help:"Print the licenses of this program and its dependencies."`
-	Bench      benchCmd      `cmd:"" help:"Measure this program against the same work in bare SQL, and against other job queues."`
+	Demo        demoCmd        `cmd:"" help:"Run a demo: a sample fleet on a private Postgres, and a scripted incident that sends real HTTP requests."`
+	Migrate     migrateCmd     `cmd:"" help:"Apply or roll back database migrations."`
+	Serve       serveCmd       `cmd:"" help:"Run webhooks, pages and workers in one process."`
+	Work        workCmd        `cmd:"" help:"Run workers only."`
+	Web         webCmd         `cmd:"" help:"Run webhooks and pages only."`
+	Import      importCmd      `cmd:"" help:"Load accounts, campaigns and enrollments from a CSV file."`
+	Adopt       adoptCmd       `cmd:"" help:"Connect Thaw to tables that the platform has already."`
+	Sweep       sweepCmd       `cmd:"" help:"Start the sweep of the current tick."`
+	Heal        healCmd        `cmd:"" help:"Resume a large backlog at once, under its own cap."`
+	Status      statusCmd      `cmd:"" help:"Show the backlog, the last sweep, and when each account is expected to be done."`
+	Explain     explainCmd     `cmd:"" help:"Explain why a prospect is still paused, and until when."`
+	Find        findCmd        `cmd:"" help:"Find prospects, accounts, campaigns and workspaces by a URL, a name or an ID."`
+	Verify      verifyCmd      `cmd:"" help:"Check every invariant on the live database."`
+	Pause       pauseCmd       `cmd:"" help:"Pause a prospect, a campaign, or all prospects of an account until a person resumes them."`
+	Resume      resumeCmd      `cmd:"" help:"Resume prospects that a person or a restriction paused."`
+	Undo        undoCmd        `cmd:"" help:"Undo a manual action. Anything that was changed again after the action is left as it is."`
+	Audit       auditCmd       `cmd:"" help:"List the audit log: who did what, when and why, and what undoes it."`
+	Erase       eraseCmd       `cmd:"" help:"Erase a person everywhere. Cannot be undone."`
+	Hold        holdCmd        `cmd:"" help:"Put an account on hold until a time."`
+	Actions     actionsCmd     `cmd:"" help:"List the actions of senders, and settle those of which the outcome is unknown."`
+	Limits      limitsCmd      `cmd:"" help:"Show and set what limits the sending of accounts."`
+	Windows     windowsCmd     `cmd:"" help:"Show and set the windows in which accounts send."`
+	Instance    instanceCmd    `cmd:"" help:"Show which instance the database is; adopt a copy."`
+	Safety      safetyCmd      `cmd:"" help:"Enter or exit safety mode, in which nothing is resumed and nothing is sent."`
+	HealCap     healCapCmd     `cmd:"" help:"Set how many prospects per tick the heals of a tenant may resume."`
+	AutoResume  autoResumeCmd  `cmd:"" help:"Switch automatic resuming of a workspace on or off."`
+	Workspace   workspaceCmd   `cmd:"" help:"Remove a workspace with everything that belongs to it."`
+	Webhooks    webhooksCmd    `cmd:"" help:"List, test and resend the messages to the platform."`
+	Signals     signalsCmd     `cmd:"" help:"Replay lost signals from a record of the provider's deliveries."`
+	Reconcile   reconcileCmd   `cmd:"" help:"Compare accounts with a list of their true status, and apply the differences."`
+	Accounts    accountsCmd    `cmd:"" help:"Link two accounts of one person."`
+	Token       tokenCmd       `cmd:"" help:"Create, list and revoke tokens for the JSON API."`
+	Licenses    licensesCmd    `cmd:"" help:"Print the licenses of this program and its dependencies."`
+	ProviderSim providerSimCmd `cmd:"" help:"Run a provider for tests of senders, with faults on request. Delivers nothing."`
+	Simulate    simulateCmd    `cmd:"" help:"Run a fleet for a simulated month, and judge what was sent."`
+	Bench       benchCmd       `cmd:"" help:"Measure this program against the same work in bare SQL, and against other job queues."`
 
 	Help       helpCmd       `cmd:"" help:"Show the help of a command."`
 	VersionOf  versionCmd    `cmd:"" name:"version" help:"Print the version, the commit, the newest migration and the Go version."`
@@ -144,7 +151,7 @@ func newParser(c *cli, options ...kong.Option) *kong.Kong {
 		kong.Name("thaw"),
 		kong.Description("Thaw resumes prospects that were paused when their account disconnected. It resumes them as soon as the connect signal arrives. If the signal is lost, a periodic sweep resumes them."),
 		kong.Exit(func(code int) { panic(exit(code)) }),
-		kong.Vars{"version": version(), "heal_cap": strconv.Itoa(operator.DefaultHealCap), "benchmarks": benchmarkNames(), "times": when.Examples, "actions": actionKinds(),
+		kong.Vars{"version": version(), "heal_cap": strconv.Itoa(operator.DefaultHealCap), "benchmarks": benchmarkNames(), "faults": strings.Join(providersim.FaultNames(), ", "), "times": when.Examples, "actions": actionKinds(), "action_states": strings.Join(enum.Names(enum.ActionStates), ","),
 			"account_id": "its provider account ID or the platform's own ID", "workspace_id": "its key or the platform's own ID",
 			"campaign_id": "its key or the platform's own ID", "prospect_id": "its URL in any spelling or the platform's own ID of it in a campaign"},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),

@@ -17,13 +17,13 @@ import (
 
 // unrecorded are the commands that leave no entry in the audit log.
 var unrecorded = map[string]string{
-	"demo": "has a database of its own", "bench": "has a database of its own",
+	"demo": "has a database of its own", "bench": "has a database of its own", "provider-sim": "has no database", "simulate": "has a database of its own",
 	"migrate up": "the table of migrations records it", "migrate down": "the table of migrations records it",
 	"serve": "runs until it is stopped; its flags leave settings_changed and endpoint_added", "work": "as serve", "web": "changes nothing",
 	"sweep": "does what the tick does anyway", "webhooks test": "the message is the record",
 	"migrate status": changesNothing, "status": changesNothing, "instance show": changesNothing, "explain": changesNothing, "adopt init": "writes a file", "adopt plan": "writes a file", "adopt status": changesNothing, "adopt run": "writes what is recorded already", "find": changesNothing, "verify": changesNothing, "audit": changesNothing, "heal list": changesNothing, "heal-cap list": changesNothing,
 	"auto-resume list": changesNothing, "auto-resume history": changesNothing, "safety status": changesNothing, "safety history": changesNothing, "webhooks list": changesNothing,
-	"token list": changesNothing, "licenses": changesNothing, "help": changesNothing, "version": changesNothing, "completion": changesNothing, "man": changesNothing,
+	"token list": changesNothing, "actions list": changesNothing, "limits show": changesNothing, "limits list": changesNothing, "windows list": changesNothing, "licenses": changesNothing, "help": changesNothing, "version": changesNothing, "completion": changesNothing, "man": changesNothing,
 }
 
 const changesNothing = "changes nothing"
@@ -52,6 +52,11 @@ var recorded = []struct{ command, args, what string }{
 	{"webhooks replay", "--since 2020-01-01 --reason why", "messages_replayed why: messages since 2020-01-01T00:00:00Z"},
 	{"webhooks enable", "https://a.example.com --reason why", "endpoint_enabled why: https://a.example.com"},
 	{"webhooks remove", "https://a.example.com --reason why", "endpoint_removed why: https://a.example.com"},
+	{"limits set", "invite --workspace acme --per-day 5 --reason why", "limit_set why: invite: 5 per day"},
+	{"limits clamp", "invite --per-day 40 --reason why", "ceiling_set why: invite: 40 per day, 200 per 7 days, gap 00:01:00"},
+	{"limits ramp", "acc_jane --started-on 2025-01-31 --reason why", "ramp_set why: started on 2025-01-31"},
+	{"windows set", "--workspace acme --remove --reason why", "windows_set why: no windows of its own"},
+	{"actions settle", "1 --as verified_sent --reason why", "action_settled why: action 1: verified_sent"},
 	{"token create", "--workspace acme --name portal", "token_created: token 1 (portal)"},
 	{"token revoke", "1 --reason why", "token_revoked why: token 1 (portal)"},
 	{"erase", "https://www.linkedin.com/in/p05 --reason why --yes", "prospect_erased why"},
@@ -90,6 +95,10 @@ func TestEveryCommandIsRecorded(t *testing.T) {
 	db.Exec(t, `WITH w AS (INSERT INTO thaw.workspaces (key) VALUES ('acme') RETURNING id)
 		INSERT INTO thaw.accounts (workspace_id, provider_account_id) SELECT w.id, 'acc_' || n FROM w, generate_series(1, 2) AS n`)
 	db.Exec(t, string(tables))
+	db.Exec(t, `SELECT thaw.ensure_senders('{1}');
+		INSERT INTO thaw.actions (workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, prospect_url, step, kind, actor, state, started_at,
+			settled_at, local_day, gap, next_of_kind_at)
+		VALUES (1, 1, 1, 1, 999, 'linkedin', 'p', 0, 'invite', 'sender', 'unknown', thaw.now(), thaw.now(), '2026-01-31', '0', thaw.now())`)
 	db.Exec(t, "INSERT INTO thaw.webhook_endpoints (url, disabled_at, disabled_reason) VALUES ('https://a.example.com', thaw.now(), 'answered 410')")
 
 	known := map[string]bool{}

@@ -138,6 +138,8 @@ func TestFleetSettingsShowDatabaseDefaults(t *testing.T) {
 		"safety-accounts": numbers.SafetyAccounts, "safety-percent": numbers.SafetyPercent, "safety-window": numbers.SafetyWindow,
 		"safety-calm": numbers.SafetyCalm, "safety-slow-percent": numbers.SafetySlowPercent, "safety-slow-window": numbers.SafetySlowWindow,
 		"flap-limit": numbers.FlapLimit, "flap-wait": numbers.FlapWait, "silence-factor": numbers.SilenceFactor,
+		"action-gap-from": numbers.ActionGapFrom, "action-gap-to": numbers.ActionGapTo, "action-lease": numbers.ActionLease,
+		"pending-invites": numbers.PendingInvites, "push-actions": numbers.PushActions,
 	}
 	said := map[string]any{}
 	for _, s := range settings(newParser(&cli{}).Model) {
@@ -146,6 +148,10 @@ func TestFleetSettingsShowDatabaseDefaults(t *testing.T) {
 		}
 		if length, err := when.ParseDuration(s.flag.PlaceHolder); err == nil {
 			said[s.flag.Name] = length
+			continue
+		}
+		if truth, err := strconv.ParseBool(s.flag.PlaceHolder); err == nil && len(s.flag.PlaceHolder) > 1 {
+			said[s.flag.Name] = truth
 			continue
 		}
 		number, err := strconv.ParseInt(s.flag.PlaceHolder, 10, 32)

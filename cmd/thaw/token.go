@@ -28,6 +28,8 @@ type tokenCreateCmd struct {
 	database  `embed:""`
 	Workspace string        `help:"Restrict the token to this workspace, named by ${workspace_id}." placeholder:"KEY" xor:"scope"`
 	Operator  bool          `help:"Give the token all rights of an operator." xor:"scope"`
+	Send      bool          `help:"Let the token only send: reserve, claim, start, settle and list actions, of the workspace or, with --fleet, of all."`
+	Fleet     bool          `help:"With --send, all workspaces." xor:"scope"`
 	Name      string        `help:"Name of the token's user, for the audit log." placeholder:"TEXT" required:""`
 	Reason    string        `help:"Reason, for the audit log." placeholder:"TEXT"`
 	Expires   time.Duration `help:"Lifetime of the token, for example 90d. Default: valid until revoked." placeholder:"DURATION"`
@@ -35,12 +37,20 @@ type tokenCreateCmd struct {
 }
 
 func (tokenCreateCmd) Help() string {
-	return "The token is shown only once: the database stores only its hash.\n\nExample:\n  thaw token create --workspace acme --name \"customer portal\" --expires 90d"
+	return "The token is shown only once: the database stores only its hash.\n\nExample:\n  thaw token create --workspace acme --name \"customer portal\" --expires 90d\n  thaw token create --workspace acme --send --name \"sender 1\""
 }
 
 func (c *tokenCreateCmd) Validate() error {
 	switch {
-	case c.Workspace == "" && !c.Operator:
+	case c.Send && c.Operator:
+		return errors.New("--send and --operator cannot be combined: a token of an operator may send too")
+	case c.Fleet && !c.Send:
+		return errors.New("--fleet is for tokens that only send: pass --send too, or --operator for everything")
+	case c.Send && c.Workspace == "" && !c.Fleet:
+		return errors.New("no scope given: pass --workspace KEY, or --fleet for the actions of all workspaces")
+	case c.Send && len(c.Name) > 200:
+		return errors.New("the name is longer than 200 bytes: use a shorter one, because the ledger stores it with each action")
+	case c.Workspace == "" && !c.Operator && !c.Fleet:
 		return errors.New("no scope given: pass --workspace KEY, or --operator for everything")
 	case c.Expires < 0 || c.Expires > 0 && c.Expires < time.Minute:
 		return fmt.Errorf("--expires=%s: must be at least a minute", when.Duration(c.Expires))
@@ -52,7 +62,7 @@ func (c *tokenCreateCmd) Validate() error {
 func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
 		made := token.New()
-		params := dbsqlc.CreateTokenParams{Name: c.Name, Hash: made.Hash(), CreatedBy: actor()}
+		params := dbsqlc.CreateTokenParams{Name: c.Name, Hash: made.Hash(), CreatedBy: actor(), CanOnlySend: c.Send}
 		if c.Reason != "" {
 			params.Reason = &c.Reason
 		}
@@ -122,10 +132,11 @@ func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
 				LastUsedAt *time.Time `json:"last_used_at"`
 				ExpiresAt  *time.Time `json:"expires_at"`
 				RevokedAt  *time.Time `json:"revoked_at"`
+				OnlySends  bool       `json:"can_only_send"`
 			}
 			lines := make([]line, len(rows))
 			for i, r := range rows {
-				lines[i] = line{r.ID, nil, r.Name, r.CreatedAt, r.CreatedBy, r.LastUsedAt, r.ExpiresAt, r.RevokedAt}
+				lines[i] = line{r.ID, nil, r.Name, r.CreatedAt, r.CreatedBy, r.LastUsedAt, r.ExpiresAt, r.RevokedAt, r.CanOnlySend}
 				if r.Workspace != "" {
 					lines[i].Workspace = &r.Workspace
 				}
@@ -137,6 +148,9 @@ func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
 			workspace := r.Workspace
 			if workspace == "" {
 				workspace = "(all)"
+			}
+			if r.CanOnlySend {
+				workspace += " (only sends)"
 			}
 			t.add(strconv.FormatInt(r.ID, 10), workspace, r.Name, minute(&r.CreatedAt, ""), r.CreatedBy,
 				minute(r.LastUsedAt, "never"), minute(r.ExpiresAt, "never"), minute(r.RevokedAt, "-"))

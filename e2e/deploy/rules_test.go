@@ -182,6 +182,18 @@ func TestWebhooksFire(t *testing.T) {
 	require.Equal(t, []int{3, 4, 5}, firing(t, "ThawWebhooksFailed", 5, series(failed, "0x5"), series(enabled, "1x2 0x2")))
 }
 
+// Actions that no sender takes, a schedule that does not run, and actions whose outcome stays
+// unknown are alerts. A sender that takes them within minutes is none.
+func TestIdleSendersFire(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, 16, firing(t, "ThawActionsNotTaken", 60, series("thaw_oldest_due_action_age_seconds", "0+60x60"))[0])
+	require.Empty(t, firing(t, "ThawActionsNotTaken", 60, series("thaw_oldest_due_action_age_seconds", "300x60")))
+	require.Equal(t, 6, firing(t, "ThawScheduleLate", 60, series("thaw_last_schedule_age_seconds", "0+60x60"))[0])
+	require.Empty(t, firing(t, "ThawScheduleLate", 60, series("thaw_last_schedule_age_seconds", "60x60")))
+	require.Equal(t, 25, firing(t, "ThawActionsUnknown", 60, series(`thaw_actions{state="unknown"}`, "0x9 3x50"))[0])
+	require.Empty(t, firing(t, "ThawActionsUnknown", 60, series(`thaw_actions{state="started"}`, "5x60")))
+}
+
 // A copy that differs from the platform's tables, or a platform that does not take changes, is an
 // alert. A change that waits for a lock for a moment is none.
 func TestBrokenAdoptionFires(t *testing.T) {

@@ -33,6 +33,9 @@ func scrape(t *testing.T) map[string]*dto.MetricFamily {
 		SELECT thaw.enqueue('pause_account', 'resume', 1::smallint, '{"account_id": 1}', '1 hour');
 		INSERT INTO thaw.signal_sources (provider, last_signal_at) VALUES ('linkedin', thaw.now());
 		INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com');
+		UPDATE thaw.settings SET push_actions = true;
+		SELECT thaw.ensure_senders('{1}');
+		UPDATE thaw.sending_accounts SET code = 'daily_cap';
 		SELECT thaw.start_adoption('a test');`)
 	queue, err := pgxpool.NewWithConfig(t.Context(), db.Pool.Config())
 	require.NoError(t, err)

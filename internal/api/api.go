@@ -50,38 +50,61 @@ type route struct {
 	// params are the accepted query parameters.
 	params []string
 	answer func(*api, *request) (reply, error)
+	// who may use it.
+	who audience
 }
+
+// An audience says which tokens a route accepts. Operators may use every route.
+type audience int
+
+const (
+	forReaders audience = iota // the tokens of a workspace
+	forSenders                 // tokens that may only send
+	forAll                     // both
+)
 
 // routes are all operations. Each is documented in openapi.json.
 var routes = []route{
-	{http.MethodGet, "/prospects", []string{"url"}, (*api).prospect},
-	{http.MethodPost, "/prospects/explain", nil, (*api).prospects},
-	{http.MethodGet, "/accounts", paged("workspace", "account", "status", "blocked", "has_backlog", "order"), (*api).accounts},
-	{http.MethodGet, "/accounts/{id}", nil, (*api).account},
-	{http.MethodGet, "/accounts/{id}/enrollments", paged("status"), (*api).enrollments},
-	{http.MethodGet, "/accounts/{id}/signals", paged(), (*api).signals},
-	{http.MethodGet, "/accounts/{id}/timeline", paged("part"), (*api).timeline},
-	{http.MethodGet, "/enrollments", paged("workspace", "account", "campaign", "reason", "paused_for"), (*api).paused},
-	{http.MethodGet, "/campaigns", paged("workspace", "status"), (*api).campaigns},
-	{http.MethodGet, "/workspaces", paged("auto_resume"), (*api).workspaces},
-	{http.MethodGet, "/sweeps", paged("workspace"), (*api).sweeps},
-	{http.MethodGet, "/heals", paged("workspace", "status"), (*api).heals},
-	{http.MethodPost, "/heals", nil, (*api).startHeal},
-	{http.MethodGet, "/heals/{id}", nil, (*api).heal},
-	{http.MethodPost, "/heals/{id}/stop", nil, (*api).stopHeal},
-	{http.MethodPost, "/heals/{id}/resume", nil, (*api).resumeHeal},
-	{http.MethodGet, "/actions", paged("workspace", "what", "actor", "within"), (*api).actions},
-	{http.MethodGet, "/actions/{id}", nil, (*api).action},
-	{http.MethodPost, "/actions/{id}/undo", nil, (*api).undo},
-	{http.MethodGet, "/signals", paged("workspace", "outcome", "provider", "account"), (*api).deliveries},
-	{http.MethodGet, "/signals/{id}", nil, (*api).delivery},
-	{http.MethodGet, "/endpoints", nil, (*api).endpoints},
-	{http.MethodGet, "/messages", paged("state"), (*api).messages},
-	{http.MethodGet, "/settings", nil, (*api).settings},
-	{http.MethodGet, "/fleet", []string{"workspace"}, (*api).fleet},
-	{http.MethodGet, "/search", paged("q", "kind"), (*api).search},
-	{http.MethodGet, "/events", paged("url"), (*api).events},
-	{http.MethodGet, "/openapi.json", nil, (*api).document},
+	{http.MethodGet, "/prospects", []string{"url"}, (*api).prospect, forReaders},
+	{http.MethodPost, "/prospects/explain", nil, (*api).prospects, forReaders},
+	{http.MethodGet, "/accounts", paged("workspace", "account", "status", "blocked", "has_backlog", "order"), (*api).accounts, forReaders},
+	{http.MethodGet, "/accounts/{id}", nil, (*api).account, forReaders},
+	{http.MethodGet, "/accounts/{id}/enrollments", paged("status"), (*api).enrollments, forReaders},
+	{http.MethodGet, "/accounts/{id}/signals", paged(), (*api).signals, forReaders},
+	{http.MethodGet, "/accounts/{id}/timeline", paged("part"), (*api).timeline, forReaders},
+	{http.MethodGet, "/enrollments", paged("workspace", "account", "campaign", "reason", "paused_for"), (*api).paused, forReaders},
+	{http.MethodGet, "/campaigns", paged("workspace", "status"), (*api).campaigns, forReaders},
+	{http.MethodGet, "/workspaces", paged("auto_resume"), (*api).workspaces, forReaders},
+	{http.MethodGet, "/sweeps", paged("workspace"), (*api).sweeps, forReaders},
+	{http.MethodGet, "/heals", paged("workspace", "status"), (*api).heals, forReaders},
+	{http.MethodPost, "/heals", nil, (*api).startHeal, forReaders},
+	{http.MethodGet, "/heals/{id}", nil, (*api).heal, forReaders},
+	{http.MethodPost, "/heals/{id}/stop", nil, (*api).stopHeal, forReaders},
+	{http.MethodPost, "/heals/{id}/resume", nil, (*api).resumeHeal, forReaders},
+	{http.MethodGet, "/actions", paged("workspace", "what", "actor", "within"), (*api).actions, forReaders},
+	{http.MethodGet, "/actions/{id}", nil, (*api).action, forReaders},
+	{http.MethodPost, "/actions/{id}/undo", nil, (*api).undo, forReaders},
+	{http.MethodGet, "/signals", paged("workspace", "outcome", "provider", "account"), (*api).deliveries, forReaders},
+	{http.MethodGet, "/signals/{id}", nil, (*api).delivery, forReaders},
+	{http.MethodGet, "/endpoints", nil, (*api).endpoints, forReaders},
+	{http.MethodGet, "/messages", paged("state"), (*api).messages, forReaders},
+	{http.MethodGet, "/settings", nil, (*api).settings, forReaders},
+	{http.MethodGet, "/fleet", []string{"workspace"}, (*api).fleet, forReaders},
+	{http.MethodGet, "/search", paged("q", "kind"), (*api).search, forReaders},
+	{http.MethodGet, "/events", paged("url"), (*api).events, forReaders},
+	{http.MethodGet, "/accounts/{id}/sending", nil, (*api).sending, forAll},
+	{http.MethodGet, "/sending/actions", paged("workspace", "account", "state", "kind"), (*api).sendingActions, forAll},
+	{http.MethodPost, "/sending/actions/reserve", nil, (*api).reserve, forSenders},
+	{http.MethodPost, "/sending/actions/claim", nil, (*api).claim, forSenders},
+	{http.MethodPost, "/sending/actions/{id}/start", nil, (*api).start, forSenders},
+	{http.MethodPost, "/sending/actions/{id}/settle", nil, (*api).settle, forSenders},
+	{http.MethodPost, "/sending/actions/{id}/invite", nil, (*api).closeInvite, forSenders},
+	{http.MethodGet, "/sending/limits", paged("workspace"), (*api).limits, forReaders},
+	{http.MethodPost, "/sending/limits", nil, (*api).setLimit, forReaders},
+	{http.MethodPost, "/sending/ceilings", nil, (*api).setCeiling, forReaders},
+	{http.MethodGet, "/sending/windows", paged("workspace"), (*api).windows, forReaders},
+	{http.MethodPost, "/sending/windows", nil, (*api).setWindows, forReaders},
+	{http.MethodGet, "/openapi.json", nil, (*api).document, forAll},
 }
 
 // paged adds the parameters of a paginated list.
@@ -135,6 +158,10 @@ func (a *api) serve(w http.ResponseWriter, raw *http.Request, r route) {
 	raw = raw.WithContext(ctx)
 	client, err := a.caller(raw)
 	if err != nil {
+		a.fail(w, raw, err)
+		return
+	}
+	if err := client.may(r); err != nil {
 		a.fail(w, raw, err)
 		return
 	}

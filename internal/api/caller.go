@@ -17,6 +17,19 @@ import (
 type caller struct {
 	name  string // for the audit log
 	scope readmodel.Scope
+	// isSender is true for a token that may only send.
+	isSender bool
+}
+
+// may refuses a route that the caller may not use.
+func (c caller) may(r route) error {
+	switch {
+	case c.isSender && r.who == forReaders:
+		return &problem{kind: forbidden, detail: "This token may only send. Use a token that was created without --send."}
+	case !c.isSender && r.who == forSenders && c.scope.IsOneWorkspace():
+		return &problem{kind: forbidden, detail: "This token may not send. Use a token that was created with --send."}
+	}
+	return nil
 }
 
 // caller authenticates a request: by its bearer token, or else as an operator.
@@ -55,7 +68,7 @@ func (a *api) bearerOf(r *http.Request, text string) (caller, error) {
 	case err != nil:
 		return caller{}, fmt.Errorf("looking up a token: %w", err)
 	}
-	who := caller{name: fmt.Sprintf("token:%d %s", row.ID, row.Name), scope: readmodel.Everything()}
+	who := caller{name: fmt.Sprintf("token:%d %s", row.ID, row.Name), scope: readmodel.Everything(), isSender: row.CanOnlySend}
 	if row.WorkspaceID != nil {
 		who.scope = readmodel.OfWorkspace(*row.WorkspaceID)
 	}

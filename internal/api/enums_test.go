@@ -24,6 +24,7 @@ func TestDocumentHasAllValues(t *testing.T) {
 	types := [][]string{
 		enum.Names(enum.AccountStatuses), enum.Names(enum.CampaignStatuses), enum.Names(enum.EnrollmentStatuses), enum.Names(enum.PauseReasons),
 		enum.Names(enum.EventKinds), enum.Names(enum.EventSources), enum.Names(enum.SignalOutcomes), enum.Names(enum.ActionKinds), enum.Names(enum.DeliveryStates), enum.Names(explain.Codes), enum.Names(explain.Actors),
+		enum.Names(enum.AccountTiers), enum.Names(enum.ActionOutcomes), enum.Names(enum.ActionStates), enum.Names(explain.GateCodes),
 	}
 	got, err := os.ReadFile("openapi.json")
 	require.NoError(t, err)

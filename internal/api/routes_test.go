@@ -43,16 +43,27 @@ var northern = map[string][]call{
 		{body: `{"workspace": "north", "dry_run": true}`}, {body: `{"account": "north-1", "dry_run": true}`},
 		{body: `{"workspace": "north", "account": "north-3"}`},
 	},
-	"GET /fleet":        {{path: "/fleet?workspace=north"}},
-	"GET /search":       {{path: "/search?q=north"}, {path: "/search?q=linkedin.com/in/north-1-1"}, {path: "/search?q=north&kind=accounts&limit=1"}, {path: "/search?q=in/north-1-1"}},
-	"GET /openapi.json": {{path: "/openapi.json"}},
+	"GET /accounts/{id}/sending": {{path: "/accounts/1/sending"}},
+	"GET /sending/actions": {
+		{path: "/sending/actions"}, {path: "/sending/actions?workspace=north&account=north-1&state=sent&kind=invite"}, {path: "/sending/actions?limit=1"},
+	},
+	"GET /sending/limits":  {{path: "/sending/limits"}, {path: "/sending/limits?workspace=north"}},
+	"GET /sending/windows": {{path: "/sending/windows"}, {path: "/sending/windows?workspace=north"}},
+	"GET /fleet":           {{path: "/fleet?workspace=north"}},
+	"GET /search":          {{path: "/search?q=north"}, {path: "/search?q=linkedin.com/in/north-1-1"}, {path: "/search?q=north&kind=accounts&limit=1"}, {path: "/search?q=in/north-1-1"}},
+	"GET /openapi.json":    {{path: "/openapi.json"}},
 }
 
 // operatorRoutes are the routes that a tenant may not use.
 var operatorRoutes = []string{"GET /endpoints", "GET /messages", "GET /settings"}
 
-// actions are the routes that take an action, which succeeds only once. TestActions covers them.
-var actions = []string{"POST /heals/{id}/stop", "POST /heals/{id}/resume", "POST /actions/{id}/undo"}
+// actions are the routes that take an action, which succeeds only once. TestActions covers them,
+// and sending_test.go those of sending.
+var actions = []string{
+	"POST /heals/{id}/stop", "POST /heals/{id}/resume", "POST /actions/{id}/undo", "POST /sending/actions/reserve", "POST /sending/actions/claim",
+	"POST /sending/actions/{id}/start", "POST /sending/actions/{id}/settle", "POST /sending/actions/{id}/invite", "POST /sending/limits",
+	"POST /sending/ceilings", "POST /sending/windows",
+}
 
 // everyRoute calls do with each request of northern, as a subtest.
 func everyRoute(t *testing.T, do func(t *testing.T, route string, a call)) {
@@ -163,7 +174,7 @@ func TestWorkspaceTokenDoesNotSeeOtherWorkspaces(t *testing.T) {
 func TestCursorDoesNotExtendScope(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	for _, path := range []string{"/accounts", "/campaigns", "/workspaces", "/heals", "/sweeps", "/accounts/1/enrollments", "/accounts/1/signals", "/accounts/1/timeline", "/enrollments", "/actions", "/signals"} {
+	for _, path := range []string{"/accounts", "/campaigns", "/workspaces", "/heals", "/sweeps", "/accounts/1/enrollments", "/accounts/1/signals", "/accounts/1/timeline", "/enrollments", "/actions", "/signals", "/sending/actions", "/sending/limits", "/sending/windows"} {
 		page := s.send(t, call{path: path + "?limit=1", token: s.operator}).json(t, http.StatusOK)
 		if next, ok := page["next_cursor"].(string); ok {
 			got := s.send(t, call{path: path + "?cursor=" + next, token: s.south})
@@ -275,7 +286,7 @@ func TestInvalidRequests(t *testing.T) {
 		{"GET", "/enrollments?reason=subscription_inactive", "", 400, "must be one of account_disconnected"},
 		{"GET", "/enrollments?account=unknown", "", 404, "There is no such account."},
 		{"GET", "/enrollments?workspace=north&campaign=unknown", "", 404, ""},
-		{"GET", "/actions?what=thought", "", 400, "must be one of adopted"},
+		{"GET", "/actions?what=thought", "", 400, "must be one of action_settled, adopted"},
 		{"GET", "/actions?within=0d", "", 400, "must be a duration"},
 		{"GET", "/actions/99", "", 404, ""},
 		{"GET", "/signals?account=north-1", "", 400, "An account needs its provider."},
@@ -536,6 +547,8 @@ func TestSettings(t *testing.T) {
 		if setting := one.(map[string]any); setting["name"] == "fleet_cap" {
 			require.Equal(t, []any{3000.0, 2000.0, false}, []any{setting["value"], setting["default"], setting["is_duration"]})
 			require.Equal(t, "flags:ann@host", setting["changed"].(map[string]any)["actor"])
+		} else if setting["name"] == "push_actions" {
+			require.Equal(t, []any{0.0, 0.0, true}, []any{setting["value"], setting["default"], setting["is_switch"]})
 		}
 	}
 	require.Equal(t, []any{map[string]any{"flag": "addr", "env": "THAW_ADDR", "value": ":8080", "source": "environment", "help": "Address."}}, settings["process"])

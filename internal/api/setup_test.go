@@ -40,6 +40,14 @@ SELECT thaw.resume_pass('sweep', a.id, 1, p_tick_at => thaw.tick()) FROM thaw.ac
 INSERT INTO thaw.heals (workspace_id, target, cap, actor, status, found, remaining, finished_at)
 	SELECT w.id, 'workspace:' || w.id, 10, 'jane of ' || w.key, 'done', 0, 0, thaw.now() FROM thaw.workspaces AS w;
 INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id) SELECT 'heal_cap_removed', 'ann', 'asked by the ' || w.key, w.id FROM thaw.workspaces AS w;
+-- Sending: a limit, a window and a sent invite per workspace.
+INSERT INTO thaw.action_overrides (workspace_id, kind, per_day, reason, actor) SELECT w.id, 'view', 5, 'asked by the ' || w.key, 'ann' FROM thaw.workspaces AS w;
+INSERT INTO thaw.sending_windows (workspace_id, weekdays, opens, closes) SELECT w.id, '{1,2,3,4,5,6,7}', '00:00', '24:00' FROM thaw.workspaces AS w;
+SELECT thaw.ensure_senders('{1,2,3,4}');
+INSERT INTO thaw.actions (workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, prospect_url, step, kind, actor, state, outcome,
+	started_at, settled_at, local_day, gap, next_of_kind_at)
+	SELECT e.workspace_id, e.account_id, s.sender_id, e.campaign_id, e.id, 'linkedin', e.prospect_url, 0, 'invite', 'sender', 'sent', 'sent', thaw.now(), thaw.now(), '2026-01-01', '0', thaw.now()
+	FROM thaw.enrollments AS e JOIN thaw.sending_accounts AS s USING (account_id) WHERE e.account_id IN (1, 4) AND e.paused_reason = 'paused_by_user';
 `
 
 // password is the operators' password.

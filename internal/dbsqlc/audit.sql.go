@@ -133,9 +133,12 @@ func (q *Queries) AuditPage(ctx context.Context, arg AuditPageParams) ([]AuditPa
 }
 
 const settingValues = `-- name: SettingValues :many
-SELECT a.attname::text AS name, (a.atttypid = 'interval'::regtype)::boolean AS is_interval,
-    (CASE WHEN a.atttypid = 'interval'::regtype THEN extract(epoch FROM value.text::interval) ELSE value.text::numeric END)::double precision AS value,
-    (CASE WHEN a.atttypid = 'interval'::regtype
+SELECT a.attname::text AS name, (a.atttypid = 'interval'::regtype)::boolean AS is_interval, (a.atttypid = 'boolean'::regtype)::boolean AS is_boolean,
+    (CASE WHEN a.atttypid = 'interval'::regtype THEN extract(epoch FROM value.text::interval)
+        WHEN a.atttypid = 'boolean'::regtype THEN value.text::boolean::integer
+        ELSE value.text::numeric END)::double precision AS value,
+    (CASE WHEN a.atttypid = 'boolean'::regtype THEN pg_get_expr(d.adbin, d.adrelid)::boolean::integer
+        WHEN a.atttypid = 'interval'::regtype
         THEN extract(epoch FROM regexp_replace(pg_get_expr(d.adbin, d.adrelid), '^''(.*)''::interval$', '\1')::interval)
         ELSE pg_get_expr(d.adbin, d.adrelid)::numeric END)::double precision AS standard
 FROM thaw.settings AS s
@@ -149,11 +152,12 @@ ORDER BY a.attnum
 type SettingValuesRow struct {
 	Name       string
 	IsInterval bool
+	IsBoolean  bool
 	Value      float64
 	Standard   float64
 }
 
-// Each fleet setting with its value and its default. Intervals are in seconds.
+// Each fleet setting with its value and its default. Intervals are in seconds; 1 is true.
 func (q *Queries) SettingValues(ctx context.Context) ([]SettingValuesRow, error) {
 	rows, err := q.db.Query(ctx, settingValues)
 	if err != nil {
@@ -166,6 +170,7 @@ func (q *Queries) SettingValues(ctx context.Context) ([]SettingValuesRow, error)
 		if err := rows.Scan(
 			&i.Name,
 			&i.IsInterval,
+			&i.IsBoolean,
 			&i.Value,
 			&i.Standard,
 		); err != nil {

@@ -46,6 +46,86 @@ func (q *Queries) FleetPausedByReason(ctx context.Context) ([]FleetPausedByReaso
 	return items, nil
 }
 
+const metricsActions = `-- name: MetricsActions :one
+SELECT open.reserved::bigint AS reserved, open.started::bigint AS started,
+    (SELECT count(*) FROM (SELECT FROM thaw.actions AS a WHERE a.state = 'unknown' LIMIT 100000) AS counted)::bigint AS unknown,
+    due.accounts::bigint AS due_accounts,
+    coalesce(extract(epoch FROM thaw.now() - due.first_at), 0)::double precision AS oldest,
+    thaw.is_pushing()::boolean AS is_pushing,
+    coalesce(extract(epoch FROM thaw.now() - (SELECT s.finished_at FROM thaw.scheduler AS s)), 'Infinity')::double precision AS schedule_age
+FROM (
+    SELECT count(*) FILTER (WHERE a.state = 'reserved') AS reserved, count(*) FILTER (WHERE a.state = 'started') AS started
+    FROM (SELECT x.state FROM thaw.actions AS x WHERE x.lease_until IS NOT NULL LIMIT 100000) AS a) AS open
+CROSS JOIN (
+    SELECT count(*) AS accounts, min(s.next_at) AS first_at
+    FROM thaw.sending_accounts AS s
+    JOIN thaw.workspaces AS w ON w.id = s.workspace_id
+    WHERE s.next_at <= thaw.now() AND s.next_at < 'infinity' AND NOT w.shadow) AS due
+`
+
+type MetricsActionsRow struct {
+	Reserved    int64
+	Started     int64
+	Unknown     int64
+	DueAccounts int64
+	Oldest      float64
+	IsPushing   bool
+	ScheduleAge float64
+}
+
+// The actions that are under way or unknown, up to 100,000 each, the accounts whose time has come,
+// and how long the first of them has waited, in seconds. schedule_age: null while due actions are
+// not sent to the platform.
+func (q *Queries) MetricsActions(ctx context.Context) (MetricsActionsRow, error) {
+	row := q.db.QueryRow(ctx, metricsActions)
+	var i MetricsActionsRow
+	err := row.Scan(
+		&i.Reserved,
+		&i.Started,
+		&i.Unknown,
+		&i.DueAccounts,
+		&i.Oldest,
+		&i.IsPushing,
+		&i.ScheduleAge,
+	)
+	return i, err
+}
+
+const metricsGates = `-- name: MetricsGates :many
+SELECT s.code::text AS code, count(*)::bigint AS accounts
+FROM thaw.sending_accounts AS s
+WHERE s.code IS NOT NULL
+GROUP BY s.code
+ORDER BY s.code
+LIMIT 100
+`
+
+type MetricsGatesRow struct {
+	Code     string
+	Accounts int64
+}
+
+// The accounts by the gate that was closed at their last look.
+func (q *Queries) MetricsGates(ctx context.Context) ([]MetricsGatesRow, error) {
+	rows, err := q.db.Query(ctx, metricsGates)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MetricsGatesRow
+	for rows.Next() {
+		var i MetricsGatesRow
+		if err := rows.Scan(&i.Code, &i.Accounts); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const metricsHeals = `-- name: MetricsHeals :many
 SELECT h.id, h.resumed
 FROM thaw.heals AS h
@@ -217,6 +297,52 @@ func (q *Queries) MetricsResumable(ctx context.Context) (int64, error) {
 	var resumable int64
 	err := row.Scan(&resumable)
 	return resumable, err
+}
+
+const metricsSettled = `-- name: MetricsSettled :many
+SELECT date_trunc('minute', a.settled_at)::timestamptz AS minute, a.state::text AS state,
+    (CASE WHEN a.state = 'refused' OR a.outcome IN ('limited', 'throttled', 'account_lost', 'restricted')
+        THEN CASE WHEN a.error_code ~ '^[a-z][a-z0-9_]{0,63}$' THEN a.error_code ELSE 'other' END
+        ELSE '' END)::text AS code,
+    count(*)::bigint AS actions
+FROM thaw.actions AS a
+WHERE a.settled_at >= $1::timestamptz
+GROUP BY 1, 2, 3
+LIMIT 10000
+`
+
+type MetricsSettledRow struct {
+	Minute  time.Time
+	State   string
+	Code    string
+	Actions int64
+}
+
+// What was settled since a time, by minute, state and, if the provider rejected it, the provider's
+// code. Codes that do not look like one count as other.
+func (q *Queries) MetricsSettled(ctx context.Context, since time.Time) ([]MetricsSettledRow, error) {
+	rows, err := q.db.Query(ctx, metricsSettled, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MetricsSettledRow
+	for rows.Next() {
+		var i MetricsSettledRow
+		if err := rows.Scan(
+			&i.Minute,
+			&i.State,
+			&i.Code,
+			&i.Actions,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const metricsSignals = `-- name: MetricsSignals :many

@@ -11,11 +11,11 @@ import (
 )
 
 const askSweepAndWatch = `-- name: AskSweepAndWatch :exec
-SELECT thaw.sweep(), thaw.request_watch()
+SELECT thaw.sweep(), thaw.request_watch(), thaw.request_schedule()
 `
 
-// Called by every process once a minute: enqueues the sweep of the current tick and the job watch
-// of the current minute.
+// Called by every process once a minute: enqueues the sweep of the current tick, and the jobs
+// watch and schedule of the current minute.
 func (q *Queries) AskSweepAndWatch(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, askSweepAndWatch)
 	return err

@@ -30,8 +30,13 @@ UPDATE thaw.settings AS s SET
     flap_limit = coalesce($15::integer, s.flap_limit),
     flap_wait = coalesce($16::interval, s.flap_wait),
     silence_factor = coalesce($17::integer, s.silence_factor),
+    action_gap_from = coalesce($18::interval, s.action_gap_from),
+    action_gap_to = coalesce($19::interval, s.action_gap_to),
+    action_lease = coalesce($20::interval, s.action_lease),
+    pending_invites = coalesce($21::integer, s.pending_invites),
+    push_actions = coalesce($22::boolean, s.push_actions),
     changed_at = thaw.now(),
-    changed_by = $18::text
+    changed_by = $23::text
 WHERE $1::interval <> s.tick
     OR $2::integer <> s.account_cap
     OR $3::integer <> s.fleet_cap
@@ -49,6 +54,11 @@ WHERE $1::interval <> s.tick
     OR $15::integer <> s.flap_limit
     OR $16::interval <> s.flap_wait
     OR $17::integer <> s.silence_factor
+    OR $18::interval <> s.action_gap_from
+    OR $19::interval <> s.action_gap_to
+    OR $20::interval <> s.action_lease
+    OR $21::integer <> s.pending_invites
+    OR $22::boolean <> s.push_actions
 `
 
 type ConfigureParams struct {
@@ -69,6 +79,11 @@ type ConfigureParams struct {
 	FlapLimit         *int32
 	FlapWait          *time.Duration
 	SilenceFactor     *int32
+	ActionGapFrom     *time.Duration
+	ActionGapTo       *time.Duration
+	ActionLease       *time.Duration
+	PendingInvites    *int32
+	PushActions       *bool
 	ChangedBy         string
 }
 
@@ -92,6 +107,11 @@ func (q *Queries) Configure(ctx context.Context, arg ConfigureParams) (int64, er
 		arg.FlapLimit,
 		arg.FlapWait,
 		arg.SilenceFactor,
+		arg.ActionGapFrom,
+		arg.ActionGapTo,
+		arg.ActionLease,
+		arg.PendingInvites,
+		arg.PushActions,
 		arg.ChangedBy,
 	)
 	if err != nil {
@@ -103,7 +123,8 @@ func (q *Queries) Configure(ctx context.Context, arg ConfigureParams) (int64, er
 const settings = `-- name: Settings :one
 SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.grace_period, s.keep_history,
     s.keep_signals, s.safety_accounts, s.safety_percent, s.safety_window, s.safety_calm,
-    s.safety_slow_percent, s.safety_slow_window, s.flap_limit, s.flap_wait, s.silence_factor
+    s.safety_slow_percent, s.safety_slow_window, s.flap_limit, s.flap_wait, s.silence_factor,
+    s.action_gap_from, s.action_gap_to, s.action_lease, s.pending_invites, s.push_actions
 FROM thaw.settings AS s
 `
 
@@ -125,6 +146,11 @@ type SettingsRow struct {
 	FlapLimit         int32
 	FlapWait          time.Duration
 	SilenceFactor     int32
+	ActionGapFrom     time.Duration
+	ActionGapTo       time.Duration
+	ActionLease       time.Duration
+	PendingInvites    int32
+	PushActions       bool
 }
 
 func (q *Queries) Settings(ctx context.Context) (SettingsRow, error) {
@@ -148,6 +174,11 @@ func (q *Queries) Settings(ctx context.Context) (SettingsRow, error) {
 		&i.FlapLimit,
 		&i.FlapWait,
 		&i.SilenceFactor,
+		&i.ActionGapFrom,
+		&i.ActionGapTo,
+		&i.ActionLease,
+		&i.PendingInvites,
+		&i.PushActions,
 	)
 	return i, err
 }

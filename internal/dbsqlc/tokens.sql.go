@@ -12,13 +12,13 @@ import (
 
 const createToken = `-- name: CreateToken :one
 WITH made AS (
-    INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by, expires_at)
+    INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by, expires_at, can_only_send)
     VALUES ($1::bigint, $2::text, $3::bytea, $4::text,
-        thaw.now() + $5::interval)
+        thaw.now() + $5::interval, $6::boolean)
     RETURNING id, workspace_id, name, created_by, expires_at
 ), recorded AS (
     INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id)
-    SELECT 'token_created', made.created_by, $6::text, format('token %s (%s)', made.id, made.name), made.workspace_id
+    SELECT 'token_created', made.created_by, $7::text, format('token %s (%s)', made.id, made.name), made.workspace_id
     FROM made
 )
 SELECT made.id, made.expires_at FROM made
@@ -30,6 +30,7 @@ type CreateTokenParams struct {
 	Hash        []byte
 	CreatedBy   string
 	Lasts       *time.Duration
+	CanOnlySend bool
 	Reason      *string
 }
 
@@ -45,6 +46,7 @@ func (q *Queries) CreateToken(ctx context.Context, arg CreateTokenParams) (Creat
 		arg.Hash,
 		arg.CreatedBy,
 		arg.Lasts,
+		arg.CanOnlySend,
 		arg.Reason,
 	)
 	var i CreateTokenRow
@@ -53,7 +55,7 @@ func (q *Queries) CreateToken(ctx context.Context, arg CreateTokenParams) (Creat
 }
 
 const listTokens = `-- name: ListTokens :many
-SELECT t.id, coalesce(w.key, '')::text AS workspace, t.name, t.created_at, t.created_by, t.last_used_at, t.expires_at, t.revoked_at,
+SELECT t.id, coalesce(w.key, '')::text AS workspace, t.name, t.created_at, t.created_by, t.last_used_at, t.expires_at, t.revoked_at, t.can_only_send,
     count(*) OVER () AS total
 FROM thaw.api_tokens AS t
 LEFT JOIN thaw.workspaces AS w ON w.id = t.workspace_id
@@ -70,15 +72,16 @@ type ListTokensParams struct {
 }
 
 type ListTokensRow struct {
-	ID         int64
-	Workspace  string
-	Name       string
-	CreatedAt  time.Time
-	CreatedBy  string
-	LastUsedAt *time.Time
-	ExpiresAt  *time.Time
-	RevokedAt  *time.Time
-	Total      int64
+	ID          int64
+	Workspace   string
+	Name        string
+	CreatedAt   time.Time
+	CreatedBy   string
+	LastUsedAt  *time.Time
+	ExpiresAt   *time.Time
+	RevokedAt   *time.Time
+	CanOnlySend bool
+	Total       int64
 }
 
 // Newest first. total: of all that match, without the limit. only_valid: neither revoked nor
@@ -101,6 +104,7 @@ func (q *Queries) ListTokens(ctx context.Context, arg ListTokensParams) ([]ListT
 			&i.LastUsedAt,
 			&i.ExpiresAt,
 			&i.RevokedAt,
+			&i.CanOnlySend,
 			&i.Total,
 		); err != nil {
 			return nil, err
@@ -139,7 +143,7 @@ func (q *Queries) RevokeToken(ctx context.Context, arg RevokeTokenParams) (Revok
 
 const useToken = `-- name: UseToken :one
 WITH token AS (
-    SELECT t.id, t.name, t.workspace_id
+    SELECT t.id, t.name, t.workspace_id, t.can_only_send
     FROM thaw.api_tokens AS t
     WHERE t.hash = $1::bytea AND t.revoked_at IS NULL AND (t.expires_at > thaw.now()) IS NOT FALSE
 ), noted AS (
@@ -147,13 +151,14 @@ WITH token AS (
     FROM token
     WHERE t.id = token.id AND (t.last_used_at > thaw.now() - interval '5 minutes') IS NOT TRUE
 )
-SELECT token.id, token.name, token.workspace_id FROM token
+SELECT token.id, token.name, token.workspace_id, token.can_only_send FROM token
 `
 
 type UseTokenRow struct {
 	ID          int64
 	Name        string
 	WorkspaceID *int64
+	CanOnlySend bool
 }
 
 // The token with this hash, if it is valid. Its use is recorded at most once in five minutes, so
@@ -161,6 +166,11 @@ type UseTokenRow struct {
 func (q *Queries) UseToken(ctx context.Context, hash []byte) (UseTokenRow, error) {
 	row := q.db.QueryRow(ctx, useToken, hash)
 	var i UseTokenRow
-	err := row.Scan(&i.ID, &i.Name, &i.WorkspaceID)
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.WorkspaceID,
+		&i.CanOnlySend,
+	)
 	return i, err
 }

@@ -54,7 +54,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if !access.Loopback(o.Addr) {
 		return fmt.Errorf("--addr=%s is reachable from other hosts, and the demo has no password: listen on 127.0.0.1", o.Addr)
 	}
-	s := &story{narrator: narrator{out: o.Out, terminal: o.Terminal}, began: time.Now()}
+	s := &story{narrator: narrator{out: o.Out, terminal: o.Terminal}, logger: o.Logger, began: time.Now()}
 	defer func() {
 		// An interrupt is reported as such, not as the error of the interrupted step.
 		if err != nil && ctx.Err() != nil {

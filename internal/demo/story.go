@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"time"
 
@@ -21,6 +22,7 @@ type story struct {
 	narrator
 	database *database
 	db       *store.Store
+	logger   *slog.Logger
 	url      string // of the process
 	secret   string // of its webhook for Unipile v1
 	// standardSecret is the secret of its webhook for Standard Webhooks.
@@ -48,6 +50,7 @@ func (s *story) tell(ctx context.Context) error {
 		{"A person reconnects as a new account", s.newAccount},
 		{"A large backlog is resumed tick by tick, within the caps", s.backlog},
 		{"A heal resumes the rest", s.heal},
+		{"The first sends after the resume", s.firstSends},
 		{"All invariants are verified", s.verify},
 		{"Which prospects are still paused, and why", s.explainPaused},
 	} {

@@ -20,6 +20,6 @@ func (s *story) verify(ctx context.Context) error {
 			return fmt.Errorf("expected no violation of %s, got %d: %s", check.Name, check.Violations, strings.Join(check.Examples, "; "))
 		}
 	}
-	s.say("thaw verify: %d checks, %d violations. No cap was exceeded, no prospect was resumed twice, no step changed.", len(report.Checks), report.Violations())
+	s.say("thaw verify: %d checks, %d violations. No cap was exceeded, no prospect was resumed twice, no action was done twice.", len(report.Checks), report.Violations())
 	return errors.Join(s.get(ctx, "/readyz"), s.get(ctx, "/"), s.get(ctx, "/jobs/"))
 }

@@ -204,41 +204,48 @@ type ActionKind string
 
 // The values of [ActionKind].
 const (
-	ActionSafetyEntered    ActionKind = "safety_entered"
-	ActionSafetyExited     ActionKind = "safety_exited"
-	ActionHeld             ActionKind = "held"
-	ActionHoldCorrected    ActionKind = "hold_corrected"
-	ActionPaused           ActionKind = "paused"
-	ActionResumed          ActionKind = "resumed"
-	ActionAutoResumeOff    ActionKind = "auto_resume_off"
-	ActionAutoResumeOn     ActionKind = "auto_resume_on"
-	ActionSettingsChanged  ActionKind = "settings_changed"
-	ActionLinked           ActionKind = "linked"
-	ActionHealCapSet       ActionKind = "heal_cap_set"
-	ActionHealCapRemoved   ActionKind = "heal_cap_removed"
-	ActionHealStarted      ActionKind = "heal_started"
-	ActionHealStopped      ActionKind = "heal_stopped"
-	ActionHealResumed      ActionKind = "heal_resumed"
-	ActionImported         ActionKind = "imported"
-	ActionSignalsReplayed  ActionKind = "signals_replayed"
-	ActionReconciled       ActionKind = "reconciled"
-	ActionEndpointAdded    ActionKind = "endpoint_added"
-	ActionEndpointEnabled  ActionKind = "endpoint_enabled"
-	ActionEndpointRemoved  ActionKind = "endpoint_removed"
-	ActionMessagesReplayed ActionKind = "messages_replayed"
-	ActionTokenCreated     ActionKind = "token_created"
-	ActionTokenRevoked     ActionKind = "token_revoked"
-	ActionJobsChanged      ActionKind = "jobs_changed"
-	ActionUndone           ActionKind = "undone"
-	ActionInstanceAdopted  ActionKind = "instance_adopted"
-	ActionServerChanged    ActionKind = "server_changed"
-	ActionShadowOn         ActionKind = "shadow_on"
-	ActionShadowOff        ActionKind = "shadow_off"
-	ActionProspectErased   ActionKind = "prospect_erased"
-	ActionWorkspaceRemoved ActionKind = "workspace_removed"
-	ActionAdopted          ActionKind = "adopted"
-	ActionAdoptionFixed    ActionKind = "adoption_fixed"
-	ActionAdoptionRemoved  ActionKind = "adoption_removed"
+	ActionSafetyEntered     ActionKind = "safety_entered"
+	ActionSafetyExited      ActionKind = "safety_exited"
+	ActionHeld              ActionKind = "held"
+	ActionHoldCorrected     ActionKind = "hold_corrected"
+	ActionPaused            ActionKind = "paused"
+	ActionResumed           ActionKind = "resumed"
+	ActionAutoResumeOff     ActionKind = "auto_resume_off"
+	ActionAutoResumeOn      ActionKind = "auto_resume_on"
+	ActionSettingsChanged   ActionKind = "settings_changed"
+	ActionLinked            ActionKind = "linked"
+	ActionHealCapSet        ActionKind = "heal_cap_set"
+	ActionHealCapRemoved    ActionKind = "heal_cap_removed"
+	ActionHealStarted       ActionKind = "heal_started"
+	ActionHealStopped       ActionKind = "heal_stopped"
+	ActionHealResumed       ActionKind = "heal_resumed"
+	ActionImported          ActionKind = "imported"
+	ActionSignalsReplayed   ActionKind = "signals_replayed"
+	ActionReconciled        ActionKind = "reconciled"
+	ActionEndpointAdded     ActionKind = "endpoint_added"
+	ActionEndpointEnabled   ActionKind = "endpoint_enabled"
+	ActionEndpointRemoved   ActionKind = "endpoint_removed"
+	ActionMessagesReplayed  ActionKind = "messages_replayed"
+	ActionTokenCreated      ActionKind = "token_created"
+	ActionTokenRevoked      ActionKind = "token_revoked"
+	ActionJobsChanged       ActionKind = "jobs_changed"
+	ActionUndone            ActionKind = "undone"
+	ActionInstanceAdopted   ActionKind = "instance_adopted"
+	ActionServerChanged     ActionKind = "server_changed"
+	ActionShadowOn          ActionKind = "shadow_on"
+	ActionShadowOff         ActionKind = "shadow_off"
+	ActionProspectErased    ActionKind = "prospect_erased"
+	ActionWorkspaceRemoved  ActionKind = "workspace_removed"
+	ActionAdopted           ActionKind = "adopted"
+	ActionAdoptionFixed     ActionKind = "adoption_fixed"
+	ActionAdoptionRemoved   ActionKind = "adoption_removed"
+	ActionLimitSet          ActionKind = "limit_set"
+	ActionCeilingSet        ActionKind = "ceiling_set"
+	ActionWindowsSet        ActionKind = "windows_set"
+	ActionKindHeld          ActionKind = "kind_held"
+	ActionKindHoldCorrected ActionKind = "kind_hold_corrected"
+	ActionActionSettled     ActionKind = "action_settled"
+	ActionRampSet           ActionKind = "ramp_set"
 )
 
 // ActionKinds are all values of [ActionKind], in the database's order.
@@ -278,6 +285,92 @@ var ActionKinds = []ActionKind{
 	ActionAdopted,
 	ActionAdoptionFixed,
 	ActionAdoptionRemoved,
+	ActionLimitSet,
+	ActionCeilingSet,
+	ActionWindowsSet,
+	ActionKindHeld,
+	ActionKindHoldCorrected,
+	ActionActionSettled,
+	ActionRampSet,
+}
+
+// AccountTier is a value of thaw.account_tier.
+type AccountTier string
+
+// The values of [AccountTier].
+const (
+	TierFree           AccountTier = "free"
+	TierPremium        AccountTier = "premium"
+	TierSalesNavigator AccountTier = "sales_navigator"
+	TierRecruiter      AccountTier = "recruiter"
+)
+
+// AccountTiers are all values of [AccountTier], in the database's order.
+var AccountTiers = []AccountTier{
+	TierFree,
+	TierPremium,
+	TierSalesNavigator,
+	TierRecruiter,
+}
+
+// ActionState is a value of thaw.action_state.
+type ActionState string
+
+// The values of [ActionState].
+const (
+	StateReserved ActionState = "reserved"
+	StateStarted  ActionState = "started"
+	StateSent     ActionState = "sent"
+	StateAlready  ActionState = "already"
+	StateRefused  ActionState = "refused"
+	StateReleased ActionState = "released"
+	StateExpired  ActionState = "expired"
+	StateUnknown  ActionState = "unknown"
+)
+
+// ActionStates are all values of [ActionState], in the database's order.
+var ActionStates = []ActionState{
+	StateReserved,
+	StateStarted,
+	StateSent,
+	StateAlready,
+	StateRefused,
+	StateReleased,
+	StateExpired,
+	StateUnknown,
+}
+
+// ActionOutcome is a value of thaw.action_outcome.
+type ActionOutcome string
+
+// The values of [ActionOutcome].
+const (
+	OutcomeSent           ActionOutcome = "sent"
+	OutcomeAlready        ActionOutcome = "already"
+	OutcomeRefused        ActionOutcome = "refused"
+	OutcomeLimited        ActionOutcome = "limited"
+	OutcomeThrottled      ActionOutcome = "throttled"
+	OutcomeAccountLost    ActionOutcome = "account_lost"
+	OutcomeRestricted     ActionOutcome = "restricted"
+	OutcomeUnknown        ActionOutcome = "unknown"
+	OutcomeReleased       ActionOutcome = "released"
+	OutcomeVerifiedSent   ActionOutcome = "verified_sent"
+	OutcomeVerifiedAbsent ActionOutcome = "verified_absent"
+)
+
+// ActionOutcomes are all values of [ActionOutcome], in the database's order.
+var ActionOutcomes = []ActionOutcome{
+	OutcomeSent,
+	OutcomeAlready,
+	OutcomeRefused,
+	OutcomeLimited,
+	OutcomeThrottled,
+	OutcomeAccountLost,
+	OutcomeRestricted,
+	OutcomeUnknown,
+	OutcomeReleased,
+	OutcomeVerifiedSent,
+	OutcomeVerifiedAbsent,
 }
 
 // WaitsForAccount reports whether a pause for this reason ends when an account

@@ -40,6 +40,9 @@ var Columns = []string{
 //	provider                provider of the account; if empty, linkedin
 //	account_name            display name of the account
 //	timezone                time zone of the account's owner, such as Europe/Berlin
+//	tier                    a value of thaw.account_tier: the subscription of the account
+//	ramp_started_on         date on which ramp week 1 of the account began, such as 2026-01-31. It
+//	                        applies until the first action of the account is sent through Thaw
 //	account_external_id     the platform's own ID of the account
 //	workspace_name          name of the workspace
 //	workspace_external_id   the platform's own ID of the workspace
@@ -47,9 +50,10 @@ var Columns = []string{
 //	campaign_external_id    the platform's own ID of the campaign
 //	external_id             the platform's own ID of the prospect in its campaign. It identifies the
 //	                        prospect; otherwise its campaign and URL do
+//	next_kind               a kind of thaw.action_kinds: that of the prospect's next action
 var Optional = []string{
-	"provider", "account_name", "timezone", "account_external_id", "workspace_name", "workspace_external_id",
-	"campaign_name", "campaign_external_id", "external_id",
+	"provider", "account_name", "timezone", "tier", "ramp_started_on", "account_external_id", "workspace_name", "workspace_external_id",
+	"campaign_name", "campaign_external_id", "external_id", "next_kind",
 }
 
 // allColumns are Columns and Optional.
@@ -73,12 +77,15 @@ const (
 	provider
 	accountName
 	timezone
+	tier
+	rampStartedOn
 	accountExternalID
 	workspaceName
 	workspaceExternalID
 	campaignName
 	campaignExternalID
 	externalID
+	nextKind
 	columnCount
 )
 

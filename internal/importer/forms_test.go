@@ -150,3 +150,37 @@ func TestAccountsOfSeveralProviders(t *testing.T) {
 		FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id WHERE a.provider_account_id = 'seat-1' ORDER BY 1`))
 	verified(t, db)
 }
+
+// What sending needs to know is optional. An empty value keeps that of the database.
+func TestColumnsOfSending(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	line := fields{"tier": "premium", "timezone": "Europe/Berlin", "ramp_started_on": "2026-01-05", "next_kind": "invite"}
+	state := func() string {
+		return testdb.Value[string](t, db, `
+			SELECT concat_ws(' ', a.tier, e.step, e.next_kind, to_char(s.ramp_started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'))
+			FROM thaw.accounts AS a JOIN thaw.enrollments AS e ON e.account_id = a.id
+			LEFT JOIN thaw.sending_accounts AS sending ON sending.account_id = a.id LEFT JOIN thaw.senders AS s ON s.id = sending.sender_id`)
+	}
+	load(t, db, wide(line))
+	require.Equal(t, "premium 0 invite 2026-01-04 23:00", state())
+	require.EqualValues(t, 1, load(t, db, wide(line)).Unchanged)
+	require.EqualValues(t, 1, load(t, db, file(fields{"step": "1"})).Updated)
+	require.Equal(t, "premium 1 invite 2026-01-04 23:00", state(), "an older file keeps them")
+	require.EqualValues(t, 1, load(t, db, wide(line.with("step", "1").with("next_kind", "message").with("tier", "recruiter"))).Updated)
+	require.Equal(t, "recruiter 1 message 2026-01-04 23:00", state())
+
+	// Once an action was sent, the ramp follows from what happened.
+	db.Exec(t, "UPDATE thaw.senders SET last_sent_at = thaw.now(), ramp_started_at = '2026-01-20Z'")
+	load(t, db, wide(line.with("step", "1").with("next_kind", "message")))
+	require.Equal(t, "premium 1 message 2026-01-20 00:00", state())
+	verified(t, db)
+
+	require.Equal(t, []string{
+		`line 2, column tier: must be empty or one of free, premium, sales_navigator, recruiter (found "gold")`,
+		`line 2, column ramp_started_on: must be a date from 2000-01-01 to today, like 2026-01-31 (found "2199-01-01")`,
+		`line 2, column next_kind: must be empty or one of email, inmail, invite, message, view (found "fax")`,
+	}, problemLines(t, db, wide(fields{"tier": "gold", "ramp_started_on": "2199-01-01", "next_kind": "fax"})))
+	require.Equal(t, []string{`line 3, column tier: differs from line 2, where the same account has "free": all rows of an account must agree (found "premium")`},
+		problemLines(t, db, wide(fields{"tier": "free"}, fields{"tier": "premium", "prospect_url": prospect("x")})))
+}

@@ -42,10 +42,10 @@ const (
 
 const (
 	accountColumns        = "provider, account, workspace, member, status"
-	accountDetailColumns  = "provider, account, workspace, name, timezone, external_id, workspace_name, workspace_external_id"
+	accountDetailColumns  = "provider, account, workspace, name, timezone, tier, ramp_started_on, external_id, workspace_name, workspace_external_id"
 	campaignColumns       = "workspace, campaign, status, paused_reason"
 	campaignDetailColumns = "workspace, campaign, name, external_id"
-	rowColumns            = "workspace, provider, account, campaign, prospect_url, external_id, status, paused_reason, paused_at, step, next_action_at"
+	rowColumns            = "workspace, provider, account, campaign, prospect_url, external_id, status, paused_reason, paused_at, step, next_action_at, next_kind"
 )
 
 // IncompleteError is the error of an import that ended after some of its transactions. Importing
@@ -112,14 +112,14 @@ func (l *loader) counts(ctx context.Context) error {
 		Scan(&l.result.Workspaces, &l.result.Accounts, &l.result.Campaigns, &l.result.Enrollments)
 }
 
-// details sets names, time zones and the platform's own IDs, if the file has any. They are set in
-// transactions of their own, so that each locks its rows by one statement, in the order of their
-// IDs.
+// details sets names, time zones, tiers, ramps and the platform's own IDs, if the file has any.
+// They are set in transactions of their own, so that each locks its rows by one statement, in the
+// order of their IDs.
 func (l *loader) details(ctx context.Context) error {
 	var ofAccounts, ofCampaigns bool
 	err := l.staging.QueryRow(ctx, `
 		SELECT EXISTS (SELECT FROM import_accounts AS a
-				WHERE num_nonnulls(a.name, a.timezone, a.external_id, a.workspace_name, a.workspace_external_id) > 0),
+				WHERE num_nonnulls(a.name, a.timezone, a.tier, a.ramp_started_on, a.external_id, a.workspace_name, a.workspace_external_id) > 0),
 			EXISTS (SELECT FROM import_campaigns AS c WHERE num_nonnulls(c.name, c.external_id) > 0)`).Scan(&ofAccounts, &ofCampaigns)
 	if err == nil && ofAccounts {
 		err = l.each(ctx, "import_accounts", accountDetailColumns, "", func(s slice) error {

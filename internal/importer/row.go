@@ -158,7 +158,7 @@ func (r *row) take(column int, value string, words *vocabulary) string {
 		if !slices.Contains(words[column], value) {
 			return "must be " + oneOf(words[column])
 		}
-	case campaignPausedReason, pausedReason:
+	case campaignPausedReason, pausedReason, tier, nextKind:
 		if value != "" && !slices.Contains(words[column], value) {
 			return "must be empty or " + oneOf(words[column])
 		}
@@ -172,6 +172,8 @@ func (r *row) take(column int, value string, words *vocabulary) string {
 		if n := utf8.RuneCountInString(value); n > maxIdentity {
 			return fmt.Sprintf("is %d characters long: at most %d are allowed", n, maxIdentity)
 		}
+	case rampStartedOn:
+		return checkDate(value)
 	case prospectURL:
 		value = withScheme(value)
 		r.texts[column].String = value
@@ -245,6 +247,19 @@ func (r *row) takeStep(value string) string {
 		return "must be a whole number from 0 to 2147483647, or empty (0)"
 	}
 	r.step.Int32 = int32(number)
+	return ""
+}
+
+// checkDate returns the problem of an optional date in the past.
+func checkDate(value string) string {
+	if value == "" {
+		return ""
+	}
+	// It is today in some time zone until it is over everywhere.
+	parsed, err := time.Parse(time.DateOnly, value)
+	if err != nil || parsed.Before(earliestTime) || parsed.After(time.Now().Add(14*time.Hour)) {
+		return fmt.Sprintf("must be a date from %s to today, like 2026-01-31", earliestTime.Format(time.DateOnly))
+	}
 	return ""
 }
 

@@ -25,8 +25,9 @@ func loadVocabulary(ctx context.Context, tx pgx.Tx) (vocabulary, error) {
 	var words vocabulary
 	err = tx.QueryRow(ctx, `
 		SELECT enum_range(NULL::thaw.account_status)::text[], enum_range(NULL::thaw.campaign_status)::text[],
-			enum_range(NULL::thaw.enrollment_status)::text[], thaw.pause_reasons()::text[]`,
-	).Scan(&words[accountStatus], &words[campaignStatus], &words[status], &words[campaignPausedReason])
+			enum_range(NULL::thaw.enrollment_status)::text[], thaw.pause_reasons()::text[], enum_range(NULL::thaw.account_tier)::text[],
+			(SELECT array_agg(k.kind ORDER BY k.kind) FROM thaw.action_kinds AS k)`,
+	).Scan(&words[accountStatus], &words[campaignStatus], &words[status], &words[campaignPausedReason], &words[tier], &words[nextKind])
 	if err != nil {
 		return vocabulary{}, fmt.Errorf("looking up the enum values of the schema: %w", err)
 	}

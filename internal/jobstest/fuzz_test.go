@@ -15,7 +15,7 @@ import (
 func FuzzArguments(f *testing.F) {
 	for _, text := range []string{
 		`{"tick_at":"2026-01-31T09:15:00Z"}`, `{"tick_at":"2026-01-31T10:15:00.999+01:00"}`, `{"account_id":7,"signal_id":3}`,
-		`{"account_id":7,"tick_at":"2026-01-31T09:15:00Z"}`, `{"heal_id":1}`, `{"endpoint_id":1,"message_id":"msg_1"}`, `{}`, `null`, `[]`, `{"tick_at":null}`, `{"tick_at":""}`, `{"tick_at":1}`,
+		`{"account_id":7,"tick_at":"2026-01-31T09:15:00Z"}`, `{"at":"2026-01-31T09:15:10Z"}`, `{"heal_id":1}`, `{"endpoint_id":1,"message_id":"msg_1"}`, `{}`, `null`, `[]`, `{"tick_at":null}`, `{"tick_at":""}`, `{"tick_at":1}`,
 		`{"tick_at":"9999-12-31T23:59:59-23:59"}`, `{"tick_at":"0000-01-01T00:00:00+23:59"}`, `{"tick_at":"0001-01-01T00:00:00Z"}`, `{"account_id":1e99}`,
 	} {
 		f.Add([]byte(text))
@@ -24,6 +24,7 @@ func FuzzArguments(f *testing.F) {
 		checkArguments(t, text, func(a jobs.SweepArgs) jobs.Tick { return a.TickAt })
 		checkArguments(t, text, func(a jobs.ResumeAccountArgs) jobs.Tick { return a.TickAt })
 		checkArguments(t, text, func(a jobs.PauseAccountArgs) jobs.Tick { return a.TickAt })
+		checkArguments(t, text, func(a jobs.ScheduleArgs) jobs.Tick { return a.At })
 		checkArguments(t, text, func(jobs.HealArgs) jobs.Tick { return jobs.Tick{} })
 		checkArguments(t, text, func(jobs.DeliverArgs) jobs.Tick { return jobs.Tick{} })
 	})

@@ -39,6 +39,13 @@ func TestJobsFromSQLAndFromGoAreTheSame(t *testing.T) {
 			exec("SELECT thaw.heal('acme')"),
 			func(jobs.Tick, int64) river.JobArgs { return jobs.HealArgs{HealID: 1} },
 		},
+		"schedule": {
+			exec(`
+				UPDATE thaw.settings SET push_actions = true;
+				INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com');
+				SELECT thaw.request_schedule((SELECT tick FROM thaw.settings))`),
+			func(tick jobs.Tick, _ int64) river.JobArgs { return jobs.ScheduleArgs{At: tick} },
+		},
 		"resume_account by a signal": {
 			exec("SELECT thaw.signal('linkedin', 'a1', 'connected')"),
 			func(_ jobs.Tick, signal int64) river.JobArgs {

@@ -32,6 +32,9 @@ func gatherAll(t *testing.T) map[string]*dto.MetricFamily {
 	s.Exec(t, "INSERT INTO thaw.signal_sources (provider, last_signal_at) VALUES ('linkedin', thaw.now())")
 	s.Exec(t, "INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com')")
 	s.Exec(t, "SELECT thaw.start_adoption('a test')")
+	s.Exec(t, "UPDATE thaw.settings SET push_actions = true")
+	s.Exec(t, "SELECT thaw.ensure_senders(ARRAY[1])")
+	s.Exec(t, "UPDATE thaw.sending_accounts SET code = 'daily_cap'")
 	families, err := s.Registry().Gather()
 	require.NoError(t, err)
 	all := map[string]*dto.MetricFamily{}

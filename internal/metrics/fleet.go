@@ -71,6 +71,18 @@ var (
 	heldDesc       = desc("adopt_held_accounts", "Accounts through which nothing is resumed, because the platform's tables no longer fit the mapping, until thaw adopt check succeeds.")
 	shadowDesc     = desc("shadow_workspaces", "Workspaces in shadow mode.")
 
+	actionsDesc = desc("actions", "Actions by state: reserved, started, or unknown; values above 100,000 are reported as 100,000.", "state")
+	settledDesc = desc("actions_settled_total",
+		"Actions that all processes and senders have settled since this process started, by state.", "state")
+	refusedDesc = desc("actions_refused_total",
+		"Actions that the provider rejected since this process started, by its error code: refusals and limits.", "code")
+	gatesDesc  = desc("accounts_at_gate", "Accounts with something to send, by the gate that was closed at the last look.", "code")
+	dueDesc    = desc("due_accounts", "Accounts that may have something to send now.")
+	dueAgeDesc = desc("oldest_due_action_age_seconds",
+		"How long the first account that may send has waited for a sender or for the job schedule; 0 if none waits.")
+	scheduleAgeDesc = desc("last_schedule_age_seconds",
+		"Age of the last finished job schedule; +Inf if there is none. Only while due actions are sent to the platform (--push-actions).")
+
 	workersDesc = desc("workers_alive", "Worker processes that are alive. Processes with --poll-only count as one at most.")
 	jobsDesc    = desc("jobs", "Jobs by queue and state, excluding completed jobs.", "queue", "state")
 )
@@ -91,7 +103,7 @@ type fleet struct {
 
 func newFleet(ctx context.Context, c Config) *fleet {
 	f := &fleet{ctx: ctx, store: c.Store, maxAge: c.MaxAge, wait: c.Patience, logger: c.Logger, tokens: make(chan struct{}, readingsAtOnce)}
-	resumed, signals := newResumed(), newSignals()
+	resumed, signals, settled := newResumed(), newSignals(), newSettled()
 	// In reading order, the cheap ones first.
 	f.groups = []*group{
 		{name: "ticks", read: func(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
@@ -106,6 +118,9 @@ func newFleet(ctx context.Context, c Config) *fleet {
 		{name: "webhooks", read: readWebhooks},
 		{name: "heals", read: readHeals},
 		{name: "adoption", read: readAdoption},
+		{name: "actions", read: func(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
+			return readActions(ctx, q, settled)
+		}},
 		{name: "jobs", read: readJobs},
 		{name: "oldest", read: readOldest},
 		{name: "backlog", read: readBacklog},
@@ -118,7 +133,7 @@ func newFleet(ctx context.Context, c Config) *fleet {
 func (f *fleet) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		upDesc, incompleteDesc, ageDesc, oldestDesc, pausedDesc, resumableDesc, resumedDesc, quotaUsedDesc, quotaCapDesc, tickDesc, sweepAgeDesc,
-		sweepTookDesc, sweepPartialDesc, signalsDesc, silenceDesc, silenceLimitDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, starvedDesc, healsDesc, deliveriesDesc, deliveryAgeDesc, endpointDesc, driftDesc, adoptErrorsDesc, changesDesc, changesAgeDesc, shadowDesc, workersDesc, jobsDesc,
+		sweepTookDesc, sweepPartialDesc, signalsDesc, silenceDesc, silenceLimitDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, starvedDesc, healsDesc, deliveriesDesc, deliveryAgeDesc, endpointDesc, driftDesc, adoptErrorsDesc, changesDesc, changesAgeDesc, shadowDesc, actionsDesc, settledDesc, refusedDesc, gatesDesc, dueDesc, dueAgeDesc, scheduleAgeDesc, workersDesc, jobsDesc,
 	} {
 		to <- d
 	}

@@ -108,6 +108,43 @@ func TestResumedByLane(t *testing.T) {
 	})
 }
 
+// Actions of all senders are counted, those that wait have an age, and each refusal has its code.
+func TestActions(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.insertFleet(t)
+	s.Exec(t, `
+		UPDATE thaw.accounts SET timezone = 'UTC', status = 'connected', last_error = NULL;
+		UPDATE thaw.sending_windows SET weekdays = '{1,2,3,4,5,6,7}', opens = '00:00', closes = '24:00';
+		UPDATE thaw.settings SET action_gap_from = '0', action_gap_to = '0';
+		UPDATE thaw.campaigns SET status = 'running', paused_reason = NULL, paused_at = NULL;
+		DELETE FROM thaw.nudges;
+		UPDATE thaw.enrollments SET status = 'active', paused_reason = NULL, paused_at = NULL, next_kind = 'view', next_action_at = thaw.now()
+		WHERE account_id = 1`)
+	requireValues(t, scrape(t, s.Metrics), reading{"thaw_due_accounts": 0, "thaw_actions_settled_total{state=sent}": 0})
+	s.Exec(t, "SELECT thaw.take_nudges()")
+	s.Advance(t, 5*time.Minute)
+	found := scrape(t, s.Metrics)
+	requireValues(t, found, reading{"thaw_due_accounts": 1})
+	require.InDelta(t, 300, found["thaw_oldest_due_action_age_seconds"], 30)
+
+	for range 4 {
+		s.Exec(t, "SELECT thaw.take_nudges()")
+		s.Exec(t, "SELECT thaw.claim_actions()")
+	}
+	s.Exec(t, "SELECT thaw.start(id) FROM thaw.actions WHERE id <= 3")
+	s.Exec(t, "SELECT thaw.settle(1, 'sent'), thaw.settle(2, 'refused', error_code => 'invalid_recipient'), thaw.settle(3, 'unknown')")
+	requireValues(t, scrape(t, s.Metrics), reading{
+		"thaw_actions{state=reserved}": 1, "thaw_actions{state=started}": 0, "thaw_actions{state=unknown}": 1,
+		"thaw_actions_settled_total{state=sent}": 1, "thaw_actions_settled_total{state=refused}": 1, "thaw_actions_settled_total{state=unknown}": 1,
+		"thaw_actions_refused_total{code=invalid_recipient}": 1,
+	})
+	s.Exec(t, "SELECT thaw.settle(3, 'verified_sent')")
+	requireValues(t, scrape(t, s.Metrics), reading{
+		"thaw_actions{state=unknown}": 0, "thaw_actions_settled_total{state=sent}": 2, "thaw_actions_settled_total{state=unknown}": 1,
+	})
+}
+
 // Fleet counters include the work of other processes, exclude work from before the start of the
 // process, and do not fall when retention deletes rows.
 func TestCountersNeverFall(t *testing.T) {

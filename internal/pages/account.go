@@ -27,6 +27,7 @@ type accountPage struct {
 	Stopped   int64  // prospects that a release of the account requeues
 	Manual    int64  // and if asked, also these that were paused manually
 	Holds     []hold
+	Sending   readmodel.AccountSending
 }
 
 // An accountMove is prospects that move from the account of the page to Other, or the other way
@@ -66,6 +67,9 @@ func (s *site) account(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	if p.Limits, err = readmodel.Limits(ctx, db, id); err != nil {
+		return view{}, err
+	}
+	if p.Sending, err = readmodel.Sending(ctx, db, readmodel.Everything(), id); err != nil {
 		return view{}, err
 	}
 	shown := r.URL.Query().Get("show")

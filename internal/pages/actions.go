@@ -53,6 +53,7 @@ type input struct {
 // do not enter are hidden.
 var inputs = []input{
 	{Name: "url", Kind: "hidden"}, {Name: "enabled", Kind: "hidden"}, {Name: "message", Kind: "hidden"}, {Name: "hours", Kind: "hidden"},
+	{Name: "as", Kind: "hidden"},
 	{Name: "workspace", Label: "Workspace", Kind: "text"},
 	{Name: "campaign", Label: "Campaign", Kind: "text"},
 	{Name: "account", Label: "Provider account ID", Kind: "text"},

@@ -36,10 +36,11 @@ type step struct {
 	Text                     string
 }
 
-// A bar is a part of what was resumed in a step.
+// A bar is a part of what was resumed, or settled, in a step.
 type bar struct {
-	Kind      string // sweep, signal or heal
+	Kind      string // sweep, signal or heal; sent, unknown or undelivered
 	Y, Height float64
+	count     int64
 }
 
 // A mark is a labelled position on a scale.
@@ -63,39 +64,81 @@ func chartOf(points []readmodel.TickPoint, in chartRange) chart {
 		mostResumed = max(mostResumed, p.Resumed())
 	}
 	most, mostResumed = roundUp(most), roundUp(mostResumed)
-	width := (chartWidth - chartLeft - chartRight) / float64(len(points))
 	y := func(value int64) float64 { return waitTop + waitHeight*(1-float64(value)/float64(most)) }
 
+	c.Steps, c.Times = layOut(len(points), func(i int) time.Time { return points[i].At }, in)
 	var resumable, paused strings.Builder
 	for i, p := range points {
-		x := chartLeft + width*float64(i)
-		fmt.Fprintf(&resumable, "%.1f,%.1f ", x+width/2, y(int64(p.Resumable)))
+		s := &c.Steps[i]
+		fmt.Fprintf(&resumable, "%.1f,%.1f ", s.X+s.Width/2, y(int64(p.Resumable)))
 		if p.Paused != nil {
-			fmt.Fprintf(&paused, "%.1f,%.1f ", x+width/2, y(*p.Paused))
+			fmt.Fprintf(&paused, "%.1f,%.1f ", s.X+s.Width/2, y(*p.Paused))
 		}
-		s := step{X: x, Width: width, BarWidth: min(width*0.8, 28), At: p.At, Text: hover(p)}
-		s.BarX = x + (width-s.BarWidth)/2
-		top := barTop + barHeight
-		for _, part := range []struct {
-			kind  string
-			count int64
-		}{{"sweep", p.BySweep}, {"signal", p.BySignal}, {"heal", p.ByHeal}} {
-			if part.count > 0 {
-				height := barHeight * float64(part.count) / float64(mostResumed)
-				top -= height
-				s.Bars = append(s.Bars, bar{part.kind, top, height})
-			}
-		}
-		c.Steps = append(c.Steps, s)
-		if every := max(1, len(points)/6); i%every == 0 {
-			c.Times = append(c.Times, mark{x + width/2, p.At.Format(in.format), p.At})
-		}
+		s.Text = hover(p)
+		s.Bars = stack(barTop, barHeight, mostResumed, bar{Kind: "sweep", count: p.BySweep}, bar{Kind: "signal", count: p.BySignal}, bar{Kind: "heal", count: p.ByHeal})
 	}
 	c.Resumable, c.Paused = strings.TrimSpace(resumable.String()), strings.TrimSpace(paused.String())
 	for _, part := range []int64{0, 1, 2} {
 		c.Lines = append(c.Lines, mark{At: y(most * part / 2), Label: count(most * part / 2)})
 	}
 	c.Lines = append(c.Lines, mark{At: barTop + barHeight, Label: "0"}, mark{At: barTop, Label: count(mostResumed)})
+	return c
+}
+
+// layOut returns the columns of a chart, without their bars, and the marks of its time scale.
+func layOut(columns int, at func(int) time.Time, in chartRange) (steps []step, times []mark) {
+	width := (chartWidth - chartLeft - chartRight) / float64(columns)
+	for i := range columns {
+		s := step{X: chartLeft + width*float64(i), Width: width, BarWidth: min(width*0.8, 28), At: at(i)}
+		s.BarX = s.X + (width-s.BarWidth)/2
+		steps = append(steps, s)
+		if every := max(1, columns/6); i%every == 0 {
+			times = append(times, mark{s.X + width/2, s.At.Format(in.format), s.At})
+		}
+	}
+	return steps, times
+}
+
+// stack puts bars on each other, in a panel whose height stands for most.
+func stack(top, height float64, most int64, parts ...bar) (bars []bar) {
+	y := top + height
+	for _, part := range parts {
+		if part.count > 0 {
+			part.Height = height * float64(part.count) / float64(most)
+			y -= part.Height
+			part.Y = y
+			bars = append(bars, part)
+		}
+	}
+	return bars
+}
+
+// An actionChart shows what senders settled over time, in one panel with the height of the upper
+// one of a [chart].
+type actionChart struct {
+	Points []readmodel.ActionStep
+	Steps  []step
+	Lines  []mark
+	Times  []mark
+}
+
+func actionChartOf(points []readmodel.ActionStep, in chartRange) actionChart {
+	c := actionChart{Points: points}
+	if len(points) == 0 {
+		return c
+	}
+	most := int64(1)
+	for _, p := range points {
+		most = max(most, p.Settled())
+	}
+	most = roundUp(most)
+	c.Steps, c.Times = layOut(len(points), func(i int) time.Time { return points[i].At }, in)
+	for i, p := range points {
+		c.Steps[i].Text = fmt.Sprintf("%s: %s sent, %s unknown, %s not delivered", p.At.Format("2006-01-02 15:04 UTC"), count(p.Sent), count(p.Unknown), count(p.Undelivered))
+		c.Steps[i].Bars = stack(waitTop, waitHeight, most,
+			bar{Kind: "sent", count: p.Sent}, bar{Kind: "unknown", count: p.Unknown}, bar{Kind: "undelivered", count: p.Undelivered})
+	}
+	c.Lines = []mark{{At: waitTop + waitHeight, Label: "0"}, {At: waitTop, Label: count(most)}}
 	return c
 }
 
@@ -123,6 +166,14 @@ func (r chartRange) Unit() string {
 		return "time"
 	}
 	return "day"
+}
+
+// Column is how long a column of the chart of actions is.
+func (r chartRange) Column() string {
+	if r.reads == readmodel.ChartMonth {
+		return "4 hours"
+	}
+	return "hour"
 }
 
 // chartRanges are the ranges; the first is shown if none is chosen.

@@ -18,7 +18,8 @@ type fleetPage struct {
 	ByReason  []share
 	ByStatus  []share
 	Chart     chart
-	Range     chartRange // of the chart
+	Sending   actionChart
+	Range     chartRange // of both charts
 	Ranges    []chartRange
 	MoreStuck string // label of the link to all stuck accounts; empty if the page shows all
 	Actions   []readmodel.AuditEntry
@@ -58,6 +59,11 @@ func (s *site) fleet(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	p.Chart, p.Range = chartOf(points, chosen), chosen
+	settled, err := readmodel.ActionChart(ctx, db, chosen.reads)
+	if err != nil {
+		return view{}, err
+	}
+	p.Sending = actionChartOf(settled, chosen)
 	endpoints, err := readmodel.Endpoints(ctx, db)
 	if err != nil {
 		return view{}, err
@@ -87,7 +93,7 @@ func (s *site) fleet(r *http.Request) (view, error) {
 	return view{"fleet.html", "Fleet", p}, nil
 }
 
-// rangesOf returns the ranges of the chart, with the one in the address chosen.
+// rangesOf returns the ranges of the charts, with the one in the address chosen.
 func rangesOf(r *http.Request) (ranges []chartRange, chosen chartRange, err error) {
 	key := cmp.Or(r.URL.Query().Get("range"), chartRanges[0].Key)
 	ranges = slices.Clone(chartRanges)
@@ -177,6 +183,7 @@ func attentionOf(o readmodel.Overview, endpoints []readmodel.Endpoint) []attenti
 	for _, silent := range o.SilentProviders {
 		all = append(all, attention{1, "provider is silent: " + silent.Provider, "It has sent no signal for longer than usual. Check that its webhook is enabled.", "/signals?provider=" + silent.Provider, true})
 	}
+	all = append(all, attention{o.UnknownActions, noun(o.UnknownActions, "action") + " unknown", "They may have been delivered, and are never repeated. Look at the provider, then settle them.", "/sending?state=unknown", true})
 	all = append(all, attention{o.StoppedHeals, noun(o.StoppedHeals, "heal") + " stopped", "The job was cancelled or discarded before the heal was done.", "/heals", false})
 	var disabled int64
 	for _, e := range endpoints {

@@ -266,6 +266,8 @@ func TestEveryFormIsRecorded(t *testing.T) {
 	until := testdb.Value[time.Time](t, d.DB, "SELECT thaw.now() + interval '9 days'").UTC().Format("2006-01-02T15:04")
 	prospect := url.Values{"url": {pagestest.OnLost}, "workspace": {"acme"}, "campaign": {"founders"}}
 	campaign := url.Values{"workspace": {"acme"}, "campaign": {"founders"}}
+	d.Exec(t, senders)
+	unknown := d.sends(t, pagestest.Waits, "'unknown'")
 	forms := []struct {
 		pattern, path string
 		form          url.Values
@@ -284,6 +286,7 @@ func TestEveryFormIsRecorded(t *testing.T) {
 		{"POST /heals", "/heals", url.Values{"workspace": {"acme"}, "cap": {"5"}}, "heal_started"},
 		{"POST /heals/{id}/stop", "/heals/1/stop", url.Values{}, "heal_stopped"},
 		{"POST /heals/{id}/resume", "/heals/1/resume", url.Values{}, "heal_resumed"},
+		{"POST /sending/{id}/settle", fmt.Sprintf("/sending/%d/settle", unknown), url.Values{"as": {"verified_sent"}}, "action_settled"},
 		{"POST /safety/enter", "/safety/enter", url.Values{}, "safety_entered"},
 		{"POST /safety/exit", "/safety/exit", url.Values{}, "safety_exited"},
 		{"POST /messages/replay", "/messages/replay", url.Values{"message": {"msg_1"}}, "messages_replayed"},

@@ -18,25 +18,28 @@ func Patterns() (all []string) {
 
 // apiRoutes has the routes of the API that return what a page shows.
 var apiRoutes = map[string][]string{
-	"GET /{$}":              {"/fleet", "/sweeps", "/actions"},
-	"GET /accounts":         {"/accounts"},
-	"GET /accounts/{id}":    {"/accounts/{id}", "/accounts/{id}/timeline", "/accounts/{id}/enrollments"},
-	"GET /prospects":        {"/enrollments", "/prospects"},
-	"GET /prospects/check":  {"/prospects/explain"},
-	"GET /sweeps":           {"/sweeps"},
-	"GET /heals":            {"/heals"},
-	"GET /heals/{id}":       {"/heals/{id}"},
-	"GET /heals/new":        {"/heals"}, // dry_run
-	"GET /actions/{id}":     {"/actions/{id}"},
-	"GET /workspaces":       {"/workspaces"},
-	"GET /workspaces/{key}": {"/workspaces", "/campaigns", "/actions"},
-	"GET /safety":           {"/fleet", "/actions"},
-	"GET /search":           {"/search"},
-	"GET /audit":            {"/actions"},
-	"GET /signals":          {"/signals"},
-	"GET /signals/{id}":     {"/signals/{id}"},
-	"GET /messages":         {"/endpoints", "/messages"},
-	"GET /settings":         {"/settings"},
+	"GET /{$}":                 {"/fleet", "/sweeps", "/actions", "/sending/actions"},
+	"GET /accounts":            {"/accounts"},
+	"GET /accounts/{id}":       {"/accounts/{id}", "/accounts/{id}/timeline", "/accounts/{id}/enrollments", "/accounts/{id}/sending"},
+	"GET /prospects":           {"/enrollments", "/prospects", "/sending/actions"},
+	"GET /prospects/check":     {"/prospects/explain"},
+	"GET /sending":             {"/sending/actions"},
+	"GET /sending/{id}":        {"/sending/actions"},
+	"GET /sending/{id}/settle": {"/sending/actions"},
+	"GET /sweeps":              {"/sweeps"},
+	"GET /heals":               {"/heals"},
+	"GET /heals/{id}":          {"/heals/{id}"},
+	"GET /heals/new":           {"/heals"}, // dry_run
+	"GET /actions/{id}":        {"/actions/{id}"},
+	"GET /workspaces":          {"/workspaces"},
+	"GET /workspaces/{key}":    {"/workspaces", "/campaigns", "/actions"},
+	"GET /safety":              {"/fleet", "/actions"},
+	"GET /search":              {"/search"},
+	"GET /audit":               {"/actions"},
+	"GET /signals":             {"/signals"},
+	"GET /signals/{id}":        {"/signals/{id}"},
+	"GET /messages":            {"/endpoints", "/messages"},
+	"GET /settings":            {"/settings"},
 }
 
 // Whatever a page shows, the API returns. An export has the content of its page.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/operator"
@@ -15,7 +16,8 @@ import (
 type prospectPage struct {
 	URL       string
 	Campaigns []readmodel.Explanation
-	Tried     []string // the spellings that were looked up, if there is no such prospect
+	Actions   map[int64]prospectActions // by enrollment
+	Tried     []string                  // the spellings that were looked up, if there is no such prospect
 }
 
 // prospect shows why a prospect does not continue, in each of its campaigns.
@@ -31,10 +33,39 @@ func (s *site) prospect(r *http.Request) (view, error) {
 	if asked[0].IsKnown() {
 		p.Campaigns = asked[0].Explanations
 		p.URL = p.Campaigns[0].ProspectURL
+		if p.Actions, err = s.actionsOf(r.Context(), p.Campaigns); err != nil {
+			return view{}, err
+		}
 	} else {
 		p.Tried = asked[0].Explanations[0].Tried
 	}
 	return view{"prospect.html", prospectName(p.URL), p}, nil
+}
+
+// prospectActions are the newest actions of a prospect in a campaign.
+type prospectActions struct {
+	Items []readmodel.SendingAction
+	More  string // address of all; empty if Items has all
+}
+
+// newestActions is how many actions the page shows per campaign.
+const newestActions = 10
+
+func (s *site) actionsOf(ctx context.Context, campaigns []readmodel.Explanation) (map[int64]prospectActions, error) {
+	of := map[int64]prospectActions{}
+	for _, c := range campaigns {
+		newest, err := readmodel.SendingActions(ctx, s.Store, readmodel.Everything(),
+			readmodel.SendingFilter{EnrollmentID: c.EnrollmentID}, readmodel.Paging{Limit: newestActions})
+		if err != nil {
+			return nil, err
+		}
+		found := prospectActions{Items: newest.Items}
+		if newest.NextCursor != nil {
+			found.More = listPath("/sending", map[string]string{"enrollment": strconv.FormatInt(c.EnrollmentID, 10)})
+		}
+		of[c.EnrollmentID] = found
+	}
+	return of, nil
 }
 
 func (s *site) pauseProspect(r *http.Request) (string, error) {

@@ -221,3 +221,18 @@ func TestHoldForms(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, d.post(t, bob+"/hold", form).status)
 	}
 }
+
+// The page of an active prospect shows the next action that Thaw schedules, and what holds it.
+func TestNextActionOfAProspect(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	url := testdb.Value[string](t, d.DB, "SELECT prospect_url FROM thaw.enrollments WHERE status = 'active' AND account_id IS NOT NULL ORDER BY id LIMIT 1")
+	page := "/prospects?url=" + url
+	require.NotContains(t, d.get(t, page).text, "Next action")
+	d.Exec(t, "UPDATE thaw.enrollments SET next_kind = 'invite', next_action_at = thaw.now() - interval '1 hour' WHERE prospect_url = $1", url)
+	d.Exec(t, "UPDATE thaw.accounts SET timezone = NULL")
+	d.Exec(t, "UPDATE thaw.campaigns SET status = 'running', paused_reason = NULL, paused_at = NULL")
+	shown := d.get(t, page).text
+	require.Contains(t, shown, "<dt>Next action</dt><dd>invite, due ")
+	require.Contains(t, shown, "held by missing time zone")
+}

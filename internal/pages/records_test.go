@@ -44,6 +44,7 @@ func TestFiltersAreComplete(t *testing.T) {
 		"/signals":  {"outcome", enum.Names(enum.SignalOutcomes)},
 		"/messages": {"state", enum.Names(enum.DeliveryStates)},
 		"/accounts": {"status", enum.Names(enum.AccountStatuses)},
+		"/sending":  {"state", enum.Names(enum.ActionStates)},
 	} {
 		require.ElementsMatch(t, filter.values, choices(t, d.get(t, path).text, filter.name), path)
 	}
@@ -165,6 +166,7 @@ func TestSettings(t *testing.T) {
 	require.Regexp(t, `<code class="nowrap">--fleet-cap</code></td>.*<strong>3,000</strong></td>.*>2,000</td>.*>database</td>.* by flags:ann@host, from 2000</td>`, page)
 	require.Regexp(t, `<code class="nowrap">--keep-history</code></td>.*<strong>500 days</strong></td>.*>400 days</td>.*>database</td>`, page)
 	require.Regexp(t, `<code class="nowrap">--tick</code></td>.*<strong>15 minutes</strong></td>.*>15 minutes</td>.*>default</td>.*>–</td>`, page)
+	require.Regexp(t, `<code class="nowrap">--push-actions</code></td>.*<strong>off</strong></td>.*>off</td>.*>default</td>`, page)
 	require.Equal(t, testdb.Value[int](t, d.DB, "SELECT count(*) - 3 FROM information_schema.columns WHERE table_schema = 'thaw' AND table_name = 'settings'"),
 		strings.Count(page, `<code class="nowrap">--`), "all settings, and none of a process without flags")
 }

@@ -27,6 +27,10 @@ func settingValue(s readmodel.Setting, value float64) string {
 	switch {
 	case s.IsDuration:
 		return span(time.Duration(value * float64(time.Second)))
+	case s.IsSwitch && value == 0:
+		return "off"
+	case s.IsSwitch:
+		return "on"
 	case strings.HasSuffix(s.Name, "_percent"):
 		return count(int64(value)) + " %"
 	default:

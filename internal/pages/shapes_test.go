@@ -20,6 +20,9 @@ var broken = regexp.MustCompile(`0x[0-9a-f]{4,}|%!|(&lt;|<)nil(&gt;|>)|(&lt;|<)n
 // branches of the pages.
 var shapes = []struct{ name, sql string }{
 	{"calm", "SELECT 1"},
+	{"sending", senders},
+	{"a reservation", "SELECT thaw.reserve(e.id, 'invite') FROM thaw.enrollments AS e WHERE e.prospect_url = '" + pagestest.Waits + "'"},
+	{"an unknown action", "SELECT thaw.start(1); SELECT thaw.settle(1, 'unknown'); SELECT thaw.count_action_hours()"},
 	{"lost", `SELECT thaw.signal('linkedin', s.account, s.status) FROM (VALUES ('h_EKCy2lRLef5NzHp0iw4A', 'disconnected'),
 		('h_old', 'removed'), ('h_bob', 'disconnected'), ('h_ann', 'restricted'), ('h_zoe', 'error')) AS s (account, status)`},
 	{"reconnected", "SELECT thaw.signal('linkedin', 'h_EKCy2lRLef5NzHp0iw4A', 'connected')"},
@@ -66,12 +69,12 @@ func TestNoPageShowsABrokenValue(t *testing.T) {
 		d.Exec(t, shape.sql)
 		d.Settle(t)
 		pages := append([]string{"/", "/accounts", "/accounts?order=paused", "/prospects", "/prospects?order=account", "/prospects?workspace=acme&age=1w", "/prospects/check",
-			"/sweeps", "/heals", "/heals/new?workspace=acme&cap=5", "/workspaces", "/workspaces/acme", "/workspaces/umbrella", "/safety",
+			"/sweeps", "/heals", "/heals/new?workspace=acme&cap=5", "/workspaces", "/workspaces/acme", "/workspaces/umbrella", "/safety", "/sending", "/sending?state=unknown",
 			"/search?q=h", "/search?q=unknown"}, accounts...)
 		for _, prospect := range prospects {
 			pages = append(pages, "/prospects?url="+url.QueryEscape(prospect))
 		}
-		pages = append(pages, testdb.Column[string](t, d.DB, "SELECT '/heals/' || id FROM thaw.heals")...)
+		pages = append(pages, testdb.Column[string](t, d.DB, "SELECT '/heals/' || id FROM thaw.heals UNION ALL SELECT '/sending/' || id FROM thaw.actions")...)
 		for i, path := range pages {
 			if (n+i)%testdb.Size(8, 1) != 0 {
 				continue

@@ -50,6 +50,10 @@ var words = template.FuncMap{
 	"canPause":     canPause,
 	"canRelease":   canRelease,
 	"placeOf":      placeOf,
+	"kindName":     kindName,
+	"plain":        plain,
+	"clock":        clock,
+	"gap":          gap,
 	"startsWith":   strings.HasPrefix,
 	"masked":       outbound.Masked,
 	"flagOf":       flagOf,
@@ -78,6 +82,7 @@ var statuses = map[string]string{
 var tones = map[string]string{
 	"connected": "good", "running": "good", "active": "good", "done": "good", "delivered": "good", "applied": "good",
 	"disconnected": "bad", "restricted": "bad", "error": "bad", "removed": "bad", "failed": "bad", "stopped": "bad",
+	"sent": "good", "unknown": "bad", "refused": "bad", "reserved": "wait", "started": "wait",
 	"connecting": "wait", "needs_verification": "wait", "paused": "wait", "waiting": "wait", "unknown_account": "wait",
 }
 
@@ -148,6 +153,7 @@ var notices = map[string]string{
 	"heal-resumed":     "Heal continued.",
 	"undone":           "Undone. The undo is in the audit log.",
 	"replayed":         "Messages queued. They are sent as soon as a worker process with the endpoint's secret runs.",
+	"action-settled":   "Settled. The audit log has your reason.",
 	"endpoint-enabled": "Endpoint enabled. To deliver failed messages, send them again.",
 }
 

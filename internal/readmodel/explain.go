@@ -31,6 +31,8 @@ type Explanation struct {
 	OwnReason string `json:"own_reason,omitempty"`
 	ExternalIDs
 	explain.Answer
+	// Next is the next action of an active prospect that Thaw schedules; nil for all others.
+	Next *NextAction `json:"next,omitempty"`
 	// NotBefore is a lower bound for the tick that resumes it, if ExpectedAt is beyond the
 	// forecast.
 	NotBefore *time.Time `json:"not_before,omitempty"`
@@ -197,6 +199,7 @@ type facts struct {
 	products  map[int64][]Product // by account ID
 	ticks     ticks
 	positions map[int64]int // by enrollment ID, for those in a queue
+	next      map[int64]*NextAction
 }
 
 func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (found facts, err error) {
@@ -220,6 +223,9 @@ func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (
 		return found, err
 	}
 	if found.products, err = productsOf(ctx, q, accounts); err != nil {
+		return found, err
+	}
+	if found.next, err = nextActions(ctx, q, found.rows); err != nil {
 		return found, err
 	}
 	if found.ticks, err = readTicks(ctx, q); err != nil {
@@ -265,18 +271,30 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 			ExternalIDs: ExternalIDs{
 				text(row.ExternalID), text(row.WorkspaceExternalID), text(row.CampaignExternalID), text(row.AccountExternalID),
 			},
-			Answer: explain.Because(facts), NotBefore: facts.NotBefore, Forecast: of,
+			Answer: explain.Because(facts), Next: f.next[row.EnrollmentID], NotBefore: facts.NotBefore, Forecast: of,
 			History:     append([]Event{}, f.history[row.EnrollmentID]...),
 			AccountName: row.AccountName, AccountStatus: row.AccountStatus, Timezone: row.Timezone, CampaignName: row.CampaignName,
 			PausedReason: row.PausedReason, PausedAt: utc(row.PausedAt), Reply: replyOf(row, facts),
 			LockedAt: utc(row.AccountLockedAt), LockedReason: text(row.AccountLockedReason), Products: f.products[row.AccountID],
 		}
+		explained.expect()
 		known[row.ProspectUrl] = append(known[row.ProspectUrl], explained)
 		if explained.ExternalID != "" && explained.ExternalID != row.ProspectUrl {
 			known[externalID(explained.ExternalID)] = append(known[externalID(explained.ExternalID)], explained)
 		}
 	}
 	return known
+}
+
+// expect corrects the answer for an active prospect by what holds its next action.
+func (x *Explanation) expect() {
+	if x.Next == nil || x.Next.Code == "" || x.Code != explain.Active {
+		return
+	}
+	x.WhoActs, x.NormalWait = x.Next.WhoActs, x.Next.WhoActs == explain.None || x.Next.WhoActs == explain.Provider
+	if x.ExpectedAt = x.Next.OpensAt; x.ExpectedAt != nil && x.Next.DueAt != nil && x.Next.DueAt.After(*x.ExpectedAt) {
+		x.ExpectedAt = x.Next.DueAt
+	}
 }
 
 // replyOf is the answer for a customer: with the names that the platform shows, without IDs.

@@ -26,6 +26,8 @@ type Overview struct {
 	AccountCap int `json:"account_cap"`
 	// StoppedHeals is how many heals stopped before they were done.
 	StoppedHeals int64 `json:"stopped_heals"`
+	// UnknownActions is how many actions have an unknown outcome, up to 10,000.
+	UnknownActions int64 `json:"unknown_actions"`
 	// Longest are the accounts with the longest queues, longest first.
 	Longest []Queue `json:"longest"`
 	// StuckAccounts are the accounts that have been stuck for the longest, at most ten;
@@ -102,6 +104,9 @@ func (f *Reader) Overview(ctx context.Context) (Overview, error) {
 		}
 		if o.StoppedHeals, err = q.StoppedHeals(ctx); err != nil {
 			return fmt.Errorf("counting stopped heals: %w", err)
+		}
+		if o.UnknownActions, err = q.UnknownActions(ctx, maxUnknown); err != nil {
+			return fmt.Errorf("counting unknown actions: %w", err)
 		}
 		if o.StuckAccounts, err = stuckAccounts(ctx, q, overviewStuck); err != nil {
 			return err

@@ -14,10 +14,12 @@ import (
 // A Setting is a fleet setting, which all processes share.
 type Setting struct {
 	Name string `json:"name"` // its column in thaw.settings
-	// Value and Standard, its default, are numbers, or seconds if IsDuration is true.
+	// Value and Standard, its default, are numbers, seconds if IsDuration is true, or 0 (false) and
+	// 1 (true) if IsSwitch is true.
 	Value      float64 `json:"value"`
 	Standard   float64 `json:"default"`
 	IsDuration bool    `json:"is_duration"`
+	IsSwitch   bool    `json:"is_switch"`
 	// Changed is its last change; nil if it has not changed recently.
 	Changed *SettingChange `json:"changed"`
 }
@@ -66,7 +68,7 @@ func FleetSettings(ctx context.Context, db *store.Store) ([]Setting, error) {
 			}
 		}
 		for _, r := range rows {
-			settings = append(settings, Setting{r.Name, r.Value, r.Standard, r.IsInterval, changes[r.Name]})
+			settings = append(settings, Setting{r.Name, r.Value, r.Standard, r.IsInterval, r.IsBoolean, changes[r.Name]})
 		}
 		return nil
 	})

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -103,6 +104,8 @@ func newBusyFleet(t testing.TB) *fleet {
 		WHERE e.waits_for_account), 100, false, 'support')`)
 	testdb.Value[int64](t, f.DB, "SELECT thaw.heal('globex', cap => 7)")
 
+	f.send("gil")
+
 	// Deliveries that change nothing, and a tick that is still running.
 	require.Equal(t, "ignored", f.signal("carl", "paused"))
 	require.Equal(t, "stale", testdb.Value[string](t, f.DB, "SELECT thaw.signal('linkedin', 'carl', 'disconnected', thaw.now() - interval '1 day')"))
@@ -196,4 +199,51 @@ func (f *fleet) heal(start string) {
 		}
 	}
 	require.Positive(f.t, testdb.Value[int](f.t, f.DB, "SELECT resumed FROM thaw.heals WHERE id = $1", id), "the heal resumed prospects")
+}
+
+// sending lets accounts send at any time, without gaps, so that only caps limit them. A lease lasts
+// for the whole test.
+const sending = `
+UPDATE thaw.settings SET action_gap_from = '0', action_gap_to = '0', action_lease = '1 day';
+UPDATE thaw.action_ceilings SET gap_from = '0';
+UPDATE thaw.action_limits SET gap_from = '0', gap_to = '0';
+UPDATE thaw.accounts SET timezone = 'Asia/Tokyo';
+UPDATE thaw.enrollments SET next_action_at = thaw.now() WHERE status = 'active';
+SELECT thaw.set_sending_windows(NULL, '[{"weekdays": [1, 2, 3, 4, 5, 6, 7], "opens": "00:00", "closes": "12:00"},
+	{"weekdays": [1, 2, 3, 4, 5, 6, 7], "opens": "12:00", "closes": "24:00"}]', reason => 'all day');
+`
+
+// send makes actions in every state through an account.
+func (f *fleet) send(account string) {
+	f.t.Helper()
+	f.Exec(f.t, sending)
+	active := testdb.Column[int64](f.t, f.DB, `SELECT e.id FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id
+		WHERE a.provider_account_id = $1 AND e.status = 'active' ORDER BY e.id`, account)
+	for i, action := range []struct{ kind, settlement string }{
+		{"message", "'sent', provider_ref => 'm1'"}, {"message", "'sent', provider_ref => 'm2'"}, {"message", "'unknown'"},
+		{"invite", "'sent', provider_ref => 'i1'"}, {"invite", "'sent', provider_ref => 'i2'"}, {"invite", "'already'"},
+		{"message", "'refused', if_refused => 'keep'"}, {"view", "'sent'"}, {"message", "'throttled'"},
+	} {
+		id := f.reserve(active[i], action.kind)
+		require.Equal(f.t, "", testdb.Value[string](f.t, f.DB, "SELECT coalesce(r.code, '') FROM thaw.start($1) AS r", id))
+		f.Exec(f.t, fmt.Sprintf("SELECT thaw.settle(%d, %s)", id, action.settlement))
+	}
+	f.Exec(f.t, "SELECT thaw.close_invite(min(a.id), 'accepted') FROM thaw.actions AS a WHERE a.kind = 'invite'")
+	f.Exec(f.t, fmt.Sprintf("SELECT thaw.settle(%d, 'released')", f.reserve(active[9], "message")))
+	testdb.Value[int64](f.t, f.DB, "SELECT id FROM thaw.reserve($1, 'message', interval '10 seconds')", active[10])
+	f.Advance(f.t, 11*time.Second)
+	require.Equal(f.t, 1, testdb.Value[int](f.t, f.DB, "SELECT thaw.expire_actions()"))
+	f.Exec(f.t, "SELECT thaw.start($1)", f.reserve(active[10], "message"))
+	f.reserve(active[11], "message")
+}
+
+func (f *fleet) reserve(enrollment int64, kind string) int64 {
+	f.t.Helper()
+	var id *int64
+	var code *string
+	require.NoError(f.t, f.Pool.QueryRow(f.t.Context(), "SELECT r.id, r.code FROM thaw.reserve($1, $2) AS r", enrollment, kind).Scan(&id, &code))
+	if id == nil {
+		f.t.Fatalf("%s of enrollment %d: %s", kind, enrollment, *code)
+	}
+	return *id
 }

@@ -18,6 +18,7 @@ func newPrunedFleet(t *testing.T) *fleet {
 	f := newBusyFleet(t)
 	f.Advance(t, 500*24*time.Hour)
 	f.Exec(t, "UPDATE thaw.river_job SET state = 'completed', finalized_at = now()")
+	f.Exec(t, "SELECT thaw.expire_actions()")
 	for testdb.Value[string](t, f.DB, "SELECT verdict FROM thaw.prune_batch(50)") != "done" {
 	}
 	f.disconnect("carl", "disconnected")

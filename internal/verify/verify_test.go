@@ -34,6 +34,8 @@ func TestBusyFleetIsSound(t *testing.T) {
 	campaigns := testdb.Column[string](t, fleet.DB, "SELECT DISTINCT kind || ' by ' || source FROM thaw.campaign_events ORDER BY 1")
 	require.Equal(t, []string{"paused by signal", "resumed by heal", "resumed by signal", "resumed by sweep"}, campaigns)
 	require.Positive(t, testdb.Value[int](t, fleet.DB, "SELECT count(*) FROM thaw.allocations WHERE finished_at IS NULL"))
+	states := testdb.Column[string](t, fleet.DB, "SELECT DISTINCT state::text FROM thaw.actions ORDER BY 1")
+	require.Equal(t, []string{"already", "expired", "refused", "released", "reserved", "sent", "started", "unknown"}, states)
 
 	report, err := verify.Run(t.Context(), fleet.Pool, verify.Options{})
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +22,15 @@ type violation struct {
 
 // withoutForeignKeys disables the triggers of foreign keys for the following statements.
 const withoutForeignKeys = "SET LOCAL session_replication_role = replica; "
+
+// copied adds copies of the sent actions of a kind, n at a time, with other steps. %s: the kind, how
+// many, and the prospect and the local day of a copy.
+const copied = `INSERT INTO thaw.actions (workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, step, kind, actor, state,
+		outcome, reserved_at, started_at, settled_at, used_at, timezone, gap, next_of_kind_at, provider_ref, prospect_url, local_day)
+	SELECT a.workspace_id, a.account_id, a.sender_id, a.campaign_id, a.enrollment_id, a.provider, a.step + n, a.kind, a.actor, a.state,
+		a.outcome, a.reserved_at, a.started_at, a.settled_at, a.used_at, a.timezone, a.gap, a.next_of_kind_at, a.provider_ref, %[3]s, %[4]s
+	FROM thaw.actions AS a, generate_series(1, %[2]d) AS n
+	WHERE a.id = (SELECT min(x.id) FROM thaw.actions AS x WHERE x.kind = '%[1]s' AND x.state = 'sent')`
 
 var violations = []violation{
 	{
@@ -442,6 +452,92 @@ var violations = []violation{
 		"events_match_their_kind", "a campaign pause that does not pause",
 		`UPDATE thaw.campaign_events SET to_status = 'running' WHERE kind = 'paused'`,
 		`campaign \d+: event \d+ is paused, from running to running`,
+	},
+	{
+		"steps_are_done_once", "a step that was sent twice",
+		"DROP INDEX thaw.actions_step_key; UPDATE thaw.actions SET step = 7, enrollment_id = 1 WHERE kind = 'message' AND state = 'sent'",
+		`enrollment 1: step 7 \(message\) has actions \d+ and \d+`,
+	},
+	{
+		"steps_are_done_once", "a step of unknown outcome that was repeated",
+		"DROP INDEX thaw.actions_step_key; UPDATE thaw.actions SET step = 7, enrollment_id = 1 WHERE kind = 'message' AND state IN ('unknown', 'started')",
+		`enrollment 1: step 7 \(message\) has actions \d+ and \d+`,
+	},
+	{
+		"invites_are_sent_once", "an accepted invite that was repeated",
+		"DROP INDEX thaw.actions_invite_key; UPDATE thaw.actions SET prospect_url = 'https://example.com/in/same' WHERE kind = 'invite'",
+		`prospect https://example.com/in/same: sender \d+ has open invites \d+ and \d+`,
+	},
+	{
+		"daily_action_caps_hold", "more than the highest cap of all tiers",
+		fmt.Sprintf(copied, "message", 80, "a.prospect_url", "a.local_day"),
+		`sender \d+: 8\d of kind message started on .+, cap 80`,
+	},
+	{
+		"daily_action_caps_hold", "more than the ceiling, with a limit of its own",
+		"SELECT thaw.set_action_limit('globex', 'message', per_day => 9, reason => 'slow'); " +
+			fmt.Sprintf(copied, "message", 120, "a.prospect_url", "a.local_day"),
+		`sender \d+: 12\d of kind message started on .+, cap 120`,
+	},
+	{
+		"weekly_action_caps_hold", "more than the highest cap of all tiers",
+		fmt.Sprintf(copied, "invite", 180, "a.prospect_url || n", "a.local_day - n % 10"),
+		`sender \d+: 18\d of kind invite started in the 168 hours until .+, cap 180`,
+	},
+	{
+		"sent_actions_have_a_provider_ref", "a message without the ID of the provider",
+		"UPDATE thaw.actions SET provider_ref = NULL WHERE kind = 'message' AND state = 'sent'",
+		`action \d+: message is sent, without an ID of the provider`,
+	},
+	{
+		"reservations_are_released_once", "released after the start",
+		"UPDATE thaw.actions SET started_at = reserved_at WHERE outcome = 'released'",
+		`action \d+: released \(released\), reserved at`,
+	},
+	{
+		"reservations_are_released_once", "expired after the start",
+		`ALTER TABLE thaw.actions DROP CONSTRAINT actions_started_has_a_time;
+		UPDATE thaw.actions SET started_at = reserved_at WHERE state = 'expired'`,
+		`action \d+: expired, reserved at`,
+	},
+	{
+		"reservations_are_released_once", "settled before the start",
+		"UPDATE thaw.actions SET settled_at = started_at - interval '1 second' WHERE state = 'sent' AND kind = 'view'",
+		`action \d+: sent \(sent\), reserved at`,
+	},
+	{
+		"open_leases_are_current", "a lease that never ended",
+		"UPDATE thaw.actions SET lease_until = thaw.now() - interval '2 minutes' WHERE state = 'started'",
+		`action \d+: started, but its lease ended at`,
+	},
+	{
+		"actions_start_while_connected", "started through a disconnected account",
+		`UPDATE thaw.account_events AS event SET at = event.at + CASE event.to_status WHEN 'connected' THEN interval '2 days' ELSE '-1 hour' END
+		WHERE event.account_id = 5 AND event.id >= (
+			SELECT max(gone.id) FROM thaw.account_events AS gone WHERE gone.account_id = 5 AND gone.to_status = 'disconnected')`,
+		`action \d+: started at .+ through account 5, which is disconnected from`,
+	},
+	{
+		"actions_start_while_connected", "started through an account that never connected",
+		`ALTER TABLE thaw.accounts DISABLE TRIGGER USER; INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (2, 'hal');
+		UPDATE thaw.actions SET account_id = (SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = 'hal')`,
+		`action \d+: started at .+ through account \d+, which is \w+ from its start to now`,
+	},
+	{
+		"actions_start_in_their_window", "started on another day",
+		`UPDATE thaw.sending_windows SET weekdays = ARRAY[extract(isodow FROM thaw.now() + interval '3 days')::smallint]`,
+		`action \d+: started at .+ outside of the windows of account 5, which is in Asia/Tokyo`,
+	},
+	{
+		"actions_start_in_their_window", "started without a time zone",
+		"UPDATE thaw.actions SET timezone = NULL WHERE state = 'started'",
+		`action \d+: started at .+ outside of the windows of account 5, which had no time zone`,
+	},
+	{
+		"shown_use_matches_actions", "unknown actions that do not count",
+		`ALTER TABLE thaw.actions ALTER COLUMN is_used DROP EXPRESSION;
+		UPDATE thaw.actions SET is_used = false WHERE state = 'unknown'`,
+		`account 5, message: \d used today, \d in 168 hours and 0 invites open; in its actions \d, \d and 0`,
 	},
 }
 

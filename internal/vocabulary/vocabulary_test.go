@@ -37,7 +37,7 @@ var rules = []rule{
 	{word: `flips?|flipped`, use: "transition"},
 	{word: `foresight|foretold`, use: "forecast"},
 	{word: `contenders?`, use: "variant"},
-	{word: `ledgers?`, use: "idempotency record"},
+	{word: `ledger rows?`, use: "idempotency record"},
 	{word: `judges?|judged`, use: "invariant checker"},
 	{word: `mend|mends|mended|mending`, use: "fix"},
 	{word: `decided by`, use: "actor"},

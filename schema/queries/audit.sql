@@ -40,10 +40,13 @@ LEFT JOIN thaw.campaigns AS c ON c.id = d.campaign_id
 ORDER BY d.at DESC, d.id DESC;
 
 -- name: SettingValues :many
--- Each fleet setting with its value and its default. Intervals are in seconds.
-SELECT a.attname::text AS name, (a.atttypid = 'interval'::regtype)::boolean AS is_interval,
-    (CASE WHEN a.atttypid = 'interval'::regtype THEN extract(epoch FROM value.text::interval) ELSE value.text::numeric END)::double precision AS value,
-    (CASE WHEN a.atttypid = 'interval'::regtype
+-- Each fleet setting with its value and its default. Intervals are in seconds; 1 is true.
+SELECT a.attname::text AS name, (a.atttypid = 'interval'::regtype)::boolean AS is_interval, (a.atttypid = 'boolean'::regtype)::boolean AS is_boolean,
+    (CASE WHEN a.atttypid = 'interval'::regtype THEN extract(epoch FROM value.text::interval)
+        WHEN a.atttypid = 'boolean'::regtype THEN value.text::boolean::integer
+        ELSE value.text::numeric END)::double precision AS value,
+    (CASE WHEN a.atttypid = 'boolean'::regtype THEN pg_get_expr(d.adbin, d.adrelid)::boolean::integer
+        WHEN a.atttypid = 'interval'::regtype
         THEN extract(epoch FROM regexp_replace(pg_get_expr(d.adbin, d.adrelid), '^''(.*)''::interval$', '\1')::interval)
         ELSE pg_get_expr(d.adbin, d.adrelid)::numeric END)::double precision AS standard
 FROM thaw.settings AS s

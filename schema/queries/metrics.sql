@@ -143,3 +143,44 @@ SELECT s.provider, extract(epoch FROM s.silent_for)::double precision AS silent_
 FROM thaw.provider_silence AS s
 ORDER BY s.provider
 LIMIT 100;
+
+-- name: MetricsActions :one
+-- The actions that are under way or unknown, up to 100,000 each, the accounts whose time has come,
+-- and how long the first of them has waited, in seconds. schedule_age: null while due actions are
+-- not sent to the platform.
+SELECT open.reserved::bigint AS reserved, open.started::bigint AS started,
+    (SELECT count(*) FROM (SELECT FROM thaw.actions AS a WHERE a.state = 'unknown' LIMIT 100000) AS counted)::bigint AS unknown,
+    due.accounts::bigint AS due_accounts,
+    coalesce(extract(epoch FROM thaw.now() - due.first_at), 0)::double precision AS oldest,
+    thaw.is_pushing()::boolean AS is_pushing,
+    coalesce(extract(epoch FROM thaw.now() - (SELECT s.finished_at FROM thaw.scheduler AS s)), 'Infinity')::double precision AS schedule_age
+FROM (
+    SELECT count(*) FILTER (WHERE a.state = 'reserved') AS reserved, count(*) FILTER (WHERE a.state = 'started') AS started
+    FROM (SELECT x.state FROM thaw.actions AS x WHERE x.lease_until IS NOT NULL LIMIT 100000) AS a) AS open
+CROSS JOIN (
+    SELECT count(*) AS accounts, min(s.next_at) AS first_at
+    FROM thaw.sending_accounts AS s
+    JOIN thaw.workspaces AS w ON w.id = s.workspace_id
+    WHERE s.next_at <= thaw.now() AND s.next_at < 'infinity' AND NOT w.shadow) AS due;
+
+-- name: MetricsGates :many
+-- The accounts by the gate that was closed at their last look.
+SELECT s.code::text AS code, count(*)::bigint AS accounts
+FROM thaw.sending_accounts AS s
+WHERE s.code IS NOT NULL
+GROUP BY s.code
+ORDER BY s.code
+LIMIT 100;
+
+-- name: MetricsSettled :many
+-- What was settled since a time, by minute, state and, if the provider rejected it, the provider's
+-- code. Codes that do not look like one count as other.
+SELECT date_trunc('minute', a.settled_at)::timestamptz AS minute, a.state::text AS state,
+    (CASE WHEN a.state = 'refused' OR a.outcome IN ('limited', 'throttled', 'account_lost', 'restricted')
+        THEN CASE WHEN a.error_code ~ '^[a-z][a-z0-9_]{0,63}$' THEN a.error_code ELSE 'other' END
+        ELSE '' END)::text AS code,
+    count(*)::bigint AS actions
+FROM thaw.actions AS a
+WHERE a.settled_at >= sqlc.arg(since)::timestamptz
+GROUP BY 1, 2, 3
+LIMIT 10000;

@@ -43,6 +43,7 @@ SELECT concat_ws('/',
     (SELECT max(e.id) FROM thaw.enrollment_events AS e),
     (SELECT max(e.id) FROM thaw.account_events AS e),
     (SELECT max(d.id) FROM thaw.manual_actions AS d),
+    (SELECT max(a.id) FROM thaw.actions AS a),
     (SELECT max(s.tick_at) FROM thaw.backlog_samples AS s))::text AS fingerprint;
 
 -- name: OldestSnapshots :many

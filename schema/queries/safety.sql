@@ -1,7 +1,7 @@
 -- name: AskSweepAndWatch :exec
--- Called by every process once a minute: enqueues the sweep of the current tick and the job watch
--- of the current minute.
-SELECT thaw.sweep(), thaw.request_watch();
+-- Called by every process once a minute: enqueues the sweep of the current tick, and the jobs
+-- watch and schedule of the current minute.
+SELECT thaw.sweep(), thaw.request_watch(), thaw.request_schedule();
 
 -- name: Watch :one
 -- Runs the job watch and completes it.

@@ -1,7 +1,8 @@
 -- name: Settings :one
 SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.grace_period, s.keep_history,
     s.keep_signals, s.safety_accounts, s.safety_percent, s.safety_window, s.safety_calm,
-    s.safety_slow_percent, s.safety_slow_window, s.flap_limit, s.flap_wait, s.silence_factor
+    s.safety_slow_percent, s.safety_slow_window, s.flap_limit, s.flap_wait, s.silence_factor,
+    s.action_gap_from, s.action_gap_to, s.action_lease, s.pending_invites, s.push_actions
 FROM thaw.settings AS s;
 
 -- name: Configure :execrows
@@ -24,6 +25,11 @@ UPDATE thaw.settings AS s SET
     flap_limit = coalesce(sqlc.narg(flap_limit)::integer, s.flap_limit),
     flap_wait = coalesce(sqlc.narg(flap_wait)::interval, s.flap_wait),
     silence_factor = coalesce(sqlc.narg(silence_factor)::integer, s.silence_factor),
+    action_gap_from = coalesce(sqlc.narg(action_gap_from)::interval, s.action_gap_from),
+    action_gap_to = coalesce(sqlc.narg(action_gap_to)::interval, s.action_gap_to),
+    action_lease = coalesce(sqlc.narg(action_lease)::interval, s.action_lease),
+    pending_invites = coalesce(sqlc.narg(pending_invites)::integer, s.pending_invites),
+    push_actions = coalesce(sqlc.narg(push_actions)::boolean, s.push_actions),
     changed_at = thaw.now(),
     changed_by = sqlc.arg(changed_by)::text
 WHERE sqlc.narg(tick)::interval <> s.tick
@@ -42,4 +48,9 @@ WHERE sqlc.narg(tick)::interval <> s.tick
     OR sqlc.narg(safety_slow_window)::interval <> s.safety_slow_window
     OR sqlc.narg(flap_limit)::integer <> s.flap_limit
     OR sqlc.narg(flap_wait)::interval <> s.flap_wait
-    OR sqlc.narg(silence_factor)::integer <> s.silence_factor;
+    OR sqlc.narg(silence_factor)::integer <> s.silence_factor
+    OR sqlc.narg(action_gap_from)::interval <> s.action_gap_from
+    OR sqlc.narg(action_gap_to)::interval <> s.action_gap_to
+    OR sqlc.narg(action_lease)::interval <> s.action_lease
+    OR sqlc.narg(pending_invites)::integer <> s.pending_invites
+    OR sqlc.narg(push_actions)::boolean <> s.push_actions;

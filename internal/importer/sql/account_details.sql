@@ -1,5 +1,5 @@
--- Sets the names and IDs of workspaces and accounts, and the time zones of accounts. An empty value
--- means unknown, so the database keeps its own.
+-- Sets the names and IDs of workspaces and accounts, and the time zones, tiers and ramps of
+-- accounts. An empty value means unknown, so the database keeps its own.
 CREATE TEMP TABLE import_workspaces ON COMMIT DROP AS
 SELECT known.id, d.workspace_name AS name, d.workspace_external_id AS external_id
 FROM (SELECT DISTINCT a.workspace, a.workspace_name, a.workspace_external_id FROM import_account_details AS a) AS d
@@ -14,16 +14,36 @@ FROM import_workspaces AS d
 WHERE known.id = d.id;
 
 CREATE TEMP TABLE import_details ON COMMIT DROP AS
-SELECT known.id, d.name, d.timezone, d.external_id
+SELECT known.id, d.name, d.timezone, d.external_id, d.tier::thaw.account_tier AS tier
 FROM import_account_details AS d
 JOIN thaw.accounts AS known ON known.provider = d.provider AND known.provider_account_id = d.account
-WHERE (known.display_name, known.timezone, known.external_id) IS DISTINCT FROM
-    (coalesce(d.name, known.display_name), coalesce(d.timezone, known.timezone), coalesce(d.external_id, known.external_id))
+WHERE (known.display_name, known.timezone, known.external_id, known.tier) IS DISTINCT FROM
+    (coalesce(d.name, known.display_name), coalesce(d.timezone, known.timezone), coalesce(d.external_id, known.external_id),
+        coalesce(d.tier::thaw.account_tier, known.tier))
 ORDER BY known.id
 FOR NO KEY UPDATE OF known;
 UPDATE thaw.accounts AS known SET
     display_name = coalesce(d.name, known.display_name),
     timezone = coalesce(d.timezone, known.timezone),
-    external_id = coalesce(d.external_id, known.external_id)
+    external_id = coalesce(d.external_id, known.external_id),
+    tier = coalesce(d.tier, known.tier)
 FROM import_details AS d
 WHERE known.id = d.id;
+
+-- A date of the file is for the time before Thaw. Once an action was sent, or a restriction was
+-- seen, the ramp follows from what happened, and importing the file again does not set it back.
+CREATE TEMP TABLE import_ramps ON COMMIT DROP AS
+SELECT known.id, thaw.day_start(coalesce(thaw.zone_named(known.timezone), 'UTC'), d.ramp_started_on::date) AS started_at
+FROM import_account_details AS d
+JOIN thaw.accounts AS known ON known.provider = d.provider AND known.provider_account_id = d.account
+WHERE d.ramp_started_on IS NOT NULL
+ORDER BY known.id
+FOR NO KEY UPDATE OF known;
+SELECT thaw.ensure_senders(array_agg(r.id ORDER BY r.id)) FROM import_ramps AS r HAVING count(*) > 0;
+UPDATE thaw.senders AS s SET ramp_started_at = ramp.started_at
+FROM (
+    SELECT sending.sender_id, min(r.started_at) AS started_at
+    FROM import_ramps AS r JOIN thaw.sending_accounts AS sending ON sending.account_id = r.id
+    GROUP BY sending.sender_id) AS ramp
+WHERE s.id = ramp.sender_id AND s.last_sent_at IS NULL AND s.restriction_seen_at IS NULL
+    AND s.ramp_started_at IS DISTINCT FROM ramp.started_at;

@@ -4,6 +4,8 @@ CREATE TEMP TABLE import_account_details (
     workspace             text NOT NULL,
     name                  text,
     timezone              text,
+    tier                  text,
+    ramp_started_on       text,
     external_id           text,
     workspace_name        text,
     workspace_external_id text,

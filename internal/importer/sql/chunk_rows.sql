@@ -9,5 +9,6 @@ CREATE TEMP TABLE import_slice (
     paused_reason  thaw.pause_reason,
     paused_at      timestamptz,
     step           integer NOT NULL,
-    next_action_at timestamptz
+    next_action_at timestamptz,
+    next_kind      text
 ) ON COMMIT DROP;

@@ -4,11 +4,14 @@ CREATE TEMP TABLE import_changes ON COMMIT DROP AS
 SELECT
     known.id, known.account_id AS from_account_id, known.step AS from_step, known.status AS from_status,
     known.paused_reason AS from_reason, known.paused_at AS from_paused_at,
-    r.account_id, r.step, r.status, r.paused_reason, r.paused_at, r.next_action_at, r.prospect_url, NULL::text AS kept
+    r.account_id, r.step, r.status, r.paused_reason, r.paused_at, r.next_action_at, r.prospect_url,
+    coalesce(r.next_kind, known.next_kind) AS next_kind, NULL::text AS kept
 FROM import_rows AS r
 JOIN thaw.enrollments AS known ON known.id = r.enrollment_id
-WHERE (known.account_id, known.step, known.status, known.paused_reason, known.paused_at, known.next_action_at, known.prospect_url)
-    IS DISTINCT FROM (r.account_id, r.step, r.status, r.paused_reason, r.paused_at, r.next_action_at, r.prospect_url)
+WHERE (known.account_id, known.step, known.status, known.paused_reason, known.paused_at, known.next_action_at, known.prospect_url,
+        known.next_kind)
+    IS DISTINCT FROM (r.account_id, r.step, r.status, r.paused_reason, r.paused_at, r.next_action_at, r.prospect_url,
+        coalesce(r.next_kind, known.next_kind))
 ORDER BY known.id
 FOR NO KEY UPDATE OF known;
 ALTER TABLE import_changes ADD PRIMARY KEY (id);
@@ -61,6 +64,6 @@ DELETE FROM import_changes AS change
 USING thaw.enrollments AS known
 WHERE known.id = change.id AND (change.kept IS NOT NULL
     OR (known.account_id, known.step, known.status, known.paused_reason, known.paused_at, known.next_action_at,
-            known.prospect_url)
+            known.prospect_url, known.next_kind)
         IS NOT DISTINCT FROM (change.account_id, change.step, change.status, change.paused_reason, change.paused_at,
-            change.next_action_at, change.prospect_url));
+            change.next_action_at, change.prospect_url, change.next_kind));

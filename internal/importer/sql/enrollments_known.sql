@@ -32,6 +32,7 @@ UPDATE thaw.enrollments AS known SET
     status = change.status,
     paused_reason = change.paused_reason,
     paused_at = change.paused_at,
-    next_action_at = change.next_action_at
+    next_action_at = change.next_action_at,
+    next_kind = change.next_kind
 FROM import_changes AS change
 WHERE known.id = change.id;

@@ -3,10 +3,10 @@
 -- each has one row.
 
 CREATE TEMP TABLE import_accounts ON COMMIT DROP AS
-SELECT r.provider, r.account, r.workspace, r.member, r.account_status AS status, r.account_name AS name, r.timezone,
+SELECT r.provider, r.account, r.workspace, r.member, r.account_status AS status, r.account_name AS name, r.timezone, r.tier, r.ramp_started_on,
     r.account_external_id AS external_id, r.workspace_name, r.workspace_external_id, min(r.line) AS line
 FROM import_rows AS r
-GROUP BY r.provider, r.account, r.workspace, r.member, r.account_status, r.account_name, r.timezone,
+GROUP BY r.provider, r.account, r.workspace, r.member, r.account_status, r.account_name, r.timezone, r.tier, r.ramp_started_on,
     r.account_external_id, r.workspace_name, r.workspace_external_id;
 
 CREATE TEMP TABLE import_campaigns ON COMMIT DROP AS

@@ -7,6 +7,7 @@ WITH account_conflicts AS (
         SELECT a.*, first_value(a.line) OVER first AS first_line, first_value(a.workspace) OVER first AS first_workspace,
             first_value(a.member) OVER first AS first_member, first_value(a.status) OVER first AS first_status,
             first_value(a.name) OVER first AS first_name, first_value(a.timezone) OVER first AS first_timezone,
+            first_value(a.tier) OVER first AS first_tier, first_value(a.ramp_started_on) OVER first AS first_ramp_started_on,
             first_value(a.external_id) OVER first AS first_external_id
         FROM import_accounts AS a
         WINDOW first AS (PARTITION BY a.provider, a.account ORDER BY a.line)) AS described
@@ -16,6 +17,8 @@ WITH account_conflicts AS (
         ('account_status', described.status::text, described.first_status::text),
         ('account_name', described.name, described.first_name),
         ('timezone', described.timezone, described.first_timezone),
+        ('tier', described.tier, described.first_tier),
+        ('ramp_started_on', described.ramp_started_on, described.first_ramp_started_on),
         ('account_external_id', described.external_id, described.first_external_id)) AS field (name, value, first_value)
     WHERE field.value IS DISTINCT FROM field.first_value
 ), workspace_conflicts AS (

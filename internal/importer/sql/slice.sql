@@ -3,7 +3,7 @@
 -- campaign and URL do.
 ANALYZE import_slice;
 CREATE TEMP TABLE import_rows ON COMMIT DROP AS
-SELECT s.prospect_url, s.external_id, s.status, s.paused_reason, s.paused_at, s.step, s.next_action_at,
+SELECT s.prospect_url, s.external_id, s.status, s.paused_reason, s.paused_at, s.step, s.next_action_at, s.next_kind,
     account.id AS account_id, campaign.id AS campaign_id, campaign.workspace_id,
     coalesce(
         (SELECT e.id FROM thaw.enrollments AS e WHERE e.external_id = s.external_id AND e.workspace_id = campaign.workspace_id),

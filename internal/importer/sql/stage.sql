@@ -30,12 +30,15 @@ CREATE TEMP TABLE import_rows (
     provider               text NOT NULL,
     account_name           text,
     timezone               text,
+    tier                   text,
+    ramp_started_on        text,
     account_external_id    text,
     workspace_name         text,
     workspace_external_id  text,
     campaign_name          text,
     campaign_external_id   text,
     external_id            text,
+    next_kind              text,
     -- The normalized URL; null if it is equal to prospect_url.
     normal_url             text
 ) ON COMMIT DROP;

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Runs the provider simulator, Thaw and the sender on an empty database, until Ctrl-C.
+set -euo pipefail
+cd "$(dirname "$0")"
+export PROVIDER_ADDR=${PROVIDER_ADDR:-127.0.0.1:8090}
+export PROVIDER_URL=http://$PROVIDER_ADDR
+# Short gaps, so that there is something to see.
+export THAW_ACTION_GAP_FROM=1s THAW_ACTION_GAP_TO=2s
+export THAW_ADDR=${THAW_ADDR:-127.0.0.1:8080} THAW_UNIPILE_V1_SECRET=$(head -c 16 /dev/urandom | base64)
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+
+program=$(mktemp -d)/sender-go
+go build -o "$program" .
+thaw migrate up
+psql "$DATABASE_URL" -q -v ON_ERROR_STOP=1 -f ../sender-node/fleet.sql >/dev/null
+thaw provider-sim --addr "$PROVIDER_ADDR" --faults reset=0.1,limit_as_500=0.05,invalid_recipient=0.05 \
+  --status-url "http://$THAW_ADDR/webhooks/unipile/v1" --status-secret "$THAW_UNIPILE_V1_SECRET" &
+thaw serve &
+"$program" &
+wait -n

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Runs the provider simulator, Thaw and the sender on an empty database, until Ctrl-C.
+set -euo pipefail
+cd "$(dirname "$0")"
+export PROVIDER_ADDR=${PROVIDER_ADDR:-127.0.0.1:8090} PORT=${PORT:-3000}
+export PROVIDER_URL=http://$PROVIDER_ADDR
+export THAW_WEBHOOK_URL=http://127.0.0.1:$PORT/ THAW_WEBHOOK_ALLOW_PRIVATE=true
+export THAW_WEBHOOK_SECRET=whsec_$(head -c 32 /dev/urandom | base64)
+# Short gaps, so that there is something to see.
+export THAW_PUSH_ACTIONS=true THAW_ACTION_GAP_FROM=1s THAW_ACTION_GAP_TO=2s
+export THAW_ADDR=${THAW_ADDR:-127.0.0.1:8080} THAW_UNIPILE_V1_SECRET=$(head -c 16 /dev/urandom | base64)
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+
+npm ci --silent
+thaw migrate up
+psql "$DATABASE_URL" -q -v ON_ERROR_STOP=1 -f fleet.sql >/dev/null
+thaw provider-sim --addr "$PROVIDER_ADDR" --faults reset=0.1,limit_as_500=0.05,invalid_recipient=0.05 \
+  --status-url "http://$THAW_ADDR/webhooks/unipile/v1" --status-secret "$THAW_UNIPILE_V1_SECRET" &
+thaw serve &
+node sender.js &
+wait -n

@@ -1,0 +1,73 @@
+// A sender that Thaw calls: it receives the webhook action.due, calls the provider, and reports what
+// came of the call. It decides nothing: caps, windows and gaps are Thaw's.
+import http from 'node:http'
+import pg from 'pg'
+import { Webhook } from 'standardwebhooks'
+
+const provider = process.env.PROVIDER_URL ?? 'http://127.0.0.1:8090'
+const port = process.env.PORT ?? 3000
+const thaw = new pg.Pool({ connectionString: process.env.DATABASE_URL })
+const webhook = new Webhook(process.env.THAW_WEBHOOK_SECRET)
+
+// Each query is a transaction of its own, so thaw.start is committed before the call.
+async function send({ reservation, kind, account, prospect_url: prospect }) {
+  for (;;) {
+    const { rows: [go] } = await thaw.query('SELECT code, id, opens_at FROM thaw.start($1)', [reservation])
+    if (!go.code) break
+    if (go.code !== 'cooldown' || !go.id) return console.log(reservation, 'not sent:', go.code)
+    await new Promise((resolve) => setTimeout(resolve, go.opens_at - Date.now()))
+  }
+  const { outcome, id, code, until } = await call(kind, account, prospect.split('/').pop())
+  const { rows: [settled] } = await thaw.query(
+    'SELECT thaw.settle($1, $2, provider_ref => $3, error_code => $4, until => $5) AS state',
+    [reservation, outcome, id, code, until])
+  console.log(reservation, kind, account, prospect, settled.state, code ?? id ?? '')
+}
+
+async function call(kind, account, to) {
+  const [path, body] = kind === 'invite'
+    ? ['/api/v1/users/invite', { account_id: account, provider_id: to }]
+    : ['/api/v1/chats', { account_id: account, attendees_ids: [to], text: 'Hello!', inmail: kind === 'inmail' }]
+  try {
+    const response = await fetch(provider + path, {
+      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
+      signal: AbortSignal.timeout(60_000),
+    })
+    return outcomeOf(response.status, await response.json(), response.headers.get('retry-after'))
+  } catch (error) {
+    // Without a connection, nothing was sent. After anything else, the request may have arrived.
+    const refused = error.cause?.code === 'ECONNREFUSED'
+    return { outcome: refused ? 'throttled' : 'unknown', code: error.cause?.code ?? error.name }
+  }
+}
+
+// The code counts more than the status: a limit comes as 422, 429 or 500.
+function outcomeOf(status, body, retryAfter) {
+  const code = body.type?.replace('errors/', '')
+  if (status < 300) return { outcome: 'sent', id: body.invitation_id ?? body.message_id }
+  if (['already_invited_recently', 'already_connected'].includes(code)) return { outcome: 'already', code }
+  if (['limit_exceeded', 'cannot_resend_yet', 'insufficient_credits'].includes(code)) return { outcome: 'limited', code }
+  if (status === 401) return { outcome: 'account_lost', code }
+  if (code === 'account_restricted') return { outcome: 'restricted', code }
+  if (status === 429) return { outcome: 'throttled', code, until: new Date(Date.now() + 1000 * (retryAfter ?? 60)) }
+  if (status < 500) return { outcome: 'refused', code }
+  return { outcome: 'unknown', code }
+}
+
+http.createServer(async (request, response) => {
+  let body = ''
+  for await (const part of request) {
+    if ((body += part).length > 1 << 20) return response.writeHead(413).end()
+  }
+  let message
+  try {
+    message = webhook.verify(body, request.headers)
+  } catch {
+    return response.writeHead(401).end('not signed by Thaw\n')
+  }
+  // The reservation is stored in the database. If this process dies, its lease ends.
+  response.writeHead(204).end()
+  if (message.type === 'action.due') {
+    send(message.data).catch((error) => console.error(message.data.reservation, error.message))
+  }
+}).listen(port, '127.0.0.1', () => console.log(`receiving on port ${port}`))

@@ -1,0 +1,215 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/api"
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/internal/token"
+)
+
+// setupSending is setup with prospects 2 and 3 of account 1 (north), and one of account 4 (south),
+// active and due. It is a moment at which all windows are open.
+func setupSending(t *testing.T) *site {
+	t.Helper()
+	s := setup(t)
+	s.Exec(t, `
+		UPDATE thaw.accounts SET timezone = 'UTC', tier = 'premium';
+		INSERT INTO thaw.campaign_steps (campaign_id, position, kind, delay) SELECT c.id, 0, 'invite', '0' FROM thaw.campaigns AS c;
+		UPDATE thaw.enrollments SET status = 'active', paused_reason = NULL, paused_at = NULL, next_kind = 'invite', next_action_at = thaw.now() - interval '1 hour',
+			external_id = 'lead-' || id
+		WHERE id IN (SELECT unnest(ARRAY[(array_agg(e.id ORDER BY e.id))[2], (array_agg(e.id ORDER BY e.id))[3]]) FROM thaw.enrollments AS e WHERE e.account_id IN (1, 4) GROUP BY e.account_id);
+		UPDATE thaw.actions SET used_at = thaw.now() - interval '2 days', started_at = thaw.now() - interval '2 days', next_of_kind_at = thaw.now() - interval '1 day';
+		SELECT thaw.take_nudges();`)
+	return s
+}
+
+// sender makes a token that may only send.
+func (s *site) sender(t *testing.T, workspace string) string {
+	t.Helper()
+	made := token.New()
+	s.Exec(t, "INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by, can_only_send) VALUES ("+workspace+", 'a sender', $1, 'test', true)", made.Hash())
+	return string(made)
+}
+
+// due returns the enrollments of an account that are due.
+func (s *site) due(t *testing.T, account int) []int64 {
+	t.Helper()
+	return testdb.Column[int64](t, s.DB, "SELECT id FROM thaw.enrollments WHERE account_id = $1 AND status = 'active' ORDER BY id", account)
+}
+
+func TestSenderOverHTTP(t *testing.T) {
+	t.Parallel()
+	s := setupSending(t)
+	sender := s.sender(t, "1")
+	post := func(path, body string) answer {
+		return s.send(t, call{method: "POST", path: path, body: body, token: sender})
+	}
+	due := s.due(t, 1)
+	reserved := post("/sending/actions/reserve", fmt.Sprintf(`{"enrollment_id": %d, "lease_seconds": 60}`, due[0])).json(t, http.StatusOK)
+	require.Equal(t, []any{nil, nil, "invite", 0.0}, []any{reserved["code"], reserved["opens_at"], reserved["kind"], reserved["step"]}, reserved)
+	action := fmt.Sprintf("/sending/actions/%v", reserved["id"])
+	refused := post("/sending/actions/reserve", fmt.Sprintf(`{"enrollment_external_id": "lead-%d"}`, due[1])).json(t, http.StatusOK)
+	require.Equal(t, []any{nil, "cooldown", nil}, []any{refused["id"], refused["code"], refused["kind"]})
+	require.NotNil(t, refused["opens_at"])
+
+	list := s.send(t, call{path: "/sending/actions?state=reserved&account=north-1", token: sender}).json(t, http.StatusOK)
+	require.Equal(t, reserved["id"], list["items"].([]any)[0].(map[string]any)["id"])
+	require.Contains(t, post(action+"/settle", `{"outcome": "sent"}`).json(t, http.StatusConflict)["detail"], "cannot be settled as")
+	started := post(action+"/start", "").json(t, http.StatusOK)
+	require.Equal(t, []any{reserved["id"], nil}, []any{started["id"], started["code"]})
+	require.Equal(t, "already_started", post(action+"/start", "").json(t, http.StatusOK)["code"])
+	for range 2 { // a repeated report is harmless
+		require.Equal(t, "sent", post(action+"/settle", `{"outcome": "sent", "provider_ref": "inv_1"}`).json(t, http.StatusOK)["state"])
+	}
+	require.Equal(t, http.StatusConflict, post(action+"/settle", `{"outcome": "unknown"}`).status)
+	for _, isChanged := range []bool{true, false} {
+		require.Equal(t, isChanged, post(action+"/invite", `{"closed_as": "accepted"}`).json(t, http.StatusOK)["is_changed"])
+	}
+
+	sending := s.send(t, call{path: "/accounts/1/sending", token: sender}).json(t, http.StatusOK)
+	require.Equal(t, []any{"premium", "UTC", 1.0}, []any{sending["tier"], sending["timezone"], sending["ramp_week"]})
+	invites := kind(t, sending, "invite")
+	require.Equal(t, []any{1.0, 5.0, "cooldown", "none"}, []any{invites["used_today"], invites["per_day"], invites["code"], invites["who_acts"]})
+	require.Contains(t, invites["sentence"], "waits between two actions. It opens at")
+	require.Equal(t, "token:4 a sender", testdb.Value[string](t, s.DB, "SELECT actor FROM thaw.actions ORDER BY id DESC LIMIT 1"))
+}
+
+// kind returns the part about a kind.
+func kind(t *testing.T, sending map[string]any, name string) map[string]any {
+	t.Helper()
+	for _, one := range sending["kinds"].([]any) {
+		if found := one.(map[string]any); found["kind"] == name {
+			return found
+		}
+	}
+	require.Fail(t, "no such kind", name)
+	return nil
+}
+
+func TestClaimOverHTTP(t *testing.T) {
+	t.Parallel()
+	s := setupSending(t)
+	claim := func(token, body string) []any {
+		return s.send(t, call{method: "POST", path: "/sending/actions/claim", body: body, token: token}).json(t, http.StatusOK)["actions"].([]any)
+	}
+	south := claim(s.sender(t, "2"), `{"limit": 10, "lease_seconds": 30}`)
+	require.Len(t, south, 1)
+	require.Equal(t, "south", south[0].(map[string]any)["workspace"])
+	require.Empty(t, claim(s.operator, `{"workspace": "south"}`))
+	rest := claim(s.sender(t, "NULL"), `{}`)
+	require.Len(t, rest, 1)
+	require.Equal(t, []any{"north", "north-1", "invite"}, []any{rest[0].(map[string]any)["workspace"], rest[0].(map[string]any)["account"], rest[0].(map[string]any)["kind"]})
+	require.Contains(t, rest[0].(map[string]any)["enrollment_external_id"], "lead-")
+}
+
+// northBody is a valid body for a route that sets something.
+func northBody(path string) string {
+	if path == "/sending/windows" {
+		return `{"windows": []}`
+	}
+	return "{}"
+}
+
+// A token that may only send may do nothing else, and no other token of a workspace may send.
+func TestSendersMayOnlySend(t *testing.T) {
+	t.Parallel()
+	s := setupSending(t)
+	sender, fleet := s.sender(t, "1"), s.sender(t, "NULL")
+	action := fmt.Sprintf("/sending/actions/%d", testdb.Value[int64](t, s.DB, "SELECT id FROM thaw.actions WHERE workspace_id = 2"))
+	for _, r := range api.Routes() {
+		path := strings.NewReplacer("/sending/actions/{id}", action, "{id}", "1").Replace(r.Path)
+		body := ""
+		if r.Method == http.MethodPost {
+			body = "{}"
+		}
+		allowed := strings.HasPrefix(r.Path, "/sending/actions") || r.Path == "/openapi.json" || r.Path == "/accounts/{id}/sending"
+		for _, token := range []string{sender, fleet} {
+			got := s.send(t, call{method: r.Method, path: path, body: body, token: token})
+			require.Equal(t, allowed, got.status != http.StatusForbidden, "%s %s: %d", r.Method, path, got.status)
+		}
+		if r.Method == http.MethodPost && strings.HasPrefix(r.Path, "/sending") {
+			require.Equal(t, http.StatusForbidden, s.send(t, call{method: r.Method, path: path, body: northBody(r.Path), token: s.north}).status, path)
+		}
+		if strings.HasPrefix(r.Path, "/sending/actions/{id}") { // the action is of workspace south
+			require.Equal(t, http.StatusNotFound, s.send(t, call{method: r.Method, path: path, body: body, token: sender}).status, path)
+		}
+	}
+	theirs := s.due(t, 4)[0]
+	for _, body := range []string{fmt.Sprintf(`{"enrollment_id": %d}`, theirs), fmt.Sprintf(`{"enrollment_external_id": "lead-%d"}`, theirs), `{"enrollment_id": 1, "workspace": "south"}`} {
+		require.Equal(t, http.StatusNotFound, s.send(t, call{method: "POST", path: "/sending/actions/reserve", body: body, token: sender}).status, body)
+	}
+	require.Equal(t, http.StatusNotFound, s.send(t, call{method: "POST", path: "/sending/actions/claim", body: `{"workspace": "south"}`, token: sender}).status)
+	require.Equal(t, http.StatusNotFound, s.send(t, call{path: "/accounts/4/sending", token: sender}).status)
+}
+
+func TestLimitsAndWindowsOverHTTP(t *testing.T) {
+	t.Parallel()
+	s := setupSending(t)
+	post := func(path, body string) answer {
+		return s.send(t, call{method: "POST", path: path, body: body, token: s.operator})
+	}
+	limit := `{"account": "north-1", "kind": "invite", "per_day": 3, "gap_from_seconds": 300, "gap_to_seconds": 600, "reason": "a new device"}`
+	require.Equal(t, true, post("/sending/limits", limit).json(t, http.StatusOK)["is_changed"])
+	require.Equal(t, false, post("/sending/limits", limit).json(t, http.StatusOK)["is_changed"])
+	invites := kind(t, s.send(t, call{path: "/accounts/1/sending", token: s.north}).json(t, http.StatusOK), "invite")
+	require.Equal(t, []any{3.0, 300.0, 600.0}, []any{invites["per_day"], invites["gap_from_seconds"], invites["gap_to_seconds"]})
+	limits := s.send(t, call{path: "/sending/limits?workspace=north", token: s.operator}).json(t, http.StatusOK)
+	require.Len(t, limits["items"], 2)
+	require.Len(t, limits["ceilings"], 5)
+	require.Len(t, limits["defaults"], 120)
+	require.Equal(t, true, post("/sending/ceilings", `{"kind": "invite", "per_day": 2, "reason": "an incident"}`).json(t, http.StatusOK)["is_changed"])
+	invites = kind(t, s.send(t, call{path: "/accounts/1/sending", token: s.north}).json(t, http.StatusOK), "invite")
+	require.Equal(t, 2.0, invites["per_day"])
+
+	windows := `{"account": "north-1", "windows": [{"weekdays": [1, 2], "opens": "09:00", "closes": "17:00", "timezone": "Europe/Berlin"}], "reason": "asked for"}`
+	require.Equal(t, 1.0, post("/sending/windows", windows).json(t, http.StatusOK)["windows"])
+	list := s.send(t, call{path: "/sending/windows?workspace=north", token: s.operator}).json(t, http.StatusOK)["items"].([]any)
+	require.Len(t, list, 2)
+	require.Equal(t, []any{"north-1", "Europe/Berlin", "09:00"}, []any{list[1].(map[string]any)["account"], list[1].(map[string]any)["timezone"], list[1].(map[string]any)["opens"]})
+
+	for _, test := range []struct{ path, body, detail string }{
+		{"/sending/limits", `{"kind": "invite", "per_day": 3, "reason": "x"}`, "The limit has no target. Name a workspace or an account."},
+		{"/sending/limits", `{"workspace": "north", "kind": "invite", "per_day": 99, "reason": "x"}`, "The limit is above the ceiling of the fleet"},
+		{"/sending/limits", `{"workspace": "north", "kind": "invite", "gap_from_seconds": -1, "reason": "x"}`, "gap_from_seconds=-1: must be from 0 to 86400."},
+		{"/sending/limits", `{"workspace": "north", "kind": "fax", "per_day": 1, "reason": "x"}`, "The kind \"fax\" is unknown."},
+		{"/sending/ceilings", `{"kind": "invite", "per_day": 2}`, "No reason was given."},
+		{"/sending/windows", `{"workspace": "north", "reason": "x"}`, "windows is missing. Send [] to remove the windows."},
+		{"/sending/windows", `{"windows": [], "reason": "x"}`, "The windows of the fleet cannot be removed."},
+		{"/sending/windows", `{"workspace": "north", "windows": [{"weekdays": [8], "opens": "09:00", "closes": "17:00"}], "reason": "x"}`, "Window 1 has no valid weekdays."},
+		{"/sending/actions/reserve", `{}`, "Name the enrollment by enrollment_id, or by"},
+		{"/sending/actions/reserve", `{"enrollment_external_id": "lead-1"}`, "needs its workspace"},
+		{"/sending/actions/reserve", `{"enrollment_id": 1, "lease_seconds": 5}`, "lease_seconds=5: must be from 10 to 86400."},
+		{"/sending/actions/claim", `{"limit": 0}`, "limit=0: must be from 1 to 1000."},
+		{"/sending/actions/1/settle", `{"outcome": "done"}`, "The outcome \"done\" is unknown."},
+		{"/sending/actions/1/settle", `{"outcome": "refused", "if_refused": "retry"}`, "If_refused is \"retry\"."},
+		{"/sending/actions/1/invite", `{"closed_as": "lost"}`, "An invite does not end as \"lost\"."},
+	} {
+		require.Contains(t, post(test.path, test.body).json(t, http.StatusBadRequest)["detail"], test.detail, test.body)
+	}
+	require.Equal(t, http.StatusNotFound, post("/sending/actions/99/start", "{}").status)
+	require.Equal(t, http.StatusNotFound, post("/sending/actions/reserve", `{"enrollment_id": 99999}`).status)
+	require.Contains(t, s.send(t, call{path: "/sending/actions?state=lost", token: s.operator}).body, "state=lost: must be one of already")
+	require.Equal(t, http.StatusNotFound, s.send(t, call{path: "/sending/actions?account=unknown", token: s.operator}).status)
+}
+
+// The explanation of an active prospect has its next action, and what holds it.
+func TestExplanationHasTheNextAction(t *testing.T) {
+	t.Parallel()
+	s := setupSending(t)
+	id := s.due(t, 1)[0]
+	s.Exec(t, "SELECT thaw.set_action_limit('north', 'invite', per_day => 0, reason => 'why')")
+	asked := s.send(t, call{path: fmt.Sprintf("/prospects?url=lead-%d", id), token: s.north}).json(t, http.StatusOK)
+	next := asked["explanations"].([]any)[0].(map[string]any)["next"].(map[string]any)
+	require.Equal(t, []any{"invite", "daily_cap", nil, "none"}, []any{next["kind"], next["code"], next["opens_at"], next["who_acts"]})
+	require.Equal(t, "The daily cap of invites is used up. Its limit is zero: raise the limit, or change the subscription of the account.", next["sentence"])
+	require.NotNil(t, next["due_at"])
+	require.Nil(t, asked["explanations"].([]any)[0].(map[string]any)["expected_at"], "the gate does not open at a known time")
+	waiting := s.send(t, call{path: "/prospects?url=linkedin.com/in/north-2-2", token: s.north}).json(t, http.StatusOK)
+	require.NotContains(t, waiting["explanations"].([]any)[0], "next")
+}

@@ -1,0 +1,181 @@
+package explain
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A GateCode identifies a closed gate: why an action may not be done now. The order of the gates is
+// that of the constants; the SQL function thaw.action_gates applies them.
+type GateCode string
+
+// The gates.
+const (
+	GateNoAccount           GateCode = "no_account"
+	GateNotActive           GateCode = "not_active"
+	GateAccountNotConnected GateCode = "account_not_connected"
+	GateAccountLocked       GateCode = "account_locked"
+	GateAccountParked       GateCode = "account_parked"
+	GateAccountOnHold       GateCode = "account_on_hold"
+	GateSafetyMode          GateCode = "safety_mode"
+	GateAccountFlapping     GateCode = "account_flapping"
+	GateCampaignNotRunning  GateCode = "campaign_not_running"
+	GateNoSuchStep          GateCode = "no_such_step"
+	GateNotDue              GateCode = "not_due"
+	GateLimitsMissing       GateCode = "limits_missing"
+	GateKindOnHold          GateCode = "kind_on_hold"
+	GateWindowHasNoZone     GateCode = "window_has_no_zone"
+	GateWindowClosed        GateCode = "window_closed"
+	GateCooldown            GateCode = "cooldown"
+	GateDailyCap            GateCode = "daily_cap"
+	GateWeeklyCap           GateCode = "weekly_cap"
+	GateCampaignCap         GateCode = "campaign_cap"
+	GatePendingInvites      GateCode = "pending_invites"
+	GateAlreadyReserved     GateCode = "already_reserved"
+	GateAlreadyStarted      GateCode = "already_started"
+	GateAlreadySent         GateCode = "already_sent"
+	GateAlreadyUnknown      GateCode = "already_unknown"
+	GateAlreadyInvited      GateCode = "already_invited"
+	GateAlreadyConnected    GateCode = "already_connected"
+	GateInviteWithdrawn     GateCode = "invite_withdrawn"
+)
+
+// GateCodes are all gates, in their order.
+var GateCodes = []GateCode{
+	GateNoAccount, GateNotActive, GateAccountNotConnected, GateAccountLocked, GateAccountParked, GateAccountOnHold, GateSafetyMode,
+	GateAccountFlapping, GateCampaignNotRunning, GateNoSuchStep, GateNotDue, GateLimitsMissing, GateKindOnHold, GateWindowHasNoZone,
+	GateWindowClosed, GateCooldown, GateDailyCap, GateWeeklyCap, GateCampaignCap, GatePendingInvites, GateAlreadyReserved,
+	GateAlreadyStarted, GateAlreadySent, GateAlreadyUnknown, GateAlreadyInvited, GateAlreadyConnected, GateInviteWithdrawn,
+}
+
+// GateFacts are the input of the answer about a gate.
+type GateFacts struct {
+	Code GateCode // empty: all gates are open
+	Kind string   // of the action
+	// Account is the account with its noun, such as "mailbox ada@example.com".
+	Account  string
+	Campaign string
+	// OpensAt is when the gate opens. Nil: not at a known time.
+	OpensAt *time.Time
+	// Used and Cap are of a cap.
+	Used, Cap int
+}
+
+// A Gate is the answer about the first closed gate of an action.
+type Gate struct {
+	Code GateCode `json:"code"` // empty: the action may be done now
+	// Sentence says what holds the action, and what opens the gate.
+	Sentence string `json:"sentence"`
+	// Brief completes "held by …": "daily cap (30 of 30)". Empty if no gate is closed.
+	Brief   string `json:"-"`
+	WhoActs Actor  `json:"who_acts"`
+	// OpensAt is when the gate opens without any action; nil if that is not known.
+	OpensAt *time.Time `json:"opens_at"`
+}
+
+// kindNouns are the kinds in sentences, with the plural. Platforms may add kinds.
+var kindNouns = map[string][2]string{
+	"invite": {"invite", "invites"}, "message": {"message", "messages"}, "inmail": {"InMail", "InMails"}, "view": {"profile view", "profile views"},
+	"email": {"email", "emails"},
+}
+
+// KindNoun returns the noun for actions of a kind, and its plural.
+func KindNoun(kind string) (one, many string) {
+	if nouns, ok := kindNouns[kind]; ok {
+		return nouns[0], nouns[1]
+	}
+	return kind + " action", kind + " actions"
+}
+
+// BecauseOfGate derives the answer about a gate from the facts.
+func BecauseOfGate(f GateFacts) Gate {
+	one, many := KindNoun(f.Kind)
+	if f.Account = strings.TrimSpace(f.Account); f.Account == "" {
+		f.Account = "the account"
+	}
+	at := ""
+	if f.OpensAt != nil {
+		at = minute(*f.OpensAt)
+	}
+	// until is the sentence about a gate that opens at a time, or otherwise what opens it.
+	until := func(otherwise string) string {
+		if at != "" {
+			return " It opens at " + at + "."
+		}
+		return " " + otherwise
+	}
+	answer := func(who Actor, brief, sentence string) Gate {
+		return Gate{Code: f.Code, Sentence: sentence, Brief: brief, WhoActs: who, OpensAt: f.OpensAt}
+	}
+	full := func(name string) string { return fmt.Sprintf("%s (%d of %d)", name, f.Used, f.Cap) }
+	account := begin(f.Account)
+	switch f.Code {
+	case "":
+		return answer(None, "", "Nothing holds the next "+one+".")
+	case GateNoAccount:
+		return answer(User, "no account", "The prospect has no account yet. Assign one.")
+	case GateNotActive:
+		return answer(None, "status", "The prospect is not active, so nothing is sent to it.")
+	case GateAccountNotConnected:
+		return answer(User, "account not connected", account+" is not connected. Reconnect it.")
+	case GateAccountLocked:
+		return answer(Provider, "locked account", "The provider has locked "+f.Account+". Nothing is sent through it until the provider unlocks it.")
+	case GateAccountParked:
+		return answer(Operator, "parked account", "What the platform's table says about "+f.Account+" could not be applied. An operator must correct this.")
+	case GateAccountOnHold:
+		return answer(None, "hold of the account", account+" is on hold."+until("An operator can end the hold."))
+	case GateSafetyMode:
+		return answer(Provider, "safety mode", "Safety mode is on: nothing is sent in the whole fleet until it ends.")
+	case GateAccountFlapping:
+		return answer(None, "flapping account", account+" lost its connection repeatedly. It must stay connected for a while."+until("It then sends again."))
+	case GateCampaignNotRunning:
+		return answer(User, "campaign not running", "Campaign "+f.Campaign+" is not running. Start it.")
+	case GateNoSuchStep:
+		return answer(User, "missing step", "The next step of campaign "+f.Campaign+" is of another kind, or there is none. Check the steps of the campaign.")
+	case GateNotDue:
+		return answer(None, "due time", "The next "+one+" is not due yet."+until("The platform sets its time."))
+	case GateLimitsMissing:
+		return answer(Operator, "missing limits", "There are no limits for "+many+", so none are sent. An operator must set them.")
+	case GateKindOnHold:
+		return answer(None, "hold of "+many, begin(many)+" of "+f.Account+" are on hold; other kinds go on."+until("An operator can end the hold."))
+	case GateWindowHasNoZone:
+		return answer(User, "missing time zone", "The time zone of "+f.Account+" is not known, so nothing is sent. Set it, or the zone of its sending windows.")
+	case GateWindowClosed:
+		return answer(None, "sending window", "The sending window of "+f.Account+" is closed."+until("It has no further opening."))
+	case GateCooldown:
+		return answer(None, "cooldown", account+" waits between two actions."+until("It then goes on."))
+	case GateDailyCap:
+		return answer(None, full("daily cap"), "The daily cap of "+many+" is used up"+of(f)+"."+until("Its limit is zero: raise the limit, or change the subscription of the account."))
+	case GateWeeklyCap:
+		return answer(None, full("weekly cap"), "The cap of "+many+" in 7 days is used up"+of(f)+"."+until("Its limit is zero: raise the limit."))
+	case GateCampaignCap:
+		return answer(None, full("cap of the campaign"), "The daily cap of campaign "+f.Campaign+" for "+many+" is used up"+of(f)+"."+until("Its limit is zero: raise the limit."))
+	case GatePendingInvites:
+		return answer(User, "pending invites", account+" has too many open invites"+of(f)+". Withdraw old ones at the provider.")
+	case GateAlreadyReserved:
+		return answer(None, "reservation", "The next "+one+" is reserved: a sender is about to send it.")
+	case GateAlreadyStarted:
+		return answer(None, "action under way", "The "+one+" is under way: a sender has started it.")
+	case GateAlreadySent:
+		return answer(User, "sent already", "The "+one+" of this step was sent already. Move the prospect to its next step.")
+	case GateAlreadyUnknown:
+		return answer(Operator, "unknown outcome", "Whether the "+one+" of this step was delivered is unknown. Look at the provider, then settle it.")
+	case GateAlreadyInvited:
+		return answer(None, "open invite", "The person behind "+f.Account+" has invited this prospect already, perhaps in another campaign. There is no second invite.")
+	case GateAlreadyConnected:
+		return answer(User, "connected already", "The person behind "+f.Account+" is connected with this prospect already. Move the prospect to its next step.")
+	case GateInviteWithdrawn:
+		return answer(None, "withdrawn invite", "An invite to this prospect was withdrawn. The provider allows a new one after three weeks."+until("It then opens."))
+	}
+	// A code of a newer schema.
+	return answer(None, string(f.Code), "The next "+one+" is held: "+string(f.Code)+"."+until("See the documentation of this code."))
+}
+
+// of says how much of a cap is used.
+func of(f GateFacts) string {
+	if f.Cap == 0 && f.Used == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d of %d)", f.Used, f.Cap)
+}

@@ -1,0 +1,74 @@
+package explain
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Every code that the SQL function returns has a sentence of its own, an actor and, if it opens at
+// a time, that time.
+func TestEveryGateIsExplained(t *testing.T) {
+	t.Parallel()
+	opensByTime := []GateCode{
+		GateAccountOnHold, GateAccountFlapping, GateNotDue, GateKindOnHold, GateWindowClosed, GateCooldown, GateDailyCap, GateWeeklyCap, GateCampaignCap,
+		GateInviteWithdrawn,
+	}
+	seen := map[string]GateCode{}
+	for _, code := range GateCodes {
+		facts := GateFacts{Code: code, Kind: "invite", Account: "account acc_1", Campaign: "spring", Used: 30, Cap: 30}
+		timeless := BecauseOfGate(facts)
+		facts.OpensAt = &later
+		gate := BecauseOfGate(facts)
+		assert.Equal(t, code, gate.Code)
+		assert.NotEmpty(t, gate.Brief, code)
+		assert.Contains(t, Actors, gate.WhoActs, code)
+		assert.Equal(t, &later, gate.OpensAt, code)
+		assert.True(t, strings.HasSuffix(gate.Sentence, "."), gate.Sentence)
+		assert.NotContains(t, gate.Sentence, string(code), "%s has no sentence of its own", code)
+		assert.Equal(t, slices.Contains(opensByTime, code), gate.Sentence != timeless.Sentence, code)
+		if slices.Contains(opensByTime, code) {
+			assert.Contains(t, gate.Sentence, "opens at 2026-05-01T09:15Z", code)
+		}
+		assert.Empty(t, seen[gate.Sentence], code)
+		seen[gate.Sentence] = code
+	}
+}
+
+func TestGateSentences(t *testing.T) {
+	t.Parallel()
+	facts := GateFacts{Kind: "view", Account: "account acc_1"}
+	require.Equal(t, Gate{Sentence: "Nothing holds the next profile view.", WhoActs: None}, BecauseOfGate(facts))
+	facts.Code, facts.Used, facts.Cap, facts.OpensAt = GateDailyCap, 30, 30, &later
+	require.Equal(t, Gate{
+		Code: GateDailyCap, Brief: "daily cap (30 of 30)", WhoActs: None, OpensAt: &later,
+		Sentence: "The daily cap of profile views is used up (30 of 30). It opens at 2026-05-01T09:15Z.",
+	}, BecauseOfGate(facts))
+	newer := BecauseOfGate(GateFacts{Code: "moon", Kind: "poke"})
+	require.Equal(t, "The next poke action is held: moon. See the documentation of this code.", newer.Sentence)
+}
+
+// The list of codes is that of the SQL functions.
+func TestGateCodesAreThoseOfTheSchema(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../../schema/migrations/00044_gates.sql")
+	require.NoError(t, err)
+	text := string(source)
+	list := text[strings.Index(text, "The first closed gate is the answer"):strings.Index(text, "-- opens_at is when the gate opens")]
+	var documented []string
+	for _, code := range regexp.MustCompile(`\b[a-z]+(?:_[a-z]+)+\b|\bcooldown\b`).FindAllString(list, -1) {
+		if code != "block_reason" {
+			documented = append(documented, code)
+		}
+	}
+	codes := make([]string, len(GateCodes))
+	for i, code := range GateCodes {
+		codes[i] = string(code)
+	}
+	require.ElementsMatch(t, documented, codes)
+}

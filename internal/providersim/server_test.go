@@ -1,0 +1,188 @@
+package providersim_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/providersim"
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+func serve(t *testing.T, c providersim.Config) (*providersim.Server, string) {
+	t.Helper()
+	c.Logger = testdb.Logger(t)
+	sim := providersim.New(c)
+	t.Cleanup(sim.Close)
+	server := httptest.NewServer(sim)
+	t.Cleanup(server.Close)
+	return sim, server.URL
+}
+
+// post returns the status and the body of an answer, or 0 if there was none.
+func post(t *testing.T, url, body string) (int, map[string]any) {
+	t.Helper()
+	response, err := http.Post(url, "application/json", strings.NewReader(body))
+	if err != nil {
+		return 0, nil
+	}
+	defer response.Body.Close()
+	var got map[string]any
+	_ = json.NewDecoder(response.Body).Decode(&got)
+	return response.StatusCode, got
+}
+
+func invite(t *testing.T, url, account, to string) (int, map[string]any) {
+	t.Helper()
+	return post(t, url+"/api/v1/users/invite", fmt.Sprintf(`{"account_id": %q, "provider_id": %q}`, account, to))
+}
+
+func TestDeliveries(t *testing.T) {
+	t.Parallel()
+	sim, url := serve(t, providersim.Config{})
+	status, got := invite(t, url, "ann", "p1")
+	require.Equal(t, http.StatusCreated, status)
+	require.NotEmpty(t, got["invitation_id"])
+	status, got = invite(t, url, "ann", "p1")
+	require.Equal(t, http.StatusUnprocessableEntity, status)
+	require.Equal(t, "errors/already_invited_recently", got["type"])
+
+	var form bytes.Buffer
+	fields := multipart.NewWriter(&form)
+	for name, value := range map[string]string{"account_id": "ann", "attendees_ids": "p1", "text": "hello"} {
+		require.NoError(t, fields.WriteField(name, value))
+	}
+	require.NoError(t, fields.Close())
+	response, err := http.Post(url+"/api/v1/chats", fields.FormDataContentType(), &form)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusCreated, response.StatusCode)
+
+	status, _ = post(t, url+"/api/v1/users/invite", `{"account_id": "ann"}`)
+	require.Equal(t, http.StatusBadRequest, status)
+	status, _ = post(t, url+"/api/v1/users/invite", `[`)
+	require.Equal(t, http.StatusBadRequest, status)
+
+	var seen []string
+	for _, e := range sim.Log(0) {
+		seen = append(seen, fmt.Sprintf("%d %s %s %d %d %v", e.N, e.Kind, e.To, e.Attempt, e.Status, e.Delivered))
+	}
+	require.Equal(t, []string{"1 invite p1 1 201 true", "2 invite p1 2 422 false", "3 message p1 1 201 true"}, seen)
+
+	response, err = http.Get(url + "/log?after=2")
+	require.NoError(t, err)
+	defer response.Body.Close()
+	lines, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, 1, bytes.Count(lines, []byte("\n")))
+	require.Contains(t, string(lines), `"kind":"message"`)
+}
+
+// Every fault can be requested, and its answer is what the provider's documentation says.
+func TestRequestedFaults(t *testing.T) {
+	t.Parallel()
+	sim, url := serve(t, providersim.Config{})
+	for i, name := range providersim.FaultNames() {
+		account := "of " + name
+		status, _ := post(t, url+"/faults", fmt.Sprintf(`{"fault": %q, "account_id": %q, "kind": "invite"}`, name, account))
+		require.Equal(t, http.StatusNoContent, status)
+		status, body := invite(t, url, account, "p1")
+		entry := sim.Log(0)[len(sim.Log(0))-1]
+		require.Equal(t, name, entry.Fault, "request %d", i)
+		require.Equal(t, entry.Status, status, name)
+		if entry.Code != "" {
+			require.Equal(t, "errors/"+entry.Code, body["type"])
+		}
+		require.Empty(t, body["invitation_id"], name)
+	}
+	status, _ := post(t, url+"/faults", `{"fault": "earthquake"}`)
+	require.Equal(t, http.StatusBadRequest, status)
+}
+
+// An account that meets a checkpoint stays disconnected until it is set to OK, and its webhook says
+// both.
+func TestCheckpointSendsWebhook(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var messages []string
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body struct{ AccountStatus map[string]string }
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		mu.Lock()
+		defer mu.Unlock()
+		messages = append(messages, r.Header.Get("Unipile-Auth")+" "+body.AccountStatus["account_id"]+" "+body.AccountStatus["message"])
+		if len(messages) == 1 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	defer receiver.Close()
+	sim, url := serve(t, providersim.Config{StatusURL: receiver.URL, StatusSecret: "s3cret"})
+	require.NoError(t, sim.Fault(providersim.Requested{Fault: "checkpoint"}))
+	status, _ := invite(t, url, "ann", "p1")
+	require.Equal(t, http.StatusUnauthorized, status)
+	status, body := invite(t, url, "ann", "p2")
+	require.Equal(t, http.StatusUnauthorized, status)
+	require.Equal(t, "errors/disconnected_account", body["type"])
+	got := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return append([]string(nil), messages...)
+	}
+	require.Eventually(t, func() bool { return len(got()) == 2 }, 10*time.Second, 10*time.Millisecond, "the webhook is repeated until the receiver takes it")
+	status, _ = post(t, url+"/accounts/ann", `{"status": "OK"}`)
+	require.Equal(t, http.StatusNoContent, status)
+	status, _ = invite(t, url, "ann", "p2")
+	require.Equal(t, http.StatusCreated, status)
+	require.Eventually(t, func() bool { return len(got()) == 3 }, 10*time.Second, 10*time.Millisecond)
+	require.Equal(t, []string{"s3cret ann CREDENTIALS", "s3cret ann CREDENTIALS", "s3cret ann OK"}, got())
+	status, _ = post(t, url+"/accounts/ann", `{"status": "GONE"}`)
+	require.Equal(t, http.StatusBadRequest, status)
+}
+
+// The same requests have the same answers, in whatever order and however many at a time.
+func TestSameSeedSameAnswers(t *testing.T) {
+	t.Parallel()
+	rates, err := providersim.ParseRates("reset=0.2,limit_exceeded=0.2, provider_error=0.1,no_id=0.1")
+	require.NoError(t, err)
+	answers := func(seed uint64, atOnce int) map[string]string {
+		sim, url := serve(t, providersim.Config{Seed: seed, Rates: rates, Latency: time.Millisecond})
+		var group sync.WaitGroup
+		for worker := range atOnce {
+			group.Go(func() {
+				for i := worker; i < 60; i += atOnce {
+					invite(t, url, "ann", fmt.Sprint("p", i))
+				}
+			})
+		}
+		group.Wait()
+		found := map[string]string{}
+		for _, e := range sim.Log(0) {
+			found[fmt.Sprint(e.To, " ", e.Attempt)] = fmt.Sprint(e.Fault, " ", e.Status, " ", e.Delivered, " ", e.ID)
+		}
+		return found
+	}
+	first := answers(7, 1)
+	require.Equal(t, first, answers(7, 8))
+	require.NotEqual(t, first, answers(8, 1))
+}
+
+func TestRatesAreChecked(t *testing.T) {
+	t.Parallel()
+	for text, says := range map[string]string{
+		"quake=1": "the fault \"quake\" is unknown", "reset=2": "use a number from 0 to 1", "reset": "use a number from 0 to 1",
+		"reset=NaN": "use a number from 0 to 1", "reset=0.6,no_id=0.6": "add up to 1.2",
+	} {
+		_, err := providersim.ParseRates(text)
+		require.ErrorContains(t, err, says, text)
+	}
+}

@@ -1,0 +1,22 @@
+// Package simulate runs a fleet for simulated weeks within minutes, and judges what was sent.
+//
+// Only time and the provider are simulated. The database is a private Postgres whose thaw.now()
+// reads a clock that the driver moves. Signals go by HTTP to a real thaw process, prospects are
+// claimed, started and settled by real sender processes, and both are killed now and then. The
+// provider is an HTTP server.
+//
+// The driver moves the clock from event to event, and never while something is left to do at the
+// current time: it waits until the queue of jobs is empty and no account can act. So a run depends
+// only on its seed, although processes of their own do the work. For the same reason the draws of
+// the database are replaced by draws from the seed and the prospect.
+//
+//	scenario  the people, their accounts and what happens to them, from the seed
+//	driver    moves the clock, applies events, starts and kills processes
+//	sender    a sender process: claims, starts, calls the provider, settles
+//	provider  answers with faults, and logs each request
+//	judge     compares the log with rules of its own, not with the tables
+//	report    tables and charts
+//
+// The judge knows the limits by its own table and local time by package time, so that an error in
+// the SQL rules is not repeated here.
+package simulate

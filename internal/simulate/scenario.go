@@ -1,0 +1,189 @@
+package simulate
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Options of a simulation.
+type Options struct {
+	Days      int
+	Accounts  int
+	Prospects int
+	Seed      uint64
+	// Program is the path of the thaw program, which is started as server and as sender.
+	Program string
+	// Progress is called once per simulated day. It may be nil.
+	Progress func(day int, now time.Time)
+}
+
+// start is a Monday. The 30 days from it contain the change of the clocks in the United States (8
+// March) and in the European Union (29 March).
+var start = time.Date(2026, time.March, 2, 0, 0, 0, 0, time.UTC)
+
+var zones = []string{
+	"America/New_York", "Europe/Berlin", "Asia/Kolkata", "America/Los_Angeles", "Europe/London", "Asia/Tokyo", "Australia/Sydney",
+}
+
+// A window is when the accounts of a workspace send.
+type window struct {
+	weekdays      []time.Weekday
+	opens, closes int // minutes of the local day; closes <= opens: on the next day
+}
+
+var (
+	officeHours = window{[]time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday}, 9 * 60, 17 * 60}
+	// One workspace sends at night, so that windows cross midnight and the changes of the clocks.
+	nightHours = window{[]time.Weekday{time.Sunday, time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday, time.Saturday}, 22 * 60, 4 * 60}
+)
+
+// contains reports whether a local time is in the window.
+func (w window) contains(local time.Time) bool {
+	minute := local.Hour()*60 + local.Minute()
+	if w.closes > w.opens {
+		return slices.Contains(w.weekdays, local.Weekday()) && w.opens <= minute && minute < w.closes
+	}
+	if minute >= w.opens {
+		return slices.Contains(w.weekdays, local.Weekday())
+	}
+	return minute < w.closes && slices.Contains(w.weekdays, local.AddDate(0, 0, -1).Weekday())
+}
+
+// A person owns accounts. All accounts of a person share one quota.
+type person struct {
+	member    string
+	zone      string
+	tier      string
+	workspace int
+	window    window
+	// rampStarted is when the person's ramp began before the simulation. Zero: never sent.
+	rampStarted time.Time
+	accounts    []string // in the order in which they were connected
+}
+
+// An event is something that happens to an account at a time.
+type event struct {
+	at      time.Time
+	kind    eventKind
+	person  int
+	account string
+	// account2 is the new account of a reconnect as a new account.
+	account2 string
+}
+
+type eventKind string
+
+const (
+	lost         eventKind = "lost"          // the account disconnects, with its signal
+	back         eventKind = "back"          // the account connects again, with its signal
+	backSilently eventKind = "back silently" // the same, but the signal is lost
+	backAsNew    eventKind = "back as new"   // the person connects again as a new account
+	restricted   eventKind = "restricted"    // the provider restricts the account
+	released     eventKind = "released"      // the restriction ends, and a person resumes the prospects
+	capLowered   eventKind = "cap lowered"   // the operator lowers the invites of a workspace
+	zoneChanged  eventKind = "zone changed"  // a person moves to another time zone
+	serverDies   eventKind = "server dies"   // kill -9 of the thaw process
+	senderDies   eventKind = "sender dies"   // kill -9 of a sender at work
+	check        eventKind = "check"         // a person settles unknown actions by the provider's list
+)
+
+const (
+	workspaces      = 10
+	nightWorkspace  = 3
+	cappedWorkspace = 1
+	// loweredCap is the override of the capped workspace.
+	loweredCap = 8
+)
+
+type scenario struct {
+	Options
+	end     time.Time
+	people  []person
+	events  []event
+	random  *rand.Rand
+	started map[string]time.Time
+}
+
+func newScenario(o Options) *scenario {
+	s := &scenario{Options: o, end: start.AddDate(0, 0, o.Days), random: rand.New(rand.NewPCG(o.Seed, 14))} //nolint:gosec // reproducible on purpose
+	tiers := []string{"free", "premium", "sales_navigator", "recruiter"}
+	for i := range o.Accounts {
+		p := person{
+			member: fmt.Sprintf("member-%d", i), zone: zones[s.random.IntN(len(zones))], tier: tiers[s.random.IntN(len(tiers))],
+			workspace: i % workspaces, window: officeHours, accounts: []string{fmt.Sprintf("account-%d", i)},
+		}
+		if p.workspace == nightWorkspace {
+			p.window = nightHours
+		}
+		if s.random.IntN(100) < 60 {
+			p.rampStarted = start.AddDate(0, 0, -s.random.IntN(60))
+		}
+		// Every twentieth person has a second account in another workspace, with the same hours.
+		if i%20 == 19 && p.workspace != nightWorkspace {
+			p.accounts = append(p.accounts, fmt.Sprintf("account-%d-second", i))
+		}
+		s.people = append(s.people, p)
+	}
+	s.plan()
+	slices.SortStableFunc(s.events, func(a, b event) int { return a.at.Compare(b.at) })
+	return s
+}
+
+// somewhere returns a time between two shares of the run, on a full minute.
+func (s *scenario) somewhere(from, to float64) time.Time {
+	length := float64(s.end.Sub(start))
+	return start.Add(time.Duration(length * (from + (to-from)*s.random.Float64()))).Truncate(time.Minute)
+}
+
+func (s *scenario) add(at time.Time, kind eventKind, person int, account, account2 string) {
+	if at.Before(s.end) {
+		s.events = append(s.events, event{at, kind, person, account, account2})
+	}
+}
+
+// plan draws what happens. The incident takes two fifths of the accounts at once, at 40% of the
+// run. Accounts that it takes have no other outage around it.
+func (s *scenario) plan() {
+	incident := start.Add(s.end.Sub(start) * 2 / 5).Truncate(24 * time.Hour).Add(10 * time.Hour)
+	for i := range s.people {
+		account := s.people[i].accounts[0]
+		draw := s.random.IntN(100)
+		switch {
+		case draw < 40:
+			at := incident.Add(time.Duration(s.random.IntN(5)) * time.Minute)
+			s.add(at, lost, i, account, "")
+			s.add(at.Add(time.Duration(90+s.random.IntN(300))*time.Minute), back, i, account, "")
+		case draw < 43:
+			at := s.somewhere(0.1, 0.5)
+			s.add(at, restricted, i, account, "")
+			s.add(at.Add(time.Duration(48+s.random.IntN(72))*time.Hour), released, i, account, "")
+		case draw < 85:
+			at := s.somewhere(0.02, 0.9)
+			again := at.Add(time.Duration(20+s.random.IntN(60*48)) * time.Minute)
+			s.add(at, lost, i, account, "")
+			switch outcome := s.random.IntN(10); {
+			case outcome < 6:
+				s.add(again, back, i, account, "")
+			case outcome < 8:
+				s.add(again, backSilently, i, account, "")
+			default:
+				s.add(again, backAsNew, i, account, account+"-new")
+			}
+		}
+		if s.random.IntN(50) == 0 {
+			s.add(s.somewhere(0.3, 0.8), zoneChanged, i, account, "")
+		}
+	}
+	s.add(s.somewhere(0.3, 0.35), capLowered, 0, "", "")
+	for range max(2, s.Days/4) {
+		s.add(s.somewhere(0.05, 0.95), serverDies, 0, "", "")
+	}
+	for range max(4, s.Days/2) {
+		s.add(s.somewhere(0.05, 0.95), senderDies, 0, "", "")
+	}
+	for day := range s.Days {
+		s.add(start.AddDate(0, 0, day).Add(12*time.Hour), check, 0, "", "")
+	}
+}

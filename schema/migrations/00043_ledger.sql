@@ -1,0 +1,311 @@
+-- The ledger of actions: one row per reservation, and no counter beside it. What a cap allows is
+-- counted from these rows.
+--
+--   reserved  given out; the sender has not started it. Ends with its lease.
+--   started   committed before the sender calls the provider, so a crash leaves this state
+--   sent      delivered
+--   already   not delivered, because the effect was there already (invited, connected)
+--   refused   certainly not delivered, because the provider rejected it
+--   released  certainly not delivered: released by the sender, by a pause, or by a limit
+--   expired   the lease of a reservation ended
+--   unknown   it may have been delivered. Never repeated; a person or the provider's list settles it.
+--
+-- A row counts toward caps in every state in which the request may have reached the provider.
+
+-- +goose Up
+
+CREATE TYPE thaw.action_state AS ENUM ('reserved', 'started', 'sent', 'already', 'refused', 'released', 'expired', 'unknown');
+CREATE TYPE thaw.action_outcome AS ENUM (
+    'sent', 'already', 'refused', 'limited', 'throttled', 'account_lost', 'restricted', 'unknown', 'released', 'verified_sent', 'verified_absent');
+
+-- Whether an action in this state counts toward caps.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.counts_as_used(p_state thaw.action_state) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN p_state IN ('reserved', 'started', 'sent', 'unknown');
+END;
+$$;
+-- +goose StatementEnd
+
+-- The person in whose name accounts send. Quotas, days, gaps and the ramp belong to the sender, so
+-- that a person who connects again as a new account, in any workspace, has one quota. The row is
+-- also the lock that racing reservations queue for.
+CREATE TABLE thaw.senders (
+    id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    provider            text NOT NULL,
+    key                 text NOT NULL CHECK (key ~ '^(member|account):.'),
+    day                 date,
+    day_began_at        timestamptz,
+    day_timezone        text,
+    next_allowed_at     timestamptz,
+    last_started_at     timestamptz,
+    ramp_started_at     timestamptz,
+    last_sent_at        timestamptz,
+    restriction_seen_at timestamptz,
+    UNIQUE (provider, key),
+    CONSTRAINT senders_day_is_whole CHECK (num_nonnulls(day, day_began_at, day_timezone) IN (0, 3))
+) WITH (fillfactor = 70);
+COMMENT ON TABLE thaw.senders IS 'The persons in whose name accounts send: one row per member of a provider, or per account whose member is unknown.';
+COMMENT ON COLUMN thaw.senders.key IS 'member: and the member ID, or account: and the ID of the account (of the first one of a linked group).';
+COMMENT ON COLUMN thaw.senders.day IS 'The local day that the last action counted into; day_began_at is when it began in day_timezone. Null: there was no action yet.';
+COMMENT ON COLUMN thaw.senders.next_allowed_at IS 'When the next action may be reserved. Drawn at random with each reservation.';
+COMMENT ON COLUMN thaw.senders.ramp_started_at IS 'When ramp week 1 began: the first action that was sent, or the date that the platform gave. Null: nothing was sent yet.';
+COMMENT ON COLUMN thaw.senders.restriction_seen_at IS 'The restriction (accounts.restricted_at) after which the ramp was last set back.';
+
+-- The accounts that have sent, or have something to send: which sender they belong to, and when to
+-- look at them again. next_at 'infinity': not until something changes.
+CREATE TABLE thaw.sending_accounts (
+    account_id   bigint PRIMARY KEY REFERENCES thaw.accounts (id) ON DELETE CASCADE,
+    workspace_id bigint NOT NULL,
+    sender_id    bigint NOT NULL REFERENCES thaw.senders (id),
+    next_at      timestamptz NOT NULL DEFAULT 'infinity',
+    served_at    timestamptz,
+    code         text
+) WITH (fillfactor = 70);
+COMMENT ON TABLE thaw.sending_accounts IS 'The accounts that Thaw schedules: their sender, and when an action may be due next.';
+COMMENT ON COLUMN thaw.sending_accounts.served_at IS 'When the scheduler last gave out an action of this account. The accounts of one sender take turns.';
+COMMENT ON COLUMN thaw.sending_accounts.code IS 'The gate that was closed at the last look. Null: none was.';
+CREATE INDEX sending_accounts_next_idx ON thaw.sending_accounts (workspace_id, next_at) WHERE next_at < 'infinity';
+CREATE INDEX sending_accounts_sender_idx ON thaw.sending_accounts (sender_id);
+
+CREATE TABLE thaw.actions (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace_id    bigint NOT NULL,
+    account_id      bigint NOT NULL,
+    sender_id       bigint NOT NULL,
+    campaign_id     bigint NOT NULL,
+    enrollment_id   bigint NOT NULL,
+    provider        text NOT NULL,
+    member_id       text,
+    prospect_url    text COLLATE "C" NOT NULL,
+    step            integer NOT NULL,
+    kind            text COLLATE "C" NOT NULL REFERENCES thaw.action_kinds (kind),
+    state           thaw.action_state NOT NULL DEFAULT 'reserved',
+    is_used         boolean NOT NULL GENERATED ALWAYS AS (thaw.counts_as_used(state)) STORED,
+    outcome         thaw.action_outcome,
+    actor           text NOT NULL CHECK (actor <> '' AND length(actor) <= 256),
+    reserved_at     timestamptz NOT NULL DEFAULT thaw.now(),
+    lease_until     timestamptz,
+    started_at      timestamptz,
+    settled_at      timestamptz,
+    -- The latest time at which the request may have been made: a row counts from here.
+    used_at         timestamptz NOT NULL DEFAULT thaw.now(),
+    local_day       date NOT NULL,
+    timezone        text,
+    gap             interval NOT NULL,
+    next_of_kind_at timestamptz NOT NULL,
+    provider_ref    text CHECK (provider_ref <> '' AND length(provider_ref) <= 256),
+    error_code      text CHECK (error_code <> '' AND length(error_code) <= 256),
+    closed_at       timestamptz,
+    closed_as       text CHECK (closed_as IN ('accepted', 'withdrawn', 'duplicate')),
+    CONSTRAINT actions_lease_is_of_open CHECK ((state IN ('reserved', 'started')) = (lease_until IS NOT NULL)),
+    CONSTRAINT actions_started_has_a_time CHECK (
+        CASE WHEN state IN ('started', 'sent', 'already', 'refused', 'unknown') THEN started_at IS NOT NULL
+            WHEN state IN ('reserved', 'expired') THEN started_at IS NULL ELSE true END),
+    CONSTRAINT actions_settled_has_a_time CHECK ((state IN ('reserved', 'started')) = (settled_at IS NULL)),
+    CONSTRAINT actions_outcome_fits CHECK (CASE state
+        WHEN 'reserved' THEN outcome IS NULL
+        WHEN 'started' THEN outcome IS NULL
+        WHEN 'expired' THEN outcome IS NULL
+        WHEN 'sent' THEN outcome IN ('sent', 'verified_sent') AND outcome IS NOT NULL
+        WHEN 'already' THEN outcome = 'already' AND outcome IS NOT NULL
+        WHEN 'refused' THEN outcome = 'refused' AND outcome IS NOT NULL
+        WHEN 'unknown' THEN outcome IS NULL OR outcome = 'unknown'
+        ELSE outcome IS NULL OR outcome IN ('released', 'limited', 'throttled', 'account_lost', 'restricted', 'verified_absent') END),
+    CONSTRAINT actions_only_invites_close CHECK (
+        (closed_at IS NULL) = (closed_as IS NULL)
+        AND (closed_as IS NULL OR kind = 'invite' AND (closed_as = 'duplicate' OR state IN ('sent', 'already', 'unknown'))))
+) WITH (fillfactor = 80);
+COMMENT ON TABLE thaw.actions IS
+    'Every reservation of an action with what came of it. Caps are counted from these rows. The rows have no foreign keys to the fleet, as the history.';
+COMMENT ON COLUMN thaw.actions.outcome IS 'What the sender reported. Null for expired, for released by a pause or a closed gate, and for unknown if no report came before the lease ended.';
+COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender that the action counts into.';
+COMMENT ON COLUMN thaw.actions.timezone IS 'The time zone of the account when the action was reserved, or started.';
+COMMENT ON COLUMN thaw.actions.gap IS 'The drawn gap to the next action of the sender.';
+COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the provider. duplicate: two senders turned out to be one person, and the other invite to the same prospect counts as the open one. Null: it is open.';
+
+-- A step is done once. The database refuses a second reservation of every writer.
+CREATE UNIQUE INDEX actions_step_key ON thaw.actions (enrollment_id, step, kind) WHERE is_used OR state = 'already';
+-- One open or accepted invite per sender and prospect, in all campaigns.
+CREATE UNIQUE INDEX actions_invite_key ON thaw.actions (sender_id, prospect_url)
+    WHERE kind = 'invite' AND (is_used OR state = 'already') AND (closed_as IS NULL OR closed_as = 'accepted');
+-- An invite that was withdrawn, which blocks a new one for three weeks.
+CREATE INDEX actions_withdrawn_idx ON thaw.actions (sender_id, prospect_url) WHERE closed_as = 'withdrawn';
+-- Counts what a sender has used, and finds the end of the last gap. Has all rows: a request that the
+-- provider refused uses no quota, but the next one keeps its distance from it.
+CREATE INDEX actions_used_idx ON thaw.actions (sender_id, kind, used_at) INCLUDE (is_used, local_day, next_of_kind_at, started_at, id);
+CREATE INDEX actions_open_invites_idx ON thaw.actions (sender_id) INCLUDE (used_at) WHERE kind = 'invite' AND is_used AND closed_at IS NULL;
+-- Counts the cap of a campaign.
+CREATE INDEX actions_campaign_idx ON thaw.actions (campaign_id, kind, local_day) WHERE is_used;
+-- The last action of each campaign of an account, and the list of an account.
+CREATE INDEX actions_account_idx ON thaw.actions (account_id, campaign_id, id);
+-- The list of a prospect in a campaign.
+CREATE INDEX actions_enrollment_idx ON thaw.actions (enrollment_id, id);
+-- What is reserved, by account and by campaign, for a stop that releases it.
+CREATE INDEX actions_reserved_account_idx ON thaw.actions (account_id) WHERE state = 'reserved';
+CREATE INDEX actions_reserved_campaign_idx ON thaw.actions (campaign_id) WHERE state = 'reserved';
+CREATE INDEX actions_lease_idx ON thaw.actions (lease_until) WHERE lease_until IS NOT NULL;
+CREATE INDEX actions_unknown_idx ON thaw.actions (workspace_id, id) WHERE state = 'unknown';
+-- Counts what was settled since a time, for metrics. The rows are roughly in this order, and a block
+-- range costs a settlement almost nothing.
+CREATE INDEX actions_settled_idx ON thaw.actions USING brin (settled_at) WITH (pages_per_range = 16, autosummarize = on);
+CREATE INDEX actions_refused_idx ON thaw.actions (account_id, kind, settled_at) WHERE state = 'refused';
+
+-- The person of an account, as the key of its sender. Accounts with one member, and linked ones,
+-- are one person.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.person_of(p_account thaw.accounts) RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    IF p_account.member_id IS NOT NULL THEN
+        RETURN 'member:' || p_account.member_id;
+    END IF;
+    RETURN coalesce(
+        'member:' || (
+            SELECT min(linked.member_id) FROM thaw.accounts AS linked
+            WHERE linked.workspace_id = p_account.workspace_id AND linked.provider = p_account.provider
+                AND (linked.id = p_account.link_id OR linked.link_id = coalesce(p_account.link_id, p_account.id))),
+        'account:' || coalesce(p_account.link_id, p_account.id));
+END;
+$$;
+-- +goose StatementEnd
+
+-- Makes sure that the accounts have their senders. If the person behind an account became known, or
+-- changed, since it last sent, its recent actions and its pace move to the new sender: a quota that
+-- was used stays used.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.ensure_senders(p_account_ids bigint[]) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moved record;
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM thaw.accounts AS a
+        LEFT JOIN thaw.sending_accounts AS sending ON sending.account_id = a.id
+        LEFT JOIN thaw.senders AS s ON s.id = sending.sender_id
+        WHERE a.id = ANY (p_account_ids) AND (s.provider, s.key) IS DISTINCT FROM (a.provider, thaw.person_of(a)))
+    THEN
+        RETURN;
+    END IF;
+    INSERT INTO thaw.senders (provider, key)
+    SELECT DISTINCT a.provider, thaw.person_of(a)
+    FROM thaw.accounts AS a
+    WHERE a.id = ANY (p_account_ids)
+    ORDER BY a.provider, thaw.person_of(a)
+    ON CONFLICT (provider, key) DO NOTHING;
+    -- All senders that are involved are locked in one order.
+    PERFORM s.id FROM thaw.senders AS s
+    WHERE s.id IN (
+        SELECT unnest(ARRAY[sending.sender_id, known.id])
+        FROM thaw.accounts AS a
+        JOIN thaw.sending_accounts AS sending ON sending.account_id = a.id
+        JOIN thaw.senders AS known ON known.provider = a.provider AND known.key = thaw.person_of(a)
+        WHERE a.id = ANY (p_account_ids) AND sending.sender_id <> known.id)
+    ORDER BY s.id FOR NO KEY UPDATE;
+    FOR moved IN
+        SELECT sending.account_id, sending.sender_id AS from_id, s.id AS to_id
+        FROM thaw.accounts AS a
+        JOIN thaw.sending_accounts AS sending ON sending.account_id = a.id
+        JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
+        WHERE a.id = ANY (p_account_ids) AND sending.sender_id <> s.id
+        ORDER BY sending.account_id
+    LOOP
+        PERFORM thaw.move_to_sender(moved.account_id, moved.from_id, moved.to_id);
+    END LOOP;
+    INSERT INTO thaw.sending_accounts (account_id, workspace_id, sender_id)
+    SELECT a.id, a.workspace_id, s.id
+    FROM thaw.accounts AS a
+    JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
+    WHERE a.id = ANY (p_account_ids)
+    ORDER BY a.id
+    ON CONFLICT (account_id) DO NOTHING;
+END;
+$$;
+-- +goose StatementEnd
+
+-- The caller has locked both senders.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.move_to_sender(p_account_id bigint, p_from_id bigint, p_to_id bigint) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    at      timestamptz := thaw.now();
+    source  thaw.senders;
+    target  thaw.senders;
+    -- The current day of the target. Null: it has none yet, and takes that of the source.
+    current record;
+BEGIN
+    SELECT s.* INTO source FROM thaw.senders AS s WHERE s.id = p_from_id;
+    SELECT s.* INTO target FROM thaw.senders AS s WHERE s.id = p_to_id;
+    SELECT d.day, d.began_at INTO current FROM thaw.local_day(target.day, target.day_began_at, target.day_timezone, target.day_timezone, at) AS d;
+    UPDATE thaw.senders AS s SET
+        next_allowed_at = greatest(s.next_allowed_at, source.next_allowed_at),
+        last_started_at = greatest(s.last_started_at, source.last_started_at),
+        last_sent_at = greatest(s.last_sent_at, source.last_sent_at),
+        ramp_started_at = coalesce(s.ramp_started_at, source.ramp_started_at),
+        restriction_seen_at = greatest(s.restriction_seen_at, source.restriction_seen_at),
+        day = coalesce(current.day, source.day), day_began_at = coalesce(current.began_at, source.day_began_at),
+        day_timezone = coalesce(s.day_timezone, source.day_timezone)
+    WHERE s.id = p_to_id;
+    -- What the account did in the current day of the person counts into it, whatever the day was
+    -- called in the zone of the account.
+    UPDATE thaw.actions AS a SET
+        sender_id = p_to_id,
+        local_day = CASE WHEN a.used_at >= current.began_at THEN current.day ELSE a.local_day END,
+        closed_at = CASE WHEN twice.is_open THEN at ELSE a.closed_at END, closed_as = CASE WHEN twice.is_open THEN 'duplicate' ELSE a.closed_as END
+    FROM (
+        SELECT mine.id, mine.kind = 'invite' AND (mine.is_used OR mine.state = 'already') AND (mine.closed_as IS NULL OR mine.closed_as = 'accepted')
+            AND EXISTS (
+                SELECT FROM thaw.actions AS theirs
+                WHERE theirs.sender_id = p_to_id AND theirs.prospect_url = mine.prospect_url AND theirs.kind = 'invite'
+                    AND (theirs.is_used OR theirs.state = 'already') AND (theirs.closed_as IS NULL OR theirs.closed_as = 'accepted')) AS is_open
+        FROM thaw.actions AS mine
+        WHERE mine.account_id = p_account_id AND mine.sender_id = p_from_id
+            AND (mine.used_at > at - interval '8 days' OR mine.kind = 'invite')
+        ORDER BY mine.id FOR NO KEY UPDATE) AS twice
+    WHERE a.id = twice.id;
+    UPDATE thaw.action_holds AS h SET sender_id = p_to_id WHERE h.account_id = p_account_id AND h.sender_id = p_from_id;
+    UPDATE thaw.sending_accounts AS sending SET sender_id = p_to_id WHERE sending.account_id = p_account_id;
+END;
+$$;
+-- +goose StatementEnd
+
+-- The ramp week of a sender: 1 in the first seven days after ramp_started_at, and so on, at most 6.
+-- After a restriction the ramp starts again at half its week. Time without any action does not
+-- count: after an idle month the ramp goes back to the week of the last action, and one more.
+-- Returns the start of week 1 that follows from this.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.ramp_at(
+    p_started_at timestamptz, p_last_sent_at timestamptz, p_restricted_at timestamptz, p_restriction_seen_at timestamptz, p_at timestamptz,
+    OUT started_at timestamptz, OUT week smallint
+) LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    week_length constant interval := interval '168 hours';
+    then_week integer;
+BEGIN
+    started_at := p_started_at;
+    IF p_last_sent_at < p_at - interval '30 days' AND p_last_sent_at >= started_at THEN
+        then_week := least(floor(extract(epoch FROM p_last_sent_at - started_at) / 604800) + 1, 6);
+        started_at := p_at - (greatest(then_week - 1, 1) - 1) * week_length;
+    END IF;
+    IF p_restricted_at > coalesce(p_restriction_seen_at, '-infinity') AND started_at IS NOT NULL THEN
+        then_week := least(greatest(floor(extract(epoch FROM p_at - started_at) / 604800) + 1, 1), 6);
+        started_at := p_at - (greatest(then_week / 2, 1) - 1) * week_length;
+    END IF;
+    week := coalesce(least(greatest(floor(extract(epoch FROM p_at - started_at) / 604800) + 1, 1), 6), 1);
+END;
+$$;
+-- +goose StatementEnd
+
+REVOKE ALL ON FUNCTION thaw.counts_as_used(thaw.action_state), thaw.person_of(thaw.accounts), thaw.ensure_senders(bigint[]),
+    thaw.move_to_sender(bigint, bigint, bigint),
+    thaw.ramp_at(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) FROM PUBLIC;
+
+-- +goose Down
+DROP FUNCTION thaw.ramp_at(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz);
+DROP FUNCTION thaw.ensure_senders(bigint[]);
+DROP FUNCTION thaw.move_to_sender(bigint, bigint, bigint);
+DROP FUNCTION thaw.person_of(thaw.accounts);
+DROP TABLE thaw.actions, thaw.sending_accounts, thaw.senders;
+DROP FUNCTION thaw.counts_as_used(thaw.action_state);
+DROP TYPE thaw.action_outcome, thaw.action_state;

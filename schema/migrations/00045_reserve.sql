@@ -1,0 +1,254 @@
+-- Giving out actions: a reservation, and the last look in the moment before the call.
+--
+-- Lock order: accounts, senders, the cap of the campaign, enrollments, actions (docs/design.md).
+-- The row of the sender is the lock that racing reservations queue for, so a cap of 30 is 30 for
+-- any number of callers. A caller keeps these locks until its transaction ends, so a reservation
+-- belongs into a short transaction of its own.
+
+-- +goose Up
+
+-- Campaigns with a cap of their own are limited across accounts.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.lock_campaign_caps(p_enrollment_ids bigint[]) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM own.id FROM thaw.action_overrides AS own
+    WHERE own.campaign_id IN (SELECT e.campaign_id FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids))
+    ORDER BY own.id FOR NO KEY UPDATE;
+END;
+$$;
+-- +goose StatementEnd
+
+-- A random number from 0 to 1. The key says what it is for: a simulation replaces the function, and
+-- draws the same number for the same key.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.draw(p_key text) RETURNS double precision LANGUAGE sql VOLATILE
+RETURN random();
+-- +goose StatementEnd
+
+-- Reserves actions for enrollments whose gates are open. The caller has locked the accounts, the
+-- senders, the caps of the campaigns and the enrollments, at most one per sender. Returns one row
+-- per enrollment: the action, or the closed gate.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text)
+RETURNS TABLE (enrollment_id bigint, account_id bigint, action_id bigint, code text, opens_at timestamptz, next_allowed_at timestamptz) LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    at       timestamptz := thaw.now();
+    settings thaw.settings;
+BEGIN
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+    RETURN QUERY
+    WITH gate AS MATERIALIZED (
+        SELECT g.*,
+            settings.action_gap_from + (settings.action_gap_to - settings.action_gap_from) * thaw.draw(format('gap %s %s', g.enrollment_id, g.step)) AS gap,
+            g.gap_from + (g.gap_to - g.gap_from) * thaw.draw(format('kind gap %s %s', g.enrollment_id, g.step)) AS kind_gap,
+            -- Several accounts may ask for one campaign at once: its cap allows the first ones.
+            CASE WHEN g.code IS NULL THEN row_number() OVER (PARTITION BY g.campaign_id, g.kind, g.day, g.code IS NULL ORDER BY g.enrollment_id) END AS turn
+        FROM thaw.action_gates(p_enrollment_ids, p_kinds) AS g
+    ), allowed AS MATERIALIZED (
+        SELECT gate.*, own.per_day - (
+                SELECT count(*) FROM thaw.actions AS x
+                WHERE x.campaign_id = gate.campaign_id AND x.kind = gate.kind AND x.local_day = gate.day AND x.is_used) AS remaining
+        FROM gate
+        LEFT JOIN thaw.action_overrides AS own ON own.campaign_id = gate.campaign_id AND own.kind = gate.kind
+        WHERE gate.code IS NULL
+    ), reserved AS (
+        INSERT INTO thaw.actions (
+            workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, member_id, prospect_url, step, kind, actor, reserved_at,
+            lease_until, used_at, local_day, timezone, gap, next_of_kind_at)
+        SELECT allowed.workspace_id, allowed.account_id, allowed.sender_id, allowed.campaign_id, allowed.enrollment_id, allowed.provider,
+            allowed.member_id, allowed.prospect_url, allowed.step, allowed.kind, p_actor, at, at + p_lease, at, allowed.day, allowed.timezone, allowed.gap,
+            at + allowed.kind_gap
+        FROM allowed
+        WHERE allowed.remaining IS NULL OR allowed.turn <= allowed.remaining
+        RETURNING id, enrollment_id, sender_id
+    ), paced AS (
+        UPDATE thaw.senders AS s SET
+            day = allowed.day, day_began_at = allowed.day_began_at,
+            day_timezone = CASE WHEN s.day = allowed.day THEN s.day_timezone ELSE allowed.timezone END,
+            next_allowed_at = at + allowed.gap, ramp_started_at = allowed.ramp_started_at,
+            restriction_seen_at = greatest(s.restriction_seen_at, allowed.restricted_at)
+        FROM reserved
+        JOIN allowed ON allowed.enrollment_id = reserved.enrollment_id
+        WHERE s.id = reserved.sender_id
+        RETURNING s.id, s.next_allowed_at
+    )
+    SELECT gate.enrollment_id, gate.account_id, reserved.id,
+        CASE WHEN reserved.id IS NULL THEN coalesce(gate.code, 'campaign_cap') END, gate.opens_at, paced.next_allowed_at
+    FROM gate
+    LEFT JOIN reserved ON reserved.enrollment_id = gate.enrollment_id
+    LEFT JOIN paced ON paced.id = reserved.sender_id;
+END;
+$$;
+-- +goose StatementEnd
+
+-- The times of this transaction are those of its start. One that began long ago would reserve by a
+-- clock that has stopped: a window may have closed since.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.require_short_transaction() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF clock_timestamp() - pg_catalog.now() > interval '1 minute' THEN
+        RAISE EXCEPTION 'this transaction began % seconds ago', round(extract(epoch FROM clock_timestamp() - pg_catalog.now()))
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'Its clock is the time of its start. Reserve and start actions in short transactions of their own.';
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.require_actor(p_actor text) RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM thaw.require_text('actor', p_actor);
+    IF coalesce(btrim(p_actor), '') = '' THEN
+        RAISE EXCEPTION 'no actor was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the sender. The name is stored in the ledger.';
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.checked_lease(p_lease interval) RETURNS interval LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF p_lease NOT BETWEEN interval '10 seconds' AND interval '1 day' THEN
+        RAISE EXCEPTION 'the lease is %', p_lease
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use 10 seconds to 1 day. The default is settings.action_lease.';
+    END IF;
+    RETURN coalesce(p_lease, (SELECT s.action_lease FROM thaw.settings AS s));
+END;
+$$;
+-- +goose StatementEnd
+
+CREATE TYPE thaw.reservation AS (
+    id bigint, code text, opens_at timestamptz, kind text, step integer, lease_until timestamptz);
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.reserve(
+    enrollment bigint, action text DEFAULT NULL, lease interval DEFAULT NULL, actor text DEFAULT current_user
+) RETURNS thaw.reservation LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result  thaw.reservation;
+    found_account bigint;
+    given   record;
+BEGIN
+    PERFORM thaw.require_short_transaction(), thaw.require_actor(reserve.actor);
+    lease := thaw.checked_lease(reserve.lease);
+    -- An enrollment may move to another account while this transaction waits for the first one.
+    FOR attempt IN 1..3 LOOP
+        SELECT e.account_id INTO found_account FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'there is no enrollment %', coalesce(reserve.enrollment::text, 'null')
+                USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
+        END IF;
+        EXIT WHEN found_account IS NULL;
+        PERFORM a.id FROM thaw.accounts AS a WHERE a.id = found_account FOR NO KEY UPDATE;
+        PERFORM thaw.ensure_senders(ARRAY[found_account]);
+        PERFORM s.id FROM thaw.senders AS s
+        WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = found_account)
+        FOR NO KEY UPDATE;
+        PERFORM thaw.lock_campaign_caps(ARRAY[reserve.enrollment]);
+        PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
+        EXIT WHEN FOUND;
+    END LOOP;
+    SELECT r.* INTO given FROM thaw.reserve_rows(ARRAY[reserve.enrollment], ARRAY[reserve.action], reserve.lease, reserve.actor) AS r;
+    IF given.action_id IS NULL THEN
+        result.code := given.code;
+        result.opens_at := given.opens_at;
+    ELSE
+        SELECT a.id, a.kind, a.step, a.lease_until INTO result.id, result.kind, result.step, result.lease_until
+        FROM thaw.actions AS a WHERE a.id = given.action_id;
+    END IF;
+    RETURN result;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.reserve(bigint, text, interval, text) IS
+    'Reserves the next action of an enrollment, if all gates are open: id is the reservation. Otherwise code is the closed gate, and opens_at when to ask again (null: not at a known time); nothing changes. action is the kind, such as invite (null: that of the next step). The reservation ends after lease (null: settings.action_lease) unless thaw.start is called. Commit soon: the account is locked until then.';
+
+-- The last look. What changed since the reservation counts: a disconnect, a hold, safety mode, a
+-- stopped campaign, a lower cap. A closed gate releases the reservation, except a cooldown: then
+-- the caller only has to wait.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.start(reservation bigint) RETURNS thaw.reservation LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result thaw.reservation;
+    action thaw.actions;
+    gate   record;
+    at     timestamptz := thaw.now();
+    lease  interval := (SELECT s.action_lease FROM thaw.settings AS s);
+BEGIN
+    PERFORM thaw.require_short_transaction();
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation;
+    IF action.id IS NULL THEN
+        RAISE EXCEPTION 'there is no reservation %', coalesce(start.reservation::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
+    END IF;
+    PERFORM a.id FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
+    -- The person behind the account may have become known since the reservation.
+    PERFORM thaw.ensure_senders(ARRAY[action.account_id]);
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation;
+    PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
+    PERFORM thaw.lock_campaign_caps(ARRAY[action.enrollment_id]);
+    PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation FOR NO KEY UPDATE;
+    result.kind := action.kind;
+    result.step := action.step;
+    IF action.state <> 'reserved' THEN
+        result.code := CASE action.state WHEN 'started' THEN 'already_started' WHEN 'sent' THEN 'already_sent' WHEN 'already' THEN 'already_sent'
+            WHEN 'unknown' THEN 'already_unknown' WHEN 'expired' THEN 'lease_expired' ELSE 'released' END;
+        RETURN result;
+    ELSIF action.lease_until <= at THEN
+        UPDATE thaw.actions AS a SET state = 'expired', lease_until = NULL, settled_at = at WHERE a.id = action.id;
+        result.code := 'lease_expired';
+        RETURN result;
+    END IF;
+    SELECT g.* INTO gate FROM thaw.action_gates(ARRAY[action.enrollment_id], ARRAY[action.kind], ARRAY[action.id]) AS g;
+    -- The enrollment may have moved to another account or step since, or be gone.
+    IF gate.enrollment_id IS NULL OR gate.account_id IS DISTINCT FROM action.account_id THEN
+        result.code := 'not_active';
+    ELSIF gate.step <> action.step THEN
+        result.code := 'no_such_step';
+    ELSE
+        result.code := gate.code;
+        result.opens_at := gate.opens_at;
+    END IF;
+    IF result.code = 'cooldown' AND result.opens_at < action.lease_until THEN
+        result.id := action.id;
+        result.lease_until := action.lease_until;
+        RETURN result;
+    ELSIF result.code IS NOT NULL THEN
+        UPDATE thaw.actions AS a SET state = 'released', lease_until = NULL, settled_at = at, error_code = result.code WHERE a.id = action.id;
+        RETURN result;
+    END IF;
+    UPDATE thaw.actions AS a SET
+        state = 'started', started_at = at, used_at = at, lease_until = at + lease, local_day = gate.day, timezone = gate.timezone,
+        next_of_kind_at = greatest(a.next_of_kind_at, at + gate.gap_from)
+    WHERE a.id = action.id;
+    UPDATE thaw.senders AS s SET
+        last_started_at = at, next_allowed_at = greatest(s.next_allowed_at, at + action.gap), day = gate.day, day_began_at = gate.day_began_at,
+        day_timezone = CASE WHEN s.day = gate.day THEN s.day_timezone ELSE gate.timezone END
+    WHERE s.id = action.sender_id;
+    result.id := action.id;
+    result.lease_until := at + lease;
+    RETURN result;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.start(bigint) IS
+    'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown the reservation is kept: call start again at opens_at. After any other code it is released.';
+
+REVOKE ALL ON FUNCTION thaw.lock_campaign_caps(bigint[]), thaw.draw(text), thaw.reserve_rows(bigint[], text[], interval, text), thaw.require_short_transaction(), thaw.require_actor(text),
+    thaw.checked_lease(interval), thaw.reserve(bigint, text, interval, text), thaw.start(bigint) FROM PUBLIC;
+
+-- +goose Down
+DROP FUNCTION thaw.start(bigint);
+DROP FUNCTION thaw.reserve(bigint, text, interval, text);
+DROP TYPE thaw.reservation;
+DROP FUNCTION thaw.checked_lease(interval);
+DROP FUNCTION thaw.require_actor(text);
+DROP FUNCTION thaw.require_short_transaction();
+DROP FUNCTION thaw.reserve_rows(bigint[], text[], interval, text);
+DROP FUNCTION thaw.draw(text);
+DROP FUNCTION thaw.lock_campaign_caps(bigint[]);

@@ -1,0 +1,338 @@
+-- What came of an action. A settlement moves the prospect on, frees quota where the request
+-- certainly did not reach the provider, and never where it may have.
+
+-- +goose Up
+
+-- Puts a kind of an account on hold. An existing hold is only extended.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.hold_kind(p_account_id bigint, p_kind text, p_until timestamptz, p_code text, p_reason text, p_actor text)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.action_holds AS h (account_id, kind, sender_id, until, code, reason, actor)
+    VALUES (p_account_id, p_kind, (SELECT s.sender_id FROM thaw.sending_accounts AS s WHERE s.account_id = p_account_id), p_until, p_code,
+        p_reason, p_actor)
+    ON CONFLICT (account_id, kind) DO UPDATE SET
+        until = excluded.until, code = excluded.code, reason = excluded.reason, actor = excluded.actor, at = thaw.now(),
+        sender_id = excluded.sender_id
+    WHERE excluded.until > h.until;
+    IF FOUND THEN
+        PERFORM thaw.publish('account.limited', NULL, p_account_id, jsonb_build_object(
+            'kind', p_kind, 'until', thaw.rfc3339(p_until), 'code', p_code, 'reason', p_reason));
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Until when a limit of the provider holds a kind, if the provider does not say. The codes are
+-- those of the provider (docs/sending.md).
+-- +goose StatementBegin
+CREATE FUNCTION thaw.limit_ends(p_account_id bigint, p_kind text, p_error_code text) RETURNS timestamptz LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    at   timestamptz := thaw.now();
+    zone text;
+    day  date;
+    ends timestamptz;
+BEGIN
+    SELECT g.timezone, g.day, g.day_ends_at INTO zone, day, ends FROM thaw.kind_gates(ARRAY[p_account_id], ARRAY[p_kind]) AS g;
+    IF zone IS NULL THEN
+        RETURN at + interval '24 hours';
+    ELSIF p_error_code = 'cannot_resend_yet' THEN
+        RETURN thaw.day_start(zone, (date_trunc('week', day) + interval '7 days')::date);
+    ELSIF p_error_code = 'insufficient_credits' THEN
+        RETURN date_trunc('month', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + interval '1 month';
+    END IF;
+    RETURN ends;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Moves an enrollment past the step of an action. The kind of the next step follows from the steps
+-- of the campaign (enrollments_note_next_kind), unless the platform passes it. After the last step
+-- of a linear campaign the enrollment is completed. A paused enrollment stays paused.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.advance(p_action thaw.actions, p_next_kind text, p_next_at timestamptz) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    next thaw.campaign_steps;
+    is_linear boolean := EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = p_action.campaign_id);
+BEGIN
+    SELECT s.* INTO next FROM thaw.campaign_steps AS s WHERE s.campaign_id = p_action.campaign_id AND s.position = p_action.step + 1;
+    UPDATE thaw.enrollments AS e SET
+        step = e.step + 1,
+        next_kind = coalesce(p_next_kind, next.kind),
+        next_action_at = coalesce(p_next_at, thaw.now() + next.delay),
+        status = CASE WHEN e.status = 'active' AND is_linear AND next.kind IS NULL AND p_next_kind IS NULL THEN 'completed' ELSE e.status END
+    WHERE e.id = p_action.enrollment_id AND e.step = p_action.step;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.settle(
+    reservation bigint, outcome text, provider_ref text DEFAULT NULL, error_code text DEFAULT NULL, until timestamptz DEFAULT NULL,
+    next_kind text DEFAULT NULL, next_at timestamptz DEFAULT NULL, if_refused text DEFAULT 'fail', actor text DEFAULT current_user
+) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    action   thaw.actions;
+    account  thaw.accounts;
+    at       timestamptz := thaw.now();
+    result   thaw.action_outcome;
+    new_state thaw.action_state;
+    refusals integer;
+BEGIN
+    PERFORM thaw.require_actor(settle.actor), thaw.require_text('provider_ref', settle.provider_ref), thaw.require_text('error_code', settle.error_code);
+    SELECT word.outcome INTO result FROM unnest(enum_range(NULL::thaw.action_outcome)) AS word (outcome) WHERE word.outcome::text = settle.outcome;
+    IF result IS NULL THEN
+        RAISE EXCEPTION 'the outcome "%" is unknown', coalesce(left(settle.outcome, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = format('Use one of: %s.', array_to_string(enum_range(NULL::thaw.action_outcome), ', '));
+    ELSIF settle.if_refused IS NULL OR settle.if_refused NOT IN ('fail', 'skip', 'keep') THEN
+        RAISE EXCEPTION 'if_refused is "%"', coalesce(left(settle.if_refused, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use fail, skip or keep.';
+    ELSIF settle.next_kind IS NOT NULL AND NOT EXISTS (SELECT FROM thaw.action_kinds AS k WHERE k.kind = settle.next_kind) THEN
+        RAISE EXCEPTION 'the kind "%" is unknown', left(settle.next_kind, 100)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use a kind of thaw.action_kinds.';
+    ELSIF settle.until > at + interval '400 days' OR settle.next_at > at + interval '3660 days' THEN
+        RAISE EXCEPTION 'a time is too far in the future' USING ERRCODE = 'invalid_parameter_value', HINT = 'until may be 400 days ahead, next_at ten years.';
+    END IF;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation;
+    IF action.id IS NULL THEN
+        RAISE EXCEPTION 'there is no reservation %', coalesce(settle.reservation::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
+    END IF;
+    SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation;
+    PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
+    PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
+
+    -- A delivery without the ID that the provider gives to each delivery is not proven.
+    IF result = 'sent' AND settle.provider_ref IS NULL AND (SELECT k.has_provider_ref FROM thaw.action_kinds AS k WHERE k.kind = action.kind) THEN
+        result := 'unknown';
+    END IF;
+    new_state := CASE
+        WHEN result IN ('sent', 'verified_sent') THEN 'sent'
+        WHEN result = 'already' THEN 'already'
+        WHEN result = 'refused' THEN 'refused'
+        WHEN result = 'unknown' THEN 'unknown'
+        ELSE 'released' END::thaw.action_state;
+
+    IF action.outcome = result AND action.state = new_state
+        -- A pause, or the end of the lease, gave it back before.
+        OR result = 'released' AND action.outcome IS NULL AND action.state IN ('released', 'expired')
+    THEN
+        RETURN action.state::text;
+    END IF;
+    IF NOT (CASE
+        WHEN result = 'released' THEN action.state = 'reserved'
+        WHEN result IN ('verified_sent', 'verified_absent') THEN action.state = 'unknown'
+        -- The report may come after the lease: the sender was only slow.
+        ELSE action.state = 'started' OR action.state = 'unknown' AND action.outcome IS NULL END)
+    THEN
+        RAISE EXCEPTION 'action % cannot be settled as %: it is %', action.id, result,
+                action.state || coalesce(' (' || action.outcome || ')', '')
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = CASE
+                WHEN action.state = 'reserved' THEN 'Call thaw.start before the call to the provider, or settle it as released to give it back.'
+                WHEN action.state = 'unknown' THEN 'Look at the provider, then settle it as verified_sent or verified_absent.'
+                ELSE 'Nothing was changed. An action is settled once.' END;
+    END IF;
+
+    UPDATE thaw.actions AS a SET
+        state = new_state, outcome = result, lease_until = NULL, settled_at = at,
+        -- The request may have been made at any time until now.
+        used_at = CASE WHEN a.state = 'started' THEN at ELSE a.used_at END,
+        provider_ref = coalesce(settle.provider_ref, a.provider_ref), error_code = coalesce(settle.error_code, a.error_code)
+    WHERE a.id = action.id;
+
+    CASE
+        WHEN new_state = 'sent' THEN
+            UPDATE thaw.senders AS s SET ramp_started_at = coalesce(s.ramp_started_at, at), last_sent_at = greatest(s.last_sent_at, at)
+            WHERE s.id = action.sender_id;
+            PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
+        WHEN new_state = 'already' THEN
+            PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
+        WHEN new_state = 'refused' THEN
+            IF settle.if_refused = 'skip' THEN
+                PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
+            ELSIF settle.if_refused = 'fail' THEN
+                UPDATE thaw.enrollments AS e SET status = 'failed', paused_reason = NULL, paused_at = NULL
+                WHERE e.id = action.enrollment_id AND e.status IN ('active', 'paused');
+            ELSE
+                UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.next_at, at + interval '1 day') WHERE e.id = action.enrollment_id;
+            END IF;
+            SELECT count(DISTINCT a.prospect_url) INTO refusals FROM thaw.actions AS a
+            WHERE a.account_id = action.account_id AND a.kind = action.kind AND a.state = 'refused' AND a.settled_at > at - interval '24 hours';
+            IF refusals >= 3 THEN
+                PERFORM thaw.hold_kind(action.account_id, action.kind, thaw.limit_ends(action.account_id, action.kind, NULL), 'refusals',
+                    format('the provider refused %s to %s prospects within a day', action.kind, refusals), settle.actor);
+            END IF;
+        WHEN result = 'limited' THEN
+            PERFORM thaw.hold_kind(action.account_id, action.kind,
+                coalesce(settle.until, thaw.limit_ends(action.account_id, action.kind, settle.error_code)),
+                coalesce(CASE WHEN settle.error_code ~ '^[a-z][a-z0-9_]{0,63}$' THEN settle.error_code END, 'limited'),
+                'the provider reports a limit' || coalesce(': ' || settle.error_code, ''), settle.actor);
+        WHEN result = 'throttled' THEN
+            UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.until, at + interval '5 minutes') WHERE e.id = action.enrollment_id;
+        WHEN result IN ('account_lost', 'restricted') THEN
+            PERFORM thaw.receive_signal(account.provider, account.provider_account_id, result::text,
+                CASE result WHEN 'restricted' THEN 'restricted' ELSE 'disconnected' END, NULL, NULL, 'action:' || action.id, false, NULL);
+        WHEN new_state = 'unknown' THEN
+            PERFORM thaw.publish_unknown(ARRAY[action.id]);
+        ELSE NULL; -- released: it may be reserved again
+    END CASE;
+    IF result IN ('verified_sent', 'verified_absent') THEN
+        INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id, campaign_id, prospect_url)
+        VALUES ('action_settled', settle.actor, 'settled as ' || result, 'action ' || action.id, action.workspace_id, action.account_id,
+            action.campaign_id, action.prospect_url);
+    END IF;
+    PERFORM thaw.nudge(action.account_id, at);
+    RETURN new_state::text;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text) IS
+    'Records what came of a started action: sent (with provider_ref), already, refused (the enrollment fails, if_refused: or skips the step, or keeps it), limited (the kind is on hold until), throttled (try again at until), account_lost, restricted, unknown; released ends a reservation that was not started; verified_sent and verified_absent settle an unknown one. next_kind and next_at are for campaigns without steps. Returns the state. The same outcome again changes nothing; another one is an error.';
+
+-- Reports actions whose outcome is unknown: one message per account.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.publish_unknown(p_action_ids bigint[]) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM thaw.publish('actions.unknown', NULL, unsettled.account_id, jsonb_build_object('actions', unsettled.actions))
+    FROM (
+        SELECT a.account_id, jsonb_agg(jsonb_build_object('reservation', a.id, 'kind', a.kind, 'prospect_url', a.prospect_url, 'started_at', thaw.rfc3339(a.started_at)) ORDER BY a.id) AS actions
+        FROM thaw.actions AS a WHERE a.id = ANY (p_action_ids) GROUP BY a.account_id ORDER BY a.account_id) AS unsettled;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Ends leases: a reservation that was not started expires, and a started action that was not
+-- settled is unknown. At most p_size, without waiting for locked rows. Returns how many.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.expire_actions(p_size integer DEFAULT 1000) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    at      timestamptz := thaw.now();
+    expired integer;
+    unknown bigint[];
+BEGIN
+    WITH ended AS MATERIALIZED (
+        SELECT a.id FROM thaw.actions AS a
+        WHERE a.lease_until <= at
+        ORDER BY a.lease_until LIMIT p_size FOR NO KEY UPDATE SKIP LOCKED
+    ), changed AS (
+        UPDATE thaw.actions AS a SET
+            state = CASE a.state WHEN 'reserved' THEN 'expired' ELSE 'unknown' END::thaw.action_state,
+            used_at = CASE a.state WHEN 'started' THEN greatest(a.used_at, least(a.lease_until, at)) ELSE a.used_at END,
+            lease_until = NULL, settled_at = at
+        FROM ended WHERE a.id = ended.id
+        RETURNING a.id, a.state, a.account_id
+    ), nudged AS (
+        INSERT INTO thaw.nudges (account_id, at) SELECT DISTINCT changed.account_id, at FROM changed
+    )
+    SELECT count(*), array_agg(changed.id) FILTER (WHERE changed.state = 'unknown') INTO expired, unknown FROM changed;
+    PERFORM thaw.publish_unknown(unknown);
+    RETURN expired;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.expire_actions(integer) IS 'Ends the leases that are over. Every worker process calls it.';
+
+-- Records how an invite ended at the provider. A withdrawn one may be repeated after three weeks;
+-- an accepted one never.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.close_invite(reservation bigint, as_what text) RETURNS boolean LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    action thaw.actions;
+BEGIN
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = close_invite.reservation FOR NO KEY UPDATE;
+    IF action.id IS NULL THEN
+        RAISE EXCEPTION 'there is no reservation %', coalesce(close_invite.reservation::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
+    ELSIF close_invite.as_what IS NULL OR close_invite.as_what NOT IN ('accepted', 'withdrawn') THEN
+        RAISE EXCEPTION 'an invite does not end as "%"', coalesce(left(close_invite.as_what, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use accepted or withdrawn.';
+    ELSIF action.kind <> 'invite' OR action.state NOT IN ('sent', 'already', 'unknown') THEN
+        RAISE EXCEPTION 'action % is no sent invite: it is % (%)', action.id, action.kind, action.state
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only an invite that was sent can be accepted or withdrawn.';
+    ELSIF action.closed_as = close_invite.as_what OR action.closed_as = 'duplicate' THEN
+        RETURN false;
+    END IF;
+    UPDATE thaw.actions AS a SET closed_at = thaw.now(), closed_as = close_invite.as_what WHERE a.id = action.id;
+    RETURN true;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.close_invite(bigint, text) IS
+    'Records that a sent invite was accepted or withdrawn. Until then it counts toward the ceiling of pending invites, and no second one goes to the prospect. Returns false if this was recorded before.';
+
+-- Releases what is reserved when an account or a campaign stops. What is started goes on: the
+-- request may be under way. Rows that a sender has locked are left to its last look (thaw.start).
+-- +goose StatementBegin
+CREATE FUNCTION thaw.accounts_release_actions() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE thaw.actions AS a SET
+        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'account_not_connected'
+    WHERE a.id = ANY (ARRAY(
+        SELECT open.id FROM thaw.actions AS open
+        WHERE open.account_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER accounts_release_actions AFTER UPDATE OF status ON thaw.accounts
+    FOR EACH ROW WHEN (OLD.status = 'connected' AND NEW.status <> 'connected') EXECUTE FUNCTION thaw.accounts_release_actions();
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.campaigns_release_actions() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE thaw.actions AS a SET
+        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'campaign_not_running'
+    WHERE a.id = ANY (ARRAY(
+        SELECT open.id FROM thaw.actions AS open
+        WHERE open.campaign_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER campaigns_release_actions AFTER UPDATE OF status ON thaw.campaigns
+    FOR EACH ROW WHEN (OLD.status = 'running' AND NEW.status <> 'running') EXECUTE FUNCTION thaw.campaigns_release_actions();
+
+-- A pause of prospects, by whoever. Pausing an account pauses its prospects.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enrollments_release_actions() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE thaw.actions AS a SET
+        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'not_active'
+    WHERE a.id = ANY (ARRAY(
+        SELECT open.id FROM thaw.actions AS open
+        WHERE open.enrollment_id = NEW.id AND open.is_used AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER enrollments_release_actions AFTER UPDATE OF status ON thaw.enrollments
+    FOR EACH ROW WHEN (OLD.status = 'active' AND NEW.status <> 'active' AND NEW.next_kind IS NOT NULL)
+    EXECUTE FUNCTION thaw.enrollments_release_actions();
+
+REVOKE ALL ON FUNCTION thaw.hold_kind(bigint, text, timestamptz, text, text, text), thaw.limit_ends(bigint, text, text),
+    thaw.advance(thaw.actions, text, timestamptz), thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text),
+    thaw.publish_unknown(bigint[]), thaw.expire_actions(integer), thaw.close_invite(bigint, text), thaw.accounts_release_actions(),
+    thaw.campaigns_release_actions(), thaw.enrollments_release_actions() FROM PUBLIC;
+
+-- +goose Down
+DROP TRIGGER enrollments_release_actions ON thaw.enrollments;
+DROP FUNCTION thaw.enrollments_release_actions();
+DROP TRIGGER campaigns_release_actions ON thaw.campaigns;
+DROP FUNCTION thaw.campaigns_release_actions();
+DROP TRIGGER accounts_release_actions ON thaw.accounts;
+DROP FUNCTION thaw.accounts_release_actions();
+DROP FUNCTION thaw.close_invite(bigint, text);
+DROP FUNCTION thaw.expire_actions(integer);
+DROP FUNCTION thaw.publish_unknown(bigint[]);
+DROP FUNCTION thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text);
+DROP FUNCTION thaw.advance(thaw.actions, text, timestamptz);
+DROP FUNCTION thaw.limit_ends(bigint, text, text);
+DROP FUNCTION thaw.hold_kind(bigint, text, timestamptz, text, text, text);

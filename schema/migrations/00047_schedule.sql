@@ -1,0 +1,435 @@
+-- The scheduler: which actions are given out, to senders that poll (thaw.claim_actions) and to
+-- those that are called (the job schedule).
+--
+-- sending_accounts.next_at is the earliest time at which an account may have something to do. The
+-- scheduler looks only at accounts whose time has come, so its cost follows what can be done now.
+-- An account at a closed gate is looked at again when the gate opens.
+--
+-- Whatever may open a gate earlier appends a nudge. Nudges are only inserted, so a write of the
+-- platform never waits for the scheduler. No nudge is lost: the scheduler locks the rows of
+-- sending_accounts before it looks for due actions, and take_nudges keeps the nudges of locked rows.
+-- So either the scheduler sees the new action, or the nudge is applied after it. As a safety net, an account at a gate without a known
+-- opening is looked at again every hour.
+
+-- +goose Up
+
+CREATE TABLE thaw.nudges (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id bigint NOT NULL,
+    at         timestamptz NOT NULL
+);
+CREATE INDEX nudges_account_idx ON thaw.nudges (account_id, at);
+COMMENT ON TABLE thaw.nudges IS 'Accounts to look at again from a given time. Removed within a second by the worker processes (thaw.take_nudges).';
+
+-- One nudge per account and transaction is enough. That of another transaction is no substitute: it
+-- may have been applied before this one commits.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.nudge(p_account_id bigint, p_at timestamptz) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    from_at timestamptz := greatest(p_at, thaw.now());
+BEGIN
+    INSERT INTO thaw.nudges (account_id, at)
+    SELECT p_account_id, from_at
+    WHERE NOT EXISTS (
+        SELECT FROM thaw.nudges AS n WHERE n.account_id = p_account_id AND n.at <= from_at AND n.xmin = pg_current_xact_id_if_assigned()::xid);
+END;
+$$;
+-- +goose StatementEnd
+
+-- Applies the nudges, at most p_size, and returns how many.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.take_nudges(p_size integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+DECLARE
+    accounts bigint[];
+    times    timestamptz[];
+    ready    bigint[];
+    kept     integer;
+    taken    integer;
+BEGIN
+    WITH gone AS (
+        DELETE FROM thaw.nudges AS n
+        WHERE n.id = ANY (ARRAY(SELECT oldest.id FROM thaw.nudges AS oldest ORDER BY oldest.id LIMIT p_size FOR UPDATE SKIP LOCKED))
+        RETURNING n.account_id, n.at
+    ), first AS (
+        SELECT gone.account_id, min(gone.at) AS at, count(*) AS n FROM gone GROUP BY gone.account_id
+    )
+    SELECT array_agg(first.account_id ORDER BY first.account_id), array_agg(first.at ORDER BY first.account_id), coalesce(sum(first.n), 0)
+    INTO accounts, times, taken FROM first;
+    IF taken > 0 THEN
+        -- Accounts and rows that another transaction has locked are not waited for, or it would hold
+        -- up all other accounts: their nudges are kept for the next call. Changes of the person are
+        -- left to the scheduler, which has locked the account.
+        PERFORM thaw.ensure_senders(ARRAY(
+            SELECT a.id FROM thaw.accounts AS a
+            WHERE a.id = ANY (accounts) AND NOT EXISTS (SELECT FROM thaw.sending_accounts AS known WHERE known.account_id = a.id)
+            ORDER BY a.id FOR KEY SHARE SKIP LOCKED));
+        -- Every row is locked, also one that seems to be due: the scheduler may be about to note a
+        -- later time.
+        ready := ARRAY(
+            SELECT s.account_id FROM thaw.sending_accounts AS s
+            WHERE s.account_id = ANY (accounts) ORDER BY s.account_id FOR NO KEY UPDATE SKIP LOCKED);
+        UPDATE thaw.sending_accounts AS s SET next_at = first.at
+        FROM unnest(accounts, times) AS first (account_id, at)
+        WHERE s.account_id = first.account_id AND s.account_id = ANY (ready) AND s.next_at > first.at;
+        INSERT INTO thaw.nudges (account_id, at)
+        SELECT first.account_id, first.at
+        FROM unnest(accounts, times) AS first (account_id, at)
+        JOIN thaw.accounts AS a ON a.id = first.account_id
+        WHERE first.account_id <> ALL (ready);
+        GET DIAGNOSTICS kept = ROW_COUNT;
+        taken := taken - kept;
+    END IF;
+    RETURN taken;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.take_nudges(integer) IS 'Notes which accounts may have something to send sooner. Every worker process calls it once a second.';
+
+-- What may open a gate, or make an action due.
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enrollments_nudge() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM thaw.nudge(NEW.account_id, NEW.due_at);
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER enrollments_nudge_update AFTER UPDATE ON thaw.enrollments
+    FOR EACH ROW WHEN (NEW.due_at IS NOT NULL AND NEW.account_id IS NOT NULL AND (
+        OLD.due_at IS DISTINCT FROM NEW.due_at OR OLD.account_id IS DISTINCT FROM NEW.account_id OR OLD.next_kind IS DISTINCT FROM NEW.next_kind))
+    EXECUTE FUNCTION thaw.enrollments_nudge();
+CREATE TRIGGER enrollments_nudge_insert AFTER INSERT ON thaw.enrollments
+    FOR EACH ROW WHEN (NEW.due_at IS NOT NULL AND NEW.account_id IS NOT NULL) EXECUTE FUNCTION thaw.enrollments_nudge();
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.accounts_nudge() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM thaw.nudge(NEW.id, thaw.now());
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER accounts_nudge AFTER UPDATE ON thaw.accounts
+    FOR EACH ROW WHEN (NEW.status = 'connected' AND (
+        OLD.status <> 'connected' OR OLD.locked_at IS NOT NULL AND NEW.locked_at IS NULL OR OLD.parked_reason IS NOT NULL AND NEW.parked_reason IS NULL
+        OR OLD.hold_until IS DISTINCT FROM NEW.hold_until OR OLD.timezone IS DISTINCT FROM NEW.timezone OR OLD.tier <> NEW.tier))
+    EXECUTE FUNCTION thaw.accounts_nudge();
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.campaigns_nudge() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM thaw.nudge_workspace(NEW.workspace_id);
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER campaigns_nudge AFTER UPDATE OF status ON thaw.campaigns
+    FOR EACH ROW WHEN (NEW.status = 'running' AND OLD.status <> 'running') EXECUTE FUNCTION thaw.campaigns_nudge();
+
+-- Limits, windows, holds of kinds, shadow mode and safety mode change rarely.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.nudge_workspace(p_workspace_id bigint) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.nudges (account_id, at)
+    SELECT s.account_id, thaw.now() FROM thaw.sending_accounts AS s
+    WHERE (p_workspace_id IS NULL OR s.workspace_id = p_workspace_id) AND s.code IS NOT NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.nudge_owner() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM thaw.nudge_workspace(CASE TG_OP WHEN 'DELETE' THEN OLD.workspace_id ELSE NEW.workspace_id END);
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER action_overrides_nudge AFTER INSERT OR UPDATE OR DELETE ON thaw.action_overrides
+    FOR EACH ROW EXECUTE FUNCTION thaw.nudge_owner();
+CREATE TRIGGER sending_windows_nudge AFTER INSERT OR UPDATE OR DELETE ON thaw.sending_windows
+    FOR EACH ROW EXECUTE FUNCTION thaw.nudge_owner();
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.workspaces_nudge() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM thaw.nudge_workspace(NEW.id);
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER workspaces_nudge AFTER UPDATE OF shadow ON thaw.workspaces
+    FOR EACH ROW WHEN (OLD.shadow AND NOT NEW.shadow) EXECUTE FUNCTION thaw.workspaces_nudge();
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.nudge_all() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM thaw.nudge_workspace(NULL);
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER safety_nudge AFTER UPDATE OF since ON thaw.safety
+    FOR EACH ROW WHEN (OLD.since IS NOT NULL AND NEW.since IS NULL) EXECUTE FUNCTION thaw.nudge_all();
+CREATE TRIGGER action_limits_nudge AFTER INSERT OR UPDATE ON thaw.action_limits FOR EACH STATEMENT EXECUTE FUNCTION thaw.nudge_all();
+CREATE TRIGGER action_ceilings_nudge AFTER INSERT OR UPDATE ON thaw.action_ceilings FOR EACH STATEMENT EXECUTE FUNCTION thaw.nudge_all();
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.action_holds_nudge() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM thaw.nudge(OLD.account_id, thaw.now());
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER action_holds_nudge AFTER UPDATE OR DELETE ON thaw.action_holds FOR EACH ROW EXECUTE FUNCTION thaw.action_holds_nudge();
+
+-- The campaigns and kinds of an account with due actions, each with the earliest due time. A loose
+-- index scan: one descent per campaign and kind, regardless of the number of rows.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.due_lines(p_account_id bigint) RETURNS TABLE (campaign_id bigint, kind text, due_at timestamptz) LANGUAGE sql STABLE ROWS 10
+BEGIN ATOMIC
+    WITH RECURSIVE loose AS (
+        (SELECT e.campaign_id, e.next_kind, e.due_at
+         FROM thaw.enrollments AS e
+         WHERE e.account_id = p_account_id AND e.due_at IS NOT NULL
+         ORDER BY e.campaign_id, e.next_kind, e.due_at LIMIT 1)
+        UNION ALL
+        SELECT next.campaign_id, next.next_kind, next.due_at
+        FROM loose
+        CROSS JOIN LATERAL (
+            SELECT e.campaign_id, e.next_kind, e.due_at
+            FROM thaw.enrollments AS e
+            WHERE e.account_id = p_account_id AND e.due_at IS NOT NULL AND (e.campaign_id, e.next_kind) > (loose.campaign_id, loose.next_kind)
+            ORDER BY e.campaign_id, e.next_kind, e.due_at LIMIT 1) AS next
+    )
+    SELECT loose.campaign_id, loose.next_kind, loose.due_at FROM loose;
+END;
+-- +goose StatementEnd
+
+-- The accounts whose time has come, at most p_limit: an equal share per workspace, the longest due
+-- first. The workspaces are found by a loose index scan.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint DEFAULT NULL) RETURNS TABLE (account_id bigint) LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    at         timestamptz := thaw.now();
+    workspaces bigint[];
+BEGIN
+    WITH RECURSIVE loose AS (
+        (SELECT s.workspace_id FROM thaw.sending_accounts AS s
+         WHERE s.next_at < 'infinity' AND (p_workspace_id IS NULL OR s.workspace_id = p_workspace_id)
+         ORDER BY s.workspace_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT s.workspace_id FROM thaw.sending_accounts AS s
+                WHERE s.next_at < 'infinity' AND s.workspace_id > loose.workspace_id AND p_workspace_id IS NULL
+                ORDER BY s.workspace_id LIMIT 1)
+        FROM loose WHERE loose.workspace_id IS NOT NULL
+    )
+    SELECT array_agg(loose.workspace_id) INTO workspaces FROM loose
+    WHERE EXISTS (SELECT FROM thaw.sending_accounts AS s WHERE s.workspace_id = loose.workspace_id AND s.next_at <= at AND s.next_at < 'infinity')
+        AND NOT (SELECT w.shadow FROM thaw.workspaces AS w WHERE w.id = loose.workspace_id);
+    RETURN QUERY
+    SELECT due.account_id
+    FROM unnest(workspaces) AS workspace (id)
+    CROSS JOIN LATERAL (
+        SELECT s.account_id, s.next_at, row_number() OVER (ORDER BY s.next_at, s.account_id) AS place
+        FROM (
+            SELECT x.account_id, x.next_at FROM thaw.sending_accounts AS x
+            WHERE x.workspace_id = workspace.id AND x.next_at <= at AND x.next_at < 'infinity'
+            ORDER BY x.next_at LIMIT ceil(p_limit::numeric / cardinality(workspaces))) AS s) AS due
+    ORDER BY due.place, due.next_at, due.account_id
+    LIMIT p_limit;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Gives out at most one action per account and sender, for up to p_limit accounts whose time has
+-- come, and notes when to look at each account again. Fair: across workspaces first (each gets an
+-- equal share of the limit), then across accounts (the longest due first), then across the
+-- campaigns of an account (the one that was served longest ago). Accounts that another transaction
+-- has locked are left to the next call. p_workspace_id null: all workspaces.
+--
+-- looked: how many accounts it looked at. 0: there is nothing to do now. action_ids: what was
+-- reserved.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.schedule_batch(
+    p_limit integer, p_lease interval, p_actor text, p_workspace_id bigint DEFAULT NULL,
+    OUT looked integer, OUT action_ids bigint[]
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+DECLARE
+    at       timestamptz := thaw.now();
+    accounts bigint[];
+    senders  bigint[];
+    -- The first action of each campaign and kind of these accounts.
+    heads    bigint[];
+    locked   bigint[];
+    picks    bigint[];
+BEGIN
+    looked := 0;
+    SELECT array_agg(l.id) INTO accounts FROM (
+        SELECT a.id FROM thaw.accounts AS a
+        WHERE a.id = ANY (ARRAY(SELECT due.account_id FROM thaw.accounts_to_look_at(p_limit, p_workspace_id) AS due))
+        ORDER BY a.id FOR NO KEY UPDATE SKIP LOCKED) AS l;
+    IF accounts IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM thaw.ensure_senders(accounts);
+    SELECT array_agg(l.id) INTO senders FROM (
+        SELECT s.id FROM thaw.senders AS s
+        WHERE s.id = ANY (ARRAY(SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts)))
+        ORDER BY s.id FOR NO KEY UPDATE SKIP LOCKED) AS l;
+    -- In the order of thaw.take_nudges, which locks the same rows without the accounts.
+    PERFORM sending.account_id FROM thaw.sending_accounts AS sending
+    WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
+    -- One account per sender, because its accounts share one pace. Another transaction may have
+    -- served the account while this one waited.
+    PERFORM sending.account_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
+    SELECT array_agg(l.account_id) INTO accounts FROM (
+        SELECT DISTINCT ON (sending.sender_id) sending.account_id
+        FROM thaw.sending_accounts AS sending
+        WHERE sending.account_id = ANY (accounts) AND sending.sender_id = ANY (senders) AND sending.next_at <= at
+        ORDER BY sending.sender_id, sending.served_at NULLS FIRST, sending.account_id) AS l;
+    looked := coalesce(cardinality(accounts), 0);
+    IF looked = 0 THEN
+        RETURN;
+    END IF;
+
+    SELECT array_agg(head.id) INTO heads
+    FROM unnest(accounts) AS account (id)
+    CROSS JOIN LATERAL thaw.due_lines(account.id) AS line
+    CROSS JOIN LATERAL (
+        -- Actions that are under way or unknown are skipped: an account has few of them. Scalar
+        -- subqueries check row by row, so that the planner does not join with all enrollments.
+        SELECT e.id FROM thaw.enrollments AS e
+        WHERE e.account_id = account.id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind AND e.due_at IS NOT NULL
+            AND (
+                SELECT true FROM thaw.actions AS x
+                WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
+        ORDER BY e.due_at, e.id LIMIT 1) AS head;
+    PERFORM thaw.lock_campaign_caps(heads);
+    -- Rows that the platform has locked are left to the next look.
+    locked := heads;
+    heads := ARRAY(
+        SELECT l.id FROM (
+            SELECT e.id FROM thaw.enrollments AS e WHERE e.id = ANY (heads) ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
+    locked := ARRAY(SELECT unnest(locked) EXCEPT SELECT unnest(heads));
+
+    WITH gate AS MATERIALIZED (
+        SELECT g.* FROM thaw.action_gates(heads, NULL) AS g
+    ), pick AS (
+        SELECT DISTINCT ON (gate.account_id) gate.account_id, gate.enrollment_id
+        FROM gate
+        WHERE gate.code IS NULL
+        ORDER BY gate.account_id,
+            (SELECT x.id FROM thaw.actions AS x WHERE x.account_id = gate.account_id AND x.campaign_id = gate.campaign_id ORDER BY x.id DESC LIMIT 1) NULLS FIRST,
+            gate.enrollment_id
+    ), deferred AS (
+        -- A prospect who has an invite already does not hold up those behind. The next look decides
+        -- again: the invite may be withdrawn by then.
+        UPDATE thaw.enrollments AS e SET
+            next_action_at = coalesce((SELECT gate.opens_at FROM gate WHERE gate.enrollment_id = e.id), at + interval '1 day')
+        WHERE e.id = ANY (ARRAY(SELECT gate.enrollment_id FROM gate WHERE gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn')))
+        RETURNING e.id
+    ), closed AS (
+        -- The gate that opens first.
+        SELECT DISTINCT ON (account.id) account.id, gate.code, look.next_at
+        FROM unnest(accounts) AS account (id)
+        LEFT JOIN gate ON gate.account_id = account.id
+        CROSS JOIN LATERAL (
+            SELECT least(CASE WHEN gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn') THEN at + interval '1 second'
+                WHEN gate.code IS NOT NULL THEN coalesce(gate.opens_at, at + interval '1 hour')
+                -- Everything is under way or unknown, or nothing is due at all.
+                WHEN (SELECT true FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.due_at IS NOT NULL LIMIT 1) THEN at + interval '1 hour'
+                ELSE 'infinity' END,
+                CASE WHEN (SELECT true FROM thaw.enrollments AS e WHERE e.id = ANY (locked) AND e.account_id = account.id LIMIT 1) THEN at + interval '1 minute' END
+            ) AS next_at) AS look
+        WHERE account.id NOT IN (SELECT pick.account_id FROM pick)
+        ORDER BY account.id, look.next_at
+    ), noted AS (
+        UPDATE thaw.sending_accounts AS s SET next_at = closed.next_at, code = closed.code
+        FROM closed WHERE s.account_id = closed.id
+    )
+    SELECT array_agg(pick.enrollment_id) INTO picks FROM pick;
+
+    WITH given AS MATERIALIZED (
+        SELECT r.* FROM thaw.reserve_rows(picks, NULL, p_lease, p_actor) AS r
+    ), noted AS (
+        UPDATE thaw.sending_accounts AS s SET
+            next_at = coalesce(given.next_allowed_at, given.opens_at, at + interval '1 minute'), code = given.code,
+            served_at = CASE WHEN given.action_id IS NULL THEN s.served_at ELSE at END
+        FROM given WHERE s.account_id = given.account_id
+    )
+    SELECT array_agg(given.action_id) FILTER (WHERE given.action_id IS NOT NULL) INTO action_ids FROM given;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.claim_actions(
+    "limit" integer DEFAULT 100, lease interval DEFAULT NULL, workspace text DEFAULT NULL, actor text DEFAULT current_user
+) RETURNS TABLE (
+    reservation bigint, lease_until timestamptz, kind text, step integer, workspace_key text, workspace_external_id text, provider text, account text,
+    account_external_id text, campaign text, campaign_external_id text, enrollment bigint, enrollment_external_id text, prospect_url text
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    given bigint[];
+BEGIN
+    PERFORM thaw.require_short_transaction(), thaw.require_actor(claim_actions.actor);
+    IF claim_actions."limit" IS NULL OR claim_actions."limit" NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'the limit is %', coalesce(claim_actions."limit"::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Claim 1 to 1000 actions at a time.';
+    END IF;
+    SELECT b.action_ids INTO given FROM thaw.schedule_batch(
+        claim_actions."limit", thaw.checked_lease(claim_actions.lease), claim_actions.actor,
+        CASE WHEN claim_actions.workspace IS NOT NULL THEN thaw.find_workspace(claim_actions.workspace) END) AS b;
+    RETURN QUERY
+    SELECT a.id, a.lease_until, a.kind, a.step, w.key, w.external_id, a.provider, account.provider_account_id, account.external_id,
+        campaign.key, campaign.external_id, a.enrollment_id, e.external_id, a.prospect_url
+    FROM thaw.actions AS a
+    JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+    JOIN thaw.accounts AS account ON account.id = a.account_id
+    JOIN thaw.campaigns AS campaign ON campaign.id = a.campaign_id
+    JOIN thaw.enrollments AS e ON e.id = a.enrollment_id
+    WHERE a.id = ANY (given)
+    ORDER BY a.id;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.claim_actions(integer, interval, text, text) IS
+    'Reserves due actions for a sender that polls: at most limit, at most one per account, fair across workspaces, accounts and campaigns. Commit, then call thaw.start for each before the call to the provider, and thaw.settle after it. No rows: nothing can be done now; LISTEN thaw_actions notifies the sender.';
+
+REVOKE ALL ON FUNCTION thaw.nudge(bigint, timestamptz), thaw.take_nudges(integer), thaw.enrollments_nudge(), thaw.accounts_nudge(), thaw.campaigns_nudge(),
+    thaw.nudge_workspace(bigint), thaw.nudge_owner(), thaw.workspaces_nudge(), thaw.nudge_all(), thaw.action_holds_nudge(), thaw.due_lines(bigint),
+    thaw.accounts_to_look_at(integer, bigint), thaw.schedule_batch(integer, interval, text, bigint), thaw.claim_actions(integer, interval, text, text) FROM PUBLIC;
+
+-- +goose Down
+DROP FUNCTION thaw.claim_actions(integer, interval, text, text);
+DROP FUNCTION thaw.schedule_batch(integer, interval, text, bigint);
+DROP FUNCTION thaw.accounts_to_look_at(integer, bigint);
+DROP FUNCTION thaw.due_lines(bigint);
+DROP TRIGGER action_ceilings_nudge ON thaw.action_ceilings;
+DROP TRIGGER action_limits_nudge ON thaw.action_limits;
+DROP TRIGGER action_holds_nudge ON thaw.action_holds;
+DROP FUNCTION thaw.action_holds_nudge();
+DROP TRIGGER safety_nudge ON thaw.safety;
+DROP FUNCTION thaw.nudge_all();
+DROP TRIGGER workspaces_nudge ON thaw.workspaces;
+DROP FUNCTION thaw.workspaces_nudge();
+DROP TRIGGER sending_windows_nudge ON thaw.sending_windows;
+DROP TRIGGER action_overrides_nudge ON thaw.action_overrides;
+DROP FUNCTION thaw.nudge_owner();
+DROP FUNCTION thaw.nudge_workspace(bigint);
+DROP TRIGGER campaigns_nudge ON thaw.campaigns;
+DROP FUNCTION thaw.campaigns_nudge();
+DROP TRIGGER accounts_nudge ON thaw.accounts;
+DROP FUNCTION thaw.accounts_nudge();
+DROP TRIGGER enrollments_nudge_insert ON thaw.enrollments;
+DROP TRIGGER enrollments_nudge_update ON thaw.enrollments;
+DROP FUNCTION thaw.enrollments_nudge();
+DROP FUNCTION thaw.take_nudges(integer);
+DROP FUNCTION thaw.nudge(bigint, timestamptz);
+DROP TABLE thaw.nudges;

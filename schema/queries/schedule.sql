@@ -1,0 +1,23 @@
+-- name: RefreshZones :one
+-- Reads the time zones of the server again.
+SELECT thaw.refresh_zones()::integer AS changed;
+
+-- name: ExpireActions :one
+-- Ends the leases of actions that are over.
+SELECT thaw.expire_actions()::integer AS ended;
+
+-- name: TakeNudges :one
+-- Notes which accounts may have something to send sooner.
+SELECT thaw.take_nudges()::integer AS taken;
+
+-- name: RingActions :exec
+-- Notifies listeners on thaw_actions if something is due.
+SELECT thaw.ring_actions();
+
+-- name: PushActions :one
+-- Reserves due actions of at most that many accounts, and sends them to the platform.
+SELECT p.looked::integer AS looked, p.reserved::integer AS reserved FROM thaw.push_actions(sqlc.arg(size)::integer) AS p;
+
+-- name: RecordSchedule :exec
+-- Records that the job schedule has finished.
+UPDATE thaw.scheduler SET finished_at = thaw.now();

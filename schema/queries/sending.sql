@@ -1,0 +1,156 @@
+-- name: ActionPage :many
+-- A page of the ledger, newest first: of the candidates (thaw.newest_actions), those that match.
+SELECT a.id, a.state::text AS state, coalesce(a.outcome::text, '')::text AS outcome, a.kind, a.step, w.key AS workspace, a.account_id,
+    coalesce(account.provider_account_id, '')::text AS account, coalesce(account.display_name, '')::text AS account_name, a.provider, coalesce(campaign.key, '')::text AS campaign, a.enrollment_id,
+    coalesce(e.external_id, '')::text AS enrollment_external_id, a.prospect_url, a.actor, a.reserved_at, a.lease_until, a.started_at, a.settled_at,
+    coalesce(a.provider_ref, '')::text AS provider_ref, coalesce(a.error_code, '')::text AS error_code, a.closed_at,
+    coalesce(a.closed_as, '')::text AS closed_as
+FROM thaw.newest_actions(sqlc.narg(enrollment_id)::bigint, sqlc.narg(account_id)::bigint, sqlc.narg(state)::text::thaw.action_state,
+    sqlc.arg(first_workspace)::bigint, sqlc.arg(last_workspace)::bigint, sqlc.arg(before_id)::bigint, sqlc.arg(scan)::integer) AS newest
+JOIN thaw.actions AS a ON a.id = newest.id
+JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+LEFT JOIN thaw.accounts AS account ON account.id = a.account_id
+LEFT JOIN thaw.campaigns AS campaign ON campaign.id = a.campaign_id
+LEFT JOIN thaw.enrollments AS e ON e.id = a.enrollment_id
+WHERE a.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+    AND (sqlc.narg(state)::text IS NULL OR a.state = sqlc.narg(state)::text::thaw.action_state)
+    AND (sqlc.narg(kind)::text IS NULL OR a.kind = sqlc.narg(kind)::text)
+ORDER BY a.id DESC
+LIMIT sqlc.arg(size)::integer;
+
+-- name: ActionScanEnd :one
+-- The last candidate, if there may be more after it.
+SELECT coalesce(min(newest.id), 0)::bigint AS id, (count(*) >= sqlc.arg(scan)::integer)::boolean AS is_full
+FROM thaw.newest_actions(sqlc.narg(enrollment_id)::bigint, sqlc.narg(account_id)::bigint, sqlc.narg(state)::text::thaw.action_state,
+    sqlc.arg(first_workspace)::bigint, sqlc.arg(last_workspace)::bigint, sqlc.arg(before_id)::bigint, sqlc.arg(scan)::integer) AS newest;
+
+-- name: ActionKindNames :many
+SELECT k.kind FROM thaw.action_kinds AS k ORDER BY k.kind LIMIT 100;
+
+-- name: UnknownActions :one
+-- How many actions are unknown; at most the limit.
+SELECT count(*)::bigint AS actions FROM (SELECT FROM thaw.actions AS a WHERE a.state = 'unknown' LIMIT sqlc.arg(size)::integer) AS counted;
+
+-- name: ActionHours :many
+-- What was settled since a time, in steps of time, for a chart.
+SELECT date_bin(sqlc.arg(step)::interval, h.hour, '2000-01-01 00:00:00+00')::timestamptz AS at, sum(h.sent)::bigint AS sent,
+    sum(h.unknown)::bigint AS unknown, sum(h.undelivered)::bigint AS undelivered
+FROM thaw.action_hours AS h
+WHERE h.hour > thaw.now() - sqlc.arg(since)::interval
+GROUP BY 1
+ORDER BY 1 DESC
+LIMIT sqlc.arg(size)::integer;
+
+-- name: CountActionHours :one
+SELECT thaw.count_action_hours()::boolean AS is_counted;
+
+-- name: ActionWorkspace :one
+-- The workspace of an action, if it is in the scope.
+SELECT a.workspace_id FROM thaw.actions AS a
+WHERE a.id = sqlc.arg(id)::bigint AND a.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint;
+
+-- name: EnrollmentToReserve :one
+-- The enrollment with an ID, or with an ID of the platform, if it is in the scope.
+SELECT e.id FROM thaw.enrollments AS e
+WHERE e.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+    AND (e.id = sqlc.narg(id)::bigint OR e.external_id = sqlc.narg(external_id)::text)
+LIMIT 1;
+
+-- name: WorkspaceKey :one
+SELECT w.key FROM thaw.workspaces AS w WHERE w.id = sqlc.arg(id)::bigint;
+
+-- name: SendingAccount :one
+SELECT a.id, w.key AS workspace, a.workspace_id, a.provider, a.provider_account_id AS account, a.display_name, a.tier::text AS tier,
+    coalesce(a.timezone, '')::text AS timezone, thaw.now()::timestamptz AS now, words.account_noun::text AS noun
+FROM thaw.accounts AS a
+JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+CROSS JOIN LATERAL thaw.words_for(a.provider, a.status, NULL) AS words
+WHERE a.id = sqlc.arg(account_id)::bigint AND a.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint;
+
+-- name: KindGates :many
+-- What limits each kind of action of an account. Times that are not known are 'epoch', and numbers
+-- -1. used_elsewhere: of used_today, by accounts of the same person in other workspaces.
+SELECT g.kind::text AS kind, coalesce(g.account_code, g.code, g.pending_code, '')::text AS code,
+    coalesce(CASE WHEN g.account_code IS NOT NULL THEN g.account_opens_at WHEN g.code IS NOT NULL THEN g.opens_at END, 'epoch')::timestamptz AS opens_at,
+    coalesce(g.timezone, '')::text AS timezone, coalesce(g.day::text, '')::text AS day, coalesce(g.day_ends_at, 'epoch')::timestamptz AS day_ends_at,
+    g.used_today::integer AS used_today, coalesce(g.per_day, -1)::integer AS per_day, g.used_in_week::integer AS used_in_week,
+    coalesce(g.per_week, -1)::integer AS per_week, coalesce(g.pending_invites, -1)::integer AS pending_invites,
+    coalesce((
+        SELECT count(*) FROM thaw.actions AS x
+        WHERE x.sender_id = g.sender_id AND x.kind = g.kind AND x.is_used AND x.used_at > thaw.now() - interval '168 hours'
+            AND x.local_day = g.day AND x.workspace_id <> sqlc.arg(workspace_id)::bigint), 0)::integer AS used_elsewhere,
+    g.ramp_week::integer AS ramp_week, coalesce(g.ramp_started_at, 'epoch')::timestamptz AS ramp_started_at,
+    coalesce(g.gap_from, '0')::interval AS gap_from, coalesce(g.gap_to, '0')::interval AS gap_to,
+    coalesce(g.window_opens_at, 'epoch')::timestamptz AS window_opens_at, coalesce(g.window_closes_at, 'epoch')::timestamptz AS window_closes_at,
+    coalesce(g.held_until, 'epoch')::timestamptz AS held_until, coalesce(g.held_code, '')::text AS held_code,
+    coalesce(g.next_allowed_at, 'epoch')::timestamptz AS next_allowed_at
+FROM thaw.kind_gates(ARRAY[sqlc.arg(account_id)::bigint]) AS g
+ORDER BY g.kind;
+
+-- name: NextActions :many
+-- The next action of enrollments: its kind, its due time, and the first closed gate.
+SELECT g.enrollment_id::bigint AS enrollment_id, coalesce(g.kind, '')::text AS kind, e.next_action_at, coalesce(g.code, '')::text AS code,
+    coalesce(g.opens_at, 'epoch')::timestamptz AS opens_at, coalesce(g.used, 0)::integer AS used, coalesce(g.cap, 0)::integer AS cap
+FROM thaw.action_gates(sqlc.arg(enrollment_ids)::bigint[], array_fill(NULL::text, ARRAY[cardinality(sqlc.arg(enrollment_ids)::bigint[])])) AS g
+JOIN thaw.enrollments AS e ON e.id = g.enrollment_id;
+
+-- name: SendingWindows :many
+-- The windows of a workspace, of its accounts, or of the fleet (workspace empty).
+SELECT w.id, coalesce(workspace.key, '')::text AS workspace, coalesce(account.provider_account_id, '')::text AS account, w.account_id,
+    w.weekdays::integer[] AS weekdays, to_char(w.opens, 'HH24:MI') AS opens,
+    (CASE WHEN w.closes = '24:00' THEN '24:00' ELSE to_char(w.closes, 'HH24:MI') END)::text AS closes, coalesce(w.timezone, '')::text AS timezone
+FROM thaw.sending_windows AS w
+LEFT JOIN thaw.workspaces AS workspace ON workspace.id = w.workspace_id
+LEFT JOIN thaw.accounts AS account ON account.id = w.account_id
+WHERE w.id > sqlc.arg(after_id)::bigint
+    AND (coalesce(w.workspace_id, 0) BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint)
+    AND (sqlc.narg(account_id)::bigint IS NULL OR w.account_id = sqlc.narg(account_id)::bigint)
+ORDER BY w.id
+LIMIT sqlc.arg(size)::integer;
+
+-- name: ActionLimits :many
+SELECT l.tier::text AS tier, l.ramp_week::integer AS ramp_week, l.kind, l.per_day, l.per_week, l.gap_from, l.gap_to
+FROM thaw.action_limits AS l
+ORDER BY l.kind, l.tier, l.ramp_week;
+
+-- name: ActionCeilings :many
+SELECT c.kind, c.per_day, c.per_week, c.gap_from FROM thaw.action_ceilings AS c ORDER BY c.kind;
+
+-- name: ActionOverrides :many
+SELECT o.id, w.key AS workspace, o.account_id, coalesce(account.provider_account_id, '')::text AS account, coalesce(campaign.key, '')::text AS campaign,
+    o.kind, o.per_day, o.per_week, o.gap_from, o.gap_to, o.reason, o.actor, o.changed_at
+FROM thaw.action_overrides AS o
+JOIN thaw.workspaces AS w ON w.id = o.workspace_id
+LEFT JOIN thaw.accounts AS account ON account.id = o.account_id
+LEFT JOIN thaw.campaigns AS campaign ON campaign.id = o.campaign_id
+WHERE o.id > sqlc.arg(after_id)::bigint AND o.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+ORDER BY o.id
+LIMIT sqlc.arg(size)::integer;
+
+-- name: SetActionLimit :one
+SELECT thaw.set_action_limit(sqlc.arg(workspace)::text, sqlc.arg(kind)::text, sqlc.narg(per_day)::integer, sqlc.narg(per_week)::integer,
+    sqlc.narg(gap_from)::interval, sqlc.narg(gap_to)::interval, sqlc.narg(account)::text, sqlc.narg(campaign)::text, sqlc.arg(reason)::text,
+    sqlc.arg(actor)::text, sqlc.narg(provider)::text)::boolean AS is_changed;
+
+-- name: SetActionCeiling :one
+SELECT thaw.set_action_ceiling(sqlc.arg(kind)::text, sqlc.narg(per_day)::integer, sqlc.narg(per_week)::integer, sqlc.narg(gap_from)::interval,
+    sqlc.arg(reason)::text, sqlc.arg(actor)::text)::boolean AS is_changed;
+
+-- name: SetSendingWindows :one
+SELECT thaw.set_sending_windows(sqlc.narg(workspace)::text, sqlc.arg(windows)::jsonb, sqlc.narg(account)::text, sqlc.arg(reason)::text,
+    sqlc.arg(actor)::text, sqlc.narg(provider)::text)::integer AS windows;
+
+-- name: HoldActionKind :one
+SELECT thaw.hold_action_kind(sqlc.arg(account)::text, sqlc.arg(kind)::text, sqlc.arg(until)::timestamptz, sqlc.arg(reason)::text,
+    sqlc.arg(actor)::text, sqlc.arg(provider)::text)::timestamptz AS until;
+
+-- name: CorrectActionHold :one
+SELECT (thaw.correct_action_hold(sqlc.arg(account)::text, sqlc.arg(kind)::text, sqlc.narg(until)::timestamptz, sqlc.arg(reason)::text,
+    sqlc.arg(actor)::text, sqlc.arg(provider)::text) IS NOT NULL)::boolean AS is_held;
+
+-- name: SetRamp :one
+SELECT thaw.set_ramp(sqlc.arg(account)::text, sqlc.narg(started_on)::text::date, sqlc.arg(reason)::text, sqlc.arg(actor)::text,
+    sqlc.arg(provider)::text)::integer AS ramp_week;
+
+-- name: VerifyAction :one
+SELECT thaw.verify_action(sqlc.arg(id)::bigint, sqlc.arg(outcome)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text)::text AS state;

@@ -1,0 +1,96 @@
+package schema_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// Section 6, line 6. An account without a time zone sends nothing and says so. It is neither treated
+// as UTC nor forgotten.
+func TestMissingZoneIsACode(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	db.Exec(t, "UPDATE thaw.accounts SET timezone = NULL WHERE id = 1")
+	require.Equal(t, "window_has_no_zone", reserve(t, db, 1))
+	require.NotContains(t, claim(t, db, 10), 1)
+	require.Equal(t, "window_has_no_zone", testdb.Value[string](t, db, "SELECT code FROM thaw.sending_accounts WHERE account_id = 1"))
+	db.Exec(t, "UPDATE thaw.accounts SET timezone = 'America/New_York' WHERE id = 1")
+	require.Equal(t, "window_closed", reserve(t, db, 1), "it is four in the morning there")
+	require.NotContains(t, claim(t, db, 10), 1)
+	moveTo(t, db, "2026-03-03 14:01:00+00")
+	require.Contains(t, claim(t, db, 10), 1)
+	// The zone of a window is used for an account that has none.
+	db.Exec(t, "UPDATE thaw.accounts SET timezone = NULL WHERE id = 2; UPDATE thaw.sending_windows SET timezone = 'Asia/Kathmandu'")
+	require.Equal(t, "window_closed", reserve(t, db, 12))
+	moveTo(t, db, "2026-03-04 03:16:00+00")
+	require.NotEqual(t, "window_closed", reserve(t, db, 12))
+}
+
+// Section 6, line 7. Deferral follows the rules of the zone on the day, both ways, and not an offset
+// of winter or the midnight of UTC.
+func TestOpeningsFollowClockChanges(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	opens := func(at string) string {
+		moveTo(t, db, at)
+		return testdb.Value[string](t, db, "SELECT concat_ws(' ', r.code, to_char(r.opens_at AT TIME ZONE 'UTC', 'MM-DD HH24:MI')) FROM thaw.reserve(1) AS r")
+	}
+	require.Equal(t, "window_closed 03-30 07:00", opens("2026-03-27 18:00+00"), "the Monday after the change in spring")
+	require.Equal(t, "window_closed 10-26 08:00", opens("2026-10-23 18:00+00"), "the Monday after the change in autumn")
+
+	// The day of a cap has 23 or 25 hours.
+	db.Exec(t, noGaps+"UPDATE thaw.action_limits SET per_day = 1")
+	for at, want := range map[string]string{"2027-03-27 23:30+00": "daily_cap 03-28 22:00", "2027-10-30 22:30+00": "daily_cap 10-31 23:00"} {
+		fresh := withSenders(t)
+		fresh.Exec(t, noGaps+"UPDATE thaw.action_limits SET per_day = 1")
+		moveTo(t, fresh, at)
+		reserve(t, fresh, 1)
+		require.Equal(t, want, testdb.Value[string](t, fresh, "SELECT concat_ws(' ', r.code, to_char(r.opens_at AT TIME ZONE 'UTC', 'MM-DD HH24:MI')) FROM thaw.reserve(2) AS r"))
+	}
+}
+
+// The windows of an account replace those of its workspace, and these replace those of the fleet.
+func TestWindowsOfTheNearestOwner(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	db.Exec(t, `INSERT INTO thaw.sending_windows (workspace_id, weekdays, opens, closes) VALUES (1, '{2}', '12:00', '13:00'), (1, '{2}', '15:00', '16:00')`)
+	require.Equal(t, "window_closed Mar 03 12:00", testdb.Value[string](t, db, answer))
+	moveTo(t, db, "2026-03-03 12:00:00+00")
+	require.Equal(t, "window_closed Mar 03 15:00", testdb.Value[string](t, db, answer))
+	db.Exec(t, `INSERT INTO thaw.sending_windows (workspace_id, account_id, weekdays, opens, closes) VALUES (1, 1, '{1}', '22:00', '02:00')`)
+	require.Equal(t, "window_closed Mar 09 22:00", testdb.Value[string](t, db, answer))
+	moveTo(t, db, "2026-03-10 00:59:00+00")
+	require.Equal(t, "1", testdb.Value[string](t, db, answer), "Tuesday night belongs to the window of Monday")
+	require.Equal(t, "window_closed", reserve(t, db, 11))
+}
+
+// A change of the zone, in any direction and back, never gives a second day.
+func TestChangeOfZoneNeverGivesASecondDay(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	db.Exec(t, noGaps+"UPDATE thaw.action_limits SET per_day = 1, per_week = NULL")
+	move := func(zone string) { db.Exec(t, "UPDATE thaw.accounts SET timezone = $1 WHERE id = 1", zone) }
+	moveTo(t, db, "2026-03-03 21:00:00+00") // 22:00 in Berlin
+	send(t, db, 1)
+	for _, zone := range []string{"Asia/Tokyo", "Pacific/Kiritimati", "America/Los_Angeles", "Pacific/Pago_Pago", "Europe/Berlin"} {
+		move(zone)
+		require.Equal(t, "daily_cap", reserve(t, db, 2), zone)
+	}
+	// In Tokyo it is the next day since 15:00 UTC, but the day in Berlin began at 23:00 UTC.
+	move("Asia/Tokyo")
+	moveTo(t, db, "2026-03-03 22:59:00+00")
+	require.Equal(t, "daily_cap", reserve(t, db, 2))
+	moveTo(t, db, "2026-03-04 14:59:00+00")
+	require.Equal(t, "daily_cap", reserve(t, db, 2))
+	moveTo(t, db, "2026-03-04 15:01:00+00")
+	send(t, db, 2)
+	move("Europe/Berlin")
+	db.Advance(t, 24*time.Hour)
+	require.Equal(t, "daily_cap", reserve(t, db, 3), "the day began at 15:00 UTC, and the next midnight in Berlin is at 23:00")
+	db.Advance(t, 8*time.Hour)
+	send(t, db, 3)
+}

@@ -1,0 +1,262 @@
+package schema_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// outcome settles the first action of a new fleet, and returns the database and the reservation.
+func outcome(t *testing.T, outcome string, args ...string) (db *testdb.DB, id string) {
+	t.Helper()
+	db = withSenders(t)
+	db.Exec(t, noGaps+"INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com')")
+	id = reserve(t, db, 1)
+	require.Equal(t, "go", start(t, db, id))
+	settle(t, db, id, outcome, args...)
+	return db, id
+}
+
+// used is what the first account has used today.
+func used(t *testing.T, db *testdb.DB) int {
+	t.Helper()
+	return testdb.Value[int](t, db, "SELECT used_today FROM thaw.kind_gates('{1}', '{invite}')")
+}
+
+// enrollment describes the first prospect.
+func enrollment(t *testing.T, db *testdb.DB) string {
+	t.Helper()
+	return testdb.Value[string](t, db, "SELECT concat_ws(' ', status, step, next_kind, to_char(next_action_at AT TIME ZONE 'Europe/Berlin', 'Mon DD HH24:MI')) FROM thaw.enrollments WHERE id = 1")
+}
+
+func TestSentMovesOn(t *testing.T) {
+	t.Parallel()
+	db, id := outcome(t, "sent", "provider_ref => 'inv_1'")
+	require.Equal(t, "sent sent", state(t, db, id))
+	require.Equal(t, 1, used(t, db))
+	require.Equal(t, "active 1 message Mar 04 10:00", enrollment(t, db))
+	db.Advance(t, 24*time.Hour)
+	db.Exec(t, "INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://second.example.com')")
+	send(t, db, 1)
+	require.Equal(t, "completed 2", testdb.Value[string](t, db, "SELECT concat_ws(' ', status, step, next_kind) FROM thaw.enrollments WHERE id = 1"), "after the last step")
+}
+
+// Section 6, line 17. A provider that answers 200 without the ID of the delivery has proven nothing.
+func TestSentWithoutTheProvidersIDIsUnknown(t *testing.T) {
+	t.Parallel()
+	db, id := outcome(t, "sent")
+	require.Equal(t, "unknown unknown", state(t, db, id))
+	require.Equal(t, "active 0 invite Mar 03 09:00", enrollment(t, db))
+	require.Equal(t, "already_unknown", reserve(t, db, 1))
+	require.Equal(t, "unknown", settle(t, db, id, "sent"), "a repeated call")
+	// A profile view has no ID.
+	db.Exec(t, "UPDATE thaw.enrollments SET next_kind = 'view' WHERE id = 2; DELETE FROM thaw.campaign_steps")
+	view := reserve(t, db, 2)
+	require.Equal(t, "go", start(t, db, view))
+	require.Equal(t, "sent", settle(t, db, view, "sent"))
+}
+
+func TestAlreadyDoesNotCountAndClosesThePair(t *testing.T) {
+	t.Parallel()
+	db, id := outcome(t, "already")
+	require.Equal(t, "already already", state(t, db, id))
+	require.Zero(t, used(t, db))
+	require.Equal(t, "active 1 message Mar 04 10:00", enrollment(t, db))
+}
+
+func TestRefusedGivesBackAndFails(t *testing.T) {
+	t.Parallel()
+	db, id := outcome(t, "refused", "error_code => 'invalid_recipient'")
+	require.Equal(t, "refused refused invalid_recipient", state(t, db, id))
+	require.Zero(t, used(t, db))
+	require.Equal(t, "failed 0 invite Mar 03 09:00", enrollment(t, db))
+	db, _ = outcome(t, "refused", "if_refused => 'skip'")
+	require.Equal(t, "active 1 message Mar 04 10:00", enrollment(t, db))
+	require.Zero(t, used(t, db))
+	db, _ = outcome(t, "refused", "if_refused => 'keep'")
+	require.Equal(t, "active 0 invite Mar 04 10:00", enrollment(t, db))
+	db.Advance(t, 24*time.Hour)
+	require.Equal(t, "2", reserve(t, db, 1))
+}
+
+// Section 6, line 13. A limit of the provider is no failure of the prospect: the step is kept, and
+// only this kind of this account rests.
+func TestLimitedHoldsTheKindAndKeepsTheStep(t *testing.T) {
+	t.Parallel()
+	const hold = "SELECT concat_ws(' ', kind, code, to_char(until AT TIME ZONE 'Europe/Berlin', 'Dy Mon DD HH24:MI')) FROM thaw.action_holds"
+	db, id := outcome(t, "limited", "error_code => 'limit_exceeded'")
+	require.Equal(t, "released limited limit_exceeded", state(t, db, id))
+	require.Zero(t, used(t, db))
+	require.Equal(t, "active 0 invite Mar 03 09:00", enrollment(t, db))
+	require.Equal(t, "invite limit_exceeded Wed Mar 04 00:00", testdb.Value[string](t, db, hold))
+	require.Equal(t, "kind_on_hold", reserve(t, db, 2))
+	require.Equal(t, "2", reserve(t, db, 11), "another account")
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.outbox WHERE type = 'account.limited'"))
+	db.Exec(t, "UPDATE thaw.enrollments SET step = 1 WHERE id = 2")
+	require.Equal(t, "3", reserve(t, db, 2), "messages go on")
+	db.Advance(t, 14*time.Hour)
+	require.Equal(t, "4", reserve(t, db, 1), "the same step again, on the next day")
+
+	for until, args := range map[string][]string{
+		"invite limited Tue Mar 03 12:00":           {"until => '2026-03-03 11:00+00'"},
+		"invite cannot_resend_yet Mon Mar 09 00:00": {"error_code => 'cannot_resend_yet'"},
+		"invite insufficient_credits Wed Apr 01 02": {"error_code => 'insufficient_credits'"},
+		"invite limited Wed Mar 04 00:00":           {"error_code => 'HTTP 429'"},
+	} {
+		db, _ = outcome(t, "limited", args...)
+		require.Equal(t, until, testdb.Value[string](t, db, hold)[:len(until)])
+	}
+}
+
+func TestThrottledTriesAgain(t *testing.T) {
+	t.Parallel()
+	db, id := outcome(t, "throttled", "until => '2026-03-03 09:30+00'")
+	require.Equal(t, "released throttled", state(t, db, id))
+	require.Equal(t, "active 0 invite Mar 03 10:30", enrollment(t, db))
+	require.Equal(t, "2", reserve(t, db, 2), "nobody else is punished")
+	db, _ = outcome(t, "throttled")
+	require.Equal(t, "active 0 invite Mar 03 10:05", enrollment(t, db))
+}
+
+// A lost account is a signal in the transaction of the settlement: the account stops at once.
+func TestAccountLostIsASignal(t *testing.T) {
+	t.Parallel()
+	for result, status := range map[string]string{"account_lost": "disconnected", "restricted": "restricted"} {
+		db, id := outcome(t, result)
+		require.Equal(t, "released "+result, state(t, db, id))
+		require.Equal(t, status, statusOf(t, db, "ann"))
+		require.Equal(t, "account_not_connected", reserve(t, db, 2))
+		require.Equal(t, result+" applied", testdb.Value[string](t, db, "SELECT concat_ws(' ', raw_status, outcome) FROM thaw.account_signals"))
+		require.Equal(t, "released", settle(t, db, id, result), "a repeated call")
+		require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_signals"))
+	}
+}
+
+// An unknown outcome counts and is never repeated. A person, or the list of the provider, settles
+// it.
+func TestUnknownIsSettledByAPerson(t *testing.T) {
+	t.Parallel()
+	db, id := outcome(t, "unknown", "error_code => 'timeout'")
+	require.Equal(t, "unknown unknown timeout", state(t, db, id))
+	require.Equal(t, 1, used(t, db))
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.outbox WHERE type = 'actions.unknown'"))
+	require.Equal(t, "sent", settle(t, db, id, "verified_sent", "actor => 'jo'"))
+	require.Equal(t, 1, used(t, db))
+	require.Equal(t, "active 1 message Mar 04 10:00", enrollment(t, db))
+	require.Equal(t, "jo settled as verified_sent", testdb.Value[string](t, db, "SELECT concat_ws(' ', actor, reason) FROM thaw.manual_actions WHERE what = 'action_settled'"))
+
+	db, id = outcome(t, "unknown")
+	require.Equal(t, "released", settle(t, db, id, "verified_absent"))
+	require.Zero(t, used(t, db))
+	require.Equal(t, "active 0 invite Mar 03 09:00", enrollment(t, db))
+	require.Equal(t, "2", reserve(t, db, 1), "only this frees it")
+}
+
+// A report after the end of the lease is still taken: the sender was only slow.
+func TestLateReportIsTaken(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	id := reserve(t, db, 1)
+	require.Equal(t, "go", start(t, db, id))
+	db.Advance(t, time.Hour)
+	db.Exec(t, "SELECT thaw.expire_actions()")
+	require.Equal(t, "unknown", state(t, db, id))
+	require.Equal(t, "sent", settle(t, db, id, "sent", "'inv_1'"))
+	require.Equal(t, "sent sent", state(t, db, id))
+}
+
+// A repeated settlement is harmless, another outcome is an error that changes nothing.
+func TestSettlementIsFinal(t *testing.T) {
+	t.Parallel()
+	outcomes := []string{"sent", "already", "refused", "limited", "throttled", "account_lost", "restricted", "unknown"}
+	for _, first := range outcomes {
+		t.Run(first, func(t *testing.T) {
+			t.Parallel()
+			db, id := outcome(t, first, "provider_ref => 'inv_1'")
+			rows := func() string {
+				return testdb.Value[string](t, db, "SELECT concat(a, e, s) FROM thaw.actions AS a, thaw.enrollments AS e, thaw.senders AS s WHERE e.id = 1")
+			}
+			before, is := rows(), testdb.Value[string](t, db, "SELECT state FROM thaw.actions")
+			require.Equal(t, is, settle(t, db, id, first, "provider_ref => 'inv_1'"))
+			require.Equal(t, before, rows())
+			for _, other := range append([]string{"released", "verified_sent", "verified_absent"}, outcomes...) {
+				if other == first || first == "unknown" && other[0] == 'v' {
+					continue
+				}
+				_, err := db.Pool.Exec(t.Context(), "SELECT thaw.settle($1::bigint, $2, 'inv_1')", id, other)
+				require.ErrorContains(t, err, "cannot be settled as "+other, first)
+				require.Equal(t, before, rows())
+			}
+		})
+	}
+}
+
+func TestSettleRefusesWhatItCannotMean(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	id := reserve(t, db, 1)
+	for _, one := range []struct{ statement, message string }{
+		{"SELECT thaw.settle(1, 'sent', 'x')", "action 1 cannot be settled as sent: it is reserved"},
+		{"SELECT thaw.settle(99, 'sent')", "there is no reservation 99"},
+		{"SELECT thaw.settle(1, 'delivered')", `the outcome "delivered" is unknown`},
+		{"SELECT thaw.settle(1, NULL)", `the outcome "null" is unknown`},
+		{"SELECT thaw.settle(1, 'refused', if_refused => 'retry')", `if_refused is "retry"`},
+		{"SELECT thaw.settle(1, 'sent', next_kind => 'fax')", `the kind "fax" is unknown`},
+		{"SELECT thaw.settle(1, 'limited', until => 'infinity')", "a time is too far in the future"},
+		{"SELECT thaw.settle(1, 'sent', repeat('x', 10000))", "provider_ref"},
+		{"SELECT thaw.close_invite(1, 'accepted')", "action 1 is no sent invite"},
+		{"SELECT thaw.close_invite(1, 'lost')", `an invite does not end as "lost"`},
+	} {
+		_, err := db.Pool.Exec(t.Context(), one.statement)
+		require.ErrorContains(t, err, one.message, one.statement)
+	}
+	require.Equal(t, "reserved", state(t, db, id))
+	require.Equal(t, "released", settle(t, db, id, "released"))
+}
+
+// Three refusals of a kind to different prospects within a day: the kind rests, other kinds go on.
+func TestThreeRefusalsHoldTheKind(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	db.Exec(t, noGaps)
+	refuse := func(enrollment int) {
+		id := reserve(t, db, enrollment)
+		require.Equal(t, "go", start(t, db, id), id)
+		settle(t, db, id, "refused", "if_refused => 'keep'", "next_at => thaw.now()")
+	}
+	refuse(1)
+	refuse(1)
+	refuse(1)
+	refuse(2)
+	require.NotEqual(t, "kind_on_hold", reserve(t, db, 4), "three refusals of two prospects")
+	refuse(3)
+	require.Equal(t, "kind_on_hold", reserve(t, db, 5))
+	require.Equal(t, "invite refusals", testdb.Value[string](t, db, "SELECT concat_ws(' ', kind, code) FROM thaw.action_holds"))
+	require.NotEqual(t, "kind_on_hold", reserve(t, db, 11))
+	db.Exec(t, "UPDATE thaw.enrollments SET step = 1 WHERE id = 6")
+	require.NotEqual(t, "kind_on_hold", reserve(t, db, 6))
+	// Nobody shortens the hold by the way.
+	_, err := db.Pool.Exec(t.Context(), "UPDATE thaw.action_holds SET until = thaw.now()")
+	require.ErrorContains(t, err, "the kind invite is on hold until")
+	_, err = db.Pool.Exec(t.Context(), "DELETE FROM thaw.action_holds")
+	require.ErrorContains(t, err, "the kind invite is on hold until")
+}
+
+// Campaigns with branches have no steps: the platform says what comes next.
+func TestPlatformNamesTheNextKind(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	db.Exec(t, noGaps+"DELETE FROM thaw.campaign_steps")
+	id := reserve(t, db, 1)
+	require.Equal(t, "go", start(t, db, id))
+	settle(t, db, id, "sent", "'inv_1'", "next_kind => 'email'", "next_at => '2026-03-03 10:00+00'")
+	require.Equal(t, "active 1 email Mar 03 11:00", enrollment(t, db))
+	require.Equal(t, "not_due", reserve(t, db, 1))
+	id = reserve(t, db, 2)
+	require.Equal(t, "go", start(t, db, id))
+	settle(t, db, id, "sent", "'inv_2'")
+	require.Equal(t, "active 1", testdb.Value[string](t, db, "SELECT concat_ws(' ', status, step, next_kind) FROM thaw.enrollments WHERE id = 2"))
+}
