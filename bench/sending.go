@@ -97,7 +97,7 @@ const (
 func (s *sending) send(ctx context.Context, db *database, place int, reserve, start, settle string) (sample, error) {
 	work := share{int64(place*s.accounts + 1), s.accounts}
 	config := db.Config()
-	config.MaxConns = int32(s.clients) //nolint:gosec // It is small.
+	config.MaxConns = int32(s.clients)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
