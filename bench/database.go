@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -46,6 +47,12 @@ CREATE TRIGGER bench_ring_plan AFTER INSERT ON thaw.sweeps
 // run executes one statement.
 func (db *database) run(ctx context.Context, sql string, args ...any) error {
 	_, err := db.Exec(ctx, sql, args...)
+	return err
+}
+
+// script executes several statements in one session.
+func (db *database) script(ctx context.Context, sql string) error {
+	_, err := db.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol)
 	return err
 }
 

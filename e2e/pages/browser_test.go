@@ -173,6 +173,9 @@ func TestEveryPageInABrowser(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
 	d := pagestest.Setup(t)
+	d.Exec(t, pagestest.Senders)
+	unknown := fmt.Sprint("/sending/", d.Send(t, pagestest.Waits, "'unknown', error_code => 'timeout'"))
+	d.Send(t, pagestest.OfZoe, "'sent', provider_ref => 'invite_2d80f2'")
 	d.Story(t)
 	// Prospects that have not started, and that move to the account of the same person.
 	d.Exec(t, `INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url)
@@ -210,11 +213,14 @@ func TestEveryPageInABrowser(t *testing.T) {
 		"/signals/1":                           {"", "No body was kept"},
 		"/messages":                            {"messages", "test.ping"},
 		"/settings":                            {"settings", "--fleet-cap"},
-		"/nothing-here":                        {"", "Page not found"},
-		"/search?q=j":                          {"search", "Jane Doe"},
-		"/prospects":                           {"prospects", "account disconnected"},
-		"/prospects/check":                     {"check", "Check many prospects"},
-		"/search?q=unknown":                    {"", "No results for"},
+		"/sending":                             {"sending", "invite_2d80f2"},
+		unknown:                                {"sending-action", "What the provider shows"},
+		unknown + "/settle?as=verified_sent&reason=seen": {"", "This cannot be undone"},
+		"/nothing-here":     {"", "Page not found"},
+		"/search?q=j":       {"search", "Jane Doe"},
+		"/prospects":        {"prospects", "account disconnected"},
+		"/prospects/check":  {"check", "Check many prospects"},
+		"/search?q=unknown": {"", "No results for"},
 		"/prospects?url=" + url.QueryEscape(pagestest.OnLost): {"", "is disconnected"},
 		"/prospects?url=https://example.com/unknown":          {"", "No campaign has a prospect with this URL"},
 	} {

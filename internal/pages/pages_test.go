@@ -266,8 +266,8 @@ func TestEveryFormIsRecorded(t *testing.T) {
 	until := testdb.Value[time.Time](t, d.DB, "SELECT thaw.now() + interval '9 days'").UTC().Format("2006-01-02T15:04")
 	prospect := url.Values{"url": {pagestest.OnLost}, "workspace": {"acme"}, "campaign": {"founders"}}
 	campaign := url.Values{"workspace": {"acme"}, "campaign": {"founders"}}
-	d.Exec(t, senders)
-	unknown := d.sends(t, pagestest.Waits, "'unknown'")
+	d.Exec(t, pagestest.Senders)
+	unknown := d.Send(t, pagestest.Waits, "'unknown'")
 	forms := []struct {
 		pattern, path string
 		form          url.Values

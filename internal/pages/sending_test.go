@@ -13,31 +13,6 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// senders lets the fleet send at any time: Jane's account and that of Zoe in another workspace have
-// a time zone, and belong to one person. A prospect of each waits for an invite.
-const senders = `
-	UPDATE thaw.accounts SET timezone = 'Europe/Berlin', tier = 'premium', member_id = 'ACoAA-jane' WHERE provider_account_id IN ('h_EKCy2lRLef5NzHp0iw4A', 'h_zoe');
-	UPDATE thaw.settings SET action_gap_from = '0', action_gap_to = '0';
-	UPDATE thaw.action_ceilings SET gap_from = '0';
-	UPDATE thaw.action_limits SET gap_from = '0', gap_to = '0';
-	UPDATE thaw.sending_windows SET weekdays = '{1,2,3,4,5,6,7}', opens = '00:00', closes = '00:00:01';
-	INSERT INTO thaw.sending_windows (weekdays, opens, closes) VALUES ('{1,2,3,4,5,6,7}', '00:00:01', '00:00');
-	UPDATE thaw.enrollments SET next_kind = 'invite', next_action_at = thaw.now()
-	WHERE prospect_url IN ('` + pagestest.Waits + `', 'https://www.linkedin.com/in/zoe-9');`
-
-// sends reserves, starts and settles the invite of a prospect; outcome has the arguments of
-// thaw.settle, in SQL.
-func (d *dashboard) sends(t *testing.T, prospect, outcome string) int64 {
-	t.Helper()
-	id := testdb.Value[int64](t, d.DB, "SELECT coalesce(r.id, 0) FROM thaw.enrollments AS e, thaw.reserve(e.id, 'invite') AS r WHERE e.prospect_url = $1", prospect)
-	require.NotZero(t, id)
-	require.Equal(t, "go", testdb.Value[string](t, d.DB, "SELECT coalesce(s.code, 'go') FROM thaw.start($1) AS s", id))
-	if outcome != "" {
-		d.Exec(t, fmt.Sprintf("SELECT thaw.settle(%d, %s)", id, outcome))
-	}
-	return id
-}
-
 // The list of actions says how to begin, has every action with its outcome, and each filter
 // selects.
 func TestLedger(t *testing.T) {
@@ -45,9 +20,9 @@ func TestLedger(t *testing.T) {
 	d := setup(t)
 	require.Contains(t, d.get(t, "/sending").text, "No actions yet. A sender reserves an action with")
 	require.Contains(t, d.get(t, "/sending?state=unknown").text, "No action is unknown.")
-	d.Exec(t, senders)
-	sent := d.sends(t, pagestest.Waits, "'sent', provider_ref => 'inv_8Z2'")
-	refused := d.sends(t, "https://www.linkedin.com/in/zoe-9", "'refused', error_code => 'errors/invalid_recipient'")
+	d.Exec(t, pagestest.Senders)
+	sent := d.Send(t, pagestest.Waits, "'sent', provider_ref => 'inv_8Z2'")
+	refused := d.Send(t, pagestest.OfZoe, "'refused', error_code => 'errors/invalid_recipient'")
 
 	page := d.get(t, "/sending").text
 	for _, want := range []string{"inv_8Z2", "errors/invalid_recipient", "Jane Doe", "umbrella", fmt.Sprintf(`<a href="/sending/%d">invite</a>`, sent)} {
@@ -89,9 +64,9 @@ func TestLedger(t *testing.T) {
 func TestUnknownActionIsSettled(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
-	d.Exec(t, senders)
+	d.Exec(t, pagestest.Senders)
 	require.NotContains(t, d.attention(t), "unknown")
-	id := d.sends(t, pagestest.Waits, "'unknown', error_code => 'timeout'")
+	id := d.Send(t, pagestest.Waits, "'unknown', error_code => 'timeout'")
 	path := fmt.Sprint("/sending/", id)
 	require.Contains(t, d.attention(t), "1 action unknown")
 	require.Contains(t, d.get(t, "/sending?state=unknown").text, path+"#settle")
@@ -136,12 +111,12 @@ func TestAccountShowsItsSending(t *testing.T) {
 	require.Contains(t, section(), "is not known, so nothing is sent. Set it, or the zone of its sending windows.")
 	require.Contains(t, section(), "none: the time zone of the account is not known")
 
-	d.Exec(t, senders)
+	d.Exec(t, pagestest.Senders)
 	require.Contains(t, section(), "nothing was sent through Thaw yet")
 	require.Contains(t, section(), "can be sent")
 	require.Regexp(t, `open until <time.* \d\d:\d\d \(Europe/Berlin\)`, section())
-	d.sends(t, pagestest.Waits, "'sent', provider_ref => 'inv_1'")
-	d.sends(t, "https://www.linkedin.com/in/zoe-9", "'sent', provider_ref => 'inv_2'")
+	d.Send(t, pagestest.Waits, "'sent', provider_ref => 'inv_1'")
+	d.Send(t, pagestest.OfZoe, "'sent', provider_ref => 'inv_2'")
 	require.Regexp(t, `>2 of 5 <span class="quiet">\(1 used elsewhere\)</span>`, section())
 	require.Contains(t, section(), "2 open invites")
 	require.NotContains(t, section(), "umbrella")
@@ -161,9 +136,9 @@ func TestProspectShowsItsNextAction(t *testing.T) {
 	d := setup(t)
 	path := "/prospects?url=" + url.QueryEscape(pagestest.Waits)
 	require.NotContains(t, d.get(t, path).text, "Next action")
-	d.Exec(t, senders)
+	d.Exec(t, pagestest.Senders)
 	require.Regexp(t, `<dt>Next action</dt><dd>invite, due <time [^>]*>[^<]*</time>, may be sent now</dd>`, d.get(t, path).text)
-	id := d.sends(t, pagestest.Waits, "'limited', error_code => 'errors/limit_exceeded'")
+	id := d.Send(t, pagestest.Waits, "'limited', error_code => 'errors/limit_exceeded'")
 	page := d.get(t, path).text
 	require.Regexp(t, `<dt>Next action</dt><dd>invite, due <time [^>]*>[^<]*</time>, held by .*hold of invites, opens <time .* \(Europe/Berlin\)</span> `, page)
 	require.Contains(t, page, fmt.Sprintf(`<a href="/sending/%d">invite</a>`, id))
@@ -175,11 +150,11 @@ func TestFleetChartOfActions(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	require.Contains(t, d.get(t, "/").text, "No action was settled in this time.")
-	d.Exec(t, senders)
-	d.sends(t, pagestest.Waits, "'sent', provider_ref => 'inv_1'")
+	d.Exec(t, pagestest.Senders)
+	d.Send(t, pagestest.Waits, "'sent', provider_ref => 'inv_1'")
 	require.True(t, testdb.Value[bool](t, d.DB, "SELECT thaw.count_action_hours()"))
 	require.False(t, testdb.Value[bool](t, d.DB, "SELECT thaw.count_action_hours()"), "counted a moment ago")
-	d.sends(t, "https://www.linkedin.com/in/zoe-9", "'refused'")
+	d.Send(t, pagestest.OfZoe, "'refused'")
 	d.Exec(t, "UPDATE thaw.scheduler SET hours_counted_at = hours_counted_at - interval '5 minutes'")
 	require.True(t, testdb.Value[bool](t, d.DB, "SELECT thaw.count_action_hours()"))
 	for _, name := range []string{"day", "week", "month"} {

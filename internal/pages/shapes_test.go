@@ -20,7 +20,7 @@ var broken = regexp.MustCompile(`0x[0-9a-f]{4,}|%!|(&lt;|<)nil(&gt;|>)|(&lt;|<)n
 // branches of the pages.
 var shapes = []struct{ name, sql string }{
 	{"calm", "SELECT 1"},
-	{"sending", senders},
+	{"sending", pagestest.Senders},
 	{"a reservation", "SELECT thaw.reserve(e.id, 'invite') FROM thaw.enrollments AS e WHERE e.prospect_url = '" + pagestest.Waits + "'"},
 	{"an unknown action", "SELECT thaw.start(1); SELECT thaw.settle(1, 'unknown'); SELECT thaw.count_action_hours()"},
 	{"lost", `SELECT thaw.signal('linkedin', s.account, s.status) FROM (VALUES ('h_EKCy2lRLef5NzHp0iw4A', 'disconnected'),

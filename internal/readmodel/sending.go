@@ -238,7 +238,8 @@ func Sending(ctx context.Context, db *store.Store, s Scope, accountID int64) (Ac
 		}
 		if facts.Code == explain.GateWeeklyCap {
 			facts.Used, facts.Cap = int(g.UsedInWeek), int(g.PerWeek)
-		} else if facts.Code == explain.GatePendingInvites {
+		}
+		if facts.Code == explain.GatePendingInvites {
 			facts.Used, facts.Cap = int(g.PendingInvites), int(g.PendingInvites)
 		}
 		found.Kinds = append(found.Kinds, KindSending{

@@ -62,7 +62,31 @@ const (
 	Waits = "https://www.linkedin.com/in/EKCy2lRLef5NzHp0iw4A-420"
 	// OnLost is on Bob's account.
 	OnLost = "https://www.linkedin.com/in/bob-7"
+	// OfZoe is on Zoe's account.
+	OfZoe = "https://www.linkedin.com/in/zoe-9"
 )
+
+// Senders lets the fleet send at any time, without gaps: Jane's account and that of Zoe in another
+// workspace have a time zone, and belong to one person. A prospect of each waits for an invite.
+const Senders = `
+	UPDATE thaw.accounts SET timezone = 'Europe/Berlin', tier = 'premium', member_id = 'ACoAA-jane' WHERE provider_account_id IN ('h_EKCy2lRLef5NzHp0iw4A', 'h_zoe');
+	UPDATE thaw.settings SET action_gap_from = '0', action_gap_to = '0';
+	UPDATE thaw.action_ceilings SET gap_from = '0';
+	UPDATE thaw.action_limits SET gap_from = '0', gap_to = '0';
+	UPDATE thaw.sending_windows SET weekdays = '{1,2,3,4,5,6,7}', opens = '00:00', closes = '00:00:01';
+	INSERT INTO thaw.sending_windows (weekdays, opens, closes) VALUES ('{1,2,3,4,5,6,7}', '00:00:01', '00:00');
+	UPDATE thaw.enrollments SET next_kind = 'invite', next_action_at = thaw.now() WHERE prospect_url IN ('` + Waits + "', '" + OfZoe + `')`
+
+// Send reserves, starts and settles the invite of a prospect, and returns the ID of the action.
+// outcome has the arguments of thaw.settle, in SQL.
+func (d *Dashboard) Send(t *testing.T, prospect, outcome string) int64 {
+	t.Helper()
+	id := testdb.Value[int64](t, d.DB, "SELECT coalesce(r.id, 0) FROM thaw.enrollments AS e, thaw.reserve(e.id, 'invite') AS r WHERE e.prospect_url = $1", prospect)
+	require.NotZero(t, id)
+	require.Equal(t, "go", testdb.Value[string](t, d.DB, "SELECT coalesce(s.code, 'go') FROM thaw.start($1) AS s", id))
+	d.Exec(t, fmt.Sprintf("SELECT thaw.settle(%d, %s)", id, outcome))
+	return id
+}
 
 // Setup returns a dashboard whose clock is at the start of a tick, for a fleet that disconnected
 // two days ago. When the test ends, it checks every invariant at full size.
