@@ -2,7 +2,9 @@ package schema_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,23 +17,32 @@ func TestAccountsOfOnePersonRaceForOneQuota(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)
 	db.Exec(t, noGaps+`
-		UPDATE thaw.action_limits SET per_day = 10, per_week = NULL;
+		UPDATE thaw.action_limits SET per_day = 1, per_week = NULL;
 		INSERT INTO thaw.workspaces (key) VALUES ('globex');
 		INSERT INTO thaw.campaigns (workspace_id, key, status) VALUES (2, 'autumn', 'running');
 		INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, timezone) VALUES (2, 'ann-2', 'm-ann', 'connected', 'Europe/Berlin');
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, next_kind, next_action_at, prospect_url)
 		SELECT 2, 2, 4, 'active', 'invite', thaw.now(), 'https://www.linkedin.com/in/new-' || n FROM generate_series(1, 10) AS n;
 		SELECT thaw.ensure_senders('{1,4}')`)
-	results := race(t, 20, func(ctx context.Context, i int) (code string, err error) {
-		enrollment := i + 1
-		if i >= 10 {
-			enrollment = 21 + i
-		}
-		for code = "cooldown"; code == "cooldown" && err == nil; {
-			err = db.Pool.QueryRow(ctx, "SELECT coalesce(r.code, 'reserved') FROM thaw.reserve($1) AS r", enrollment).Scan(&code)
-		}
-		return code, err
-	})
-	require.Equal(t, map[string]int{"reserved": 10, "daily_cap": 10}, occurrences(results))
-	require.Equal(t, 10, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.actions"))
+	first, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer first.Rollback(context.WithoutCancel(t.Context()))
+	const reserved = "SELECT coalesce(r.code, 'reserved') FROM thaw.reserve($1) AS r"
+	var code string
+	require.NoError(t, first.QueryRow(t.Context(), reserved, 1).Scan(&code))
+	require.Equal(t, "reserved", code)
+	second := make(chan string, 1)
+	go func() {
+		var code string
+		err := db.Pool.QueryRow(t.Context(), reserved, 31).Scan(&code)
+		second <- fmt.Sprint(code, err)
+	}()
+	require.Eventually(t, func() bool {
+		return testdb.Value[bool](t, db, `SELECT EXISTS (SELECT FROM pg_stat_activity AS a
+			WHERE a.datname = current_database() AND a.wait_event_type = 'Lock' AND a.query LIKE '%thaw.reserve%')`)
+	}, 10*time.Second, 5*time.Millisecond, "the second waits for the first")
+	require.NoError(t, first.Commit(t.Context()))
+	require.Contains(t, []string{"daily_cap<nil>", "cooldown<nil>"}, <-second)
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.actions"))
+	require.Equal(t, "daily_cap", reserve(t, db, 32))
 }
