@@ -95,7 +95,7 @@ func (c *child) kill() error {
 		err = nil
 	}
 	if c.lines != nil {
-		for range c.lines { //nolint:revive // until it is closed
+		for range c.lines { // until it is closed
 		}
 	}
 	_ = c.cmd.Wait() // always an error after a kill

@@ -99,11 +99,10 @@ const (
 
 type scenario struct {
 	Options
-	end     time.Time
-	people  []person
-	events  []event
-	random  *rand.Rand
-	started map[string]time.Time
+	end    time.Time
+	people []person
+	events []event
+	random *rand.Rand
 }
 
 func newScenario(o Options) *scenario {
