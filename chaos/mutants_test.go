@@ -45,8 +45,8 @@ var indifferent = map[string]string{
 }
 
 // mutants are ordered by what they remove: locks, idempotency, quotas, clocks, uniqueness, safety
-// mode, manual actions, webhooks, sending. The replaced texts are short, so that they break only when the
-// code itself changes.
+// mode, manual actions, webhooks, sending. The replaced texts are short, so that they break only
+// when the code itself changes.
 var mutants = []mutant{
 	{
 		without: "the check of a process's lock before its jobs are requeued",

@@ -2999,8 +2999,8 @@ BEGIN
                 AND (d.prospect_url ~* p_mention OR d.actor ~* p_mention OR d.reason ~* p_mention OR d.detail ~* p_mention);
             GET DIAGNOSTICS done = ROW_COUNT;
         WHEN 'actions' THEN
-            -- The ledger keeps that a sender used an action, and no longer for whom. The mark differs
-            -- by row, because a sender has one open invite per prospect.
+            -- The ledger keeps that a sender used an action, and no longer for whom. The mark
+            -- differs by row, because a sender has one open invite per prospect.
             UPDATE thaw.actions AS a SET prospect_url = '[erased ' || a.id || ']',
                 provider_ref = CASE WHEN a.provider_ref IS NOT NULL THEN '[erased]' END
             WHERE a.id = ANY (keys::bigint[]) AND a.prospect_url ~* p_mention;
@@ -8604,8 +8604,8 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use a date between the year 2000 and today, or null: it then starts with the next action.';
     END IF;
     PERFORM thaw.ensure_senders(ARRAY[ramped.id]);
-    -- The date is set with an earlier restriction or idle month in mind, so they do not set the ramp
-    -- back again.
+    -- The date is set with an earlier restriction or idle month in mind, so they do not set the
+    -- ramp back again.
     UPDATE thaw.senders AS s SET
         ramp_started_at = starts_at, restriction_seen_at = thaw.now(),
         last_sent_at = CASE WHEN s.last_sent_at < thaw.now() - interval '30 days' THEN NULL ELSE s.last_sent_at END
@@ -9434,9 +9434,9 @@ BEGIN
     SELECT array_agg(first.account_id ORDER BY first.account_id), array_agg(first.at ORDER BY first.account_id), coalesce(sum(first.n), 0)
     INTO accounts, times, taken FROM first;
     IF taken > 0 THEN
-        -- Accounts and rows that another transaction has locked are not waited for, or it would hold
-        -- up all other accounts: their nudges are kept for the next call. Changes of the person are
-        -- left to the scheduler, which has locked the account.
+        -- Accounts and rows that another transaction has locked are not waited for, or it would
+        -- hold up all other accounts: their nudges are kept for the next call. Changes of the
+        -- person are left to the scheduler, which has locked the account.
         PERFORM thaw.ensure_senders(ARRAY(
             SELECT a.id FROM thaw.accounts AS a
             WHERE a.id = ANY (accounts) AND NOT EXISTS (SELECT FROM thaw.sending_accounts AS known WHERE known.account_id = a.id)

@@ -9,8 +9,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Section 6, line 1. What is shown as used is counted from the rows of the ledger, in every state in
-// which the request may have reached the prospect.
+// Section 6, line 1. What is shown as used is counted from the rows of the ledger, in every state
+// in which the request may have reached the prospect.
 func TestShownUseIsCountedFromRows(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)
@@ -86,8 +86,8 @@ func TestWeekIsTheLast168Hours(t *testing.T) {
 	require.Equal(t, "weekly_cap", reserve(t, db, 5))
 }
 
-// Section 6, line 16. A cap that is full ends with its day, and a hold with its time; nothing counts
-// as finished meanwhile.
+// Section 6, line 16. A cap that is full ends with its day, and a hold with its time; nothing
+// counts as finished meanwhile.
 func TestFullCapOpensByItself(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)

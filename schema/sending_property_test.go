@@ -30,8 +30,8 @@ func someInstant(r *rapid.T, zone *time.Location, name string) time.Time {
 
 var _ = testdb.RandomCases(100)
 
-// A window is never open at a local time outside of it, and always open inside unless a clock change
-// is near. It opens and closes when it says.
+// A window is never open at a local time outside of it, and always open inside unless a clock
+// change is near. It opens and closes when it says.
 func TestWindowsFollowTheRulesOfTheZone(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -130,9 +130,9 @@ func TestWindowsOnDaysOfAClockChange(t *testing.T) {
 	}
 }
 
-// Days in a row, while the zone changes at random: their names increase, none begins before the last
-// one ended, and without a change of the zone they are the days of the calendar. A day that follows
-// a change begins 24 hours after the last one or later.
+// Days in a row, while the zone changes at random: their names increase, none begins before the
+// last one ended, and without a change of the zone they are the days of the calendar. A day that
+// follows a change begins 24 hours after the last one or later.
 func TestDaysNeverOverlap(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -186,8 +186,8 @@ func TestDaysNeverOverlap(t *testing.T) {
 	})
 }
 
-// The ramp against a plain model: a week more in each week, at most six, one week back after an idle
-// month, and half after a restriction.
+// The ramp against a plain model: a week more in each week, at most six, one week back after an
+// idle month, and half after a restriction.
 func TestRampFollowsItsModel(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)

@@ -71,7 +71,8 @@ func TestRestrictionHalvesTheRamp(t *testing.T) {
 	require.Equal(t, "4 20", ramp(t, db, 1))
 }
 
-// Linked accounts are one person: a restriction of one account counts once, whichever of them sends.
+// Linked accounts are one person: a restriction of one account counts once, whichever of them
+// sends.
 func TestRestrictionOfALinkedAccountCountsOnce(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)

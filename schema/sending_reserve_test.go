@@ -122,8 +122,8 @@ func TestFirstClosedGateIsTheAnswer(t *testing.T) {
 	require.Equal(t, "2", reserve(t, db, 1))
 }
 
-// The database refuses a second action of a step and a second open invite of a person to a prospect,
-// whoever writes the row.
+// The database refuses a second action of a step and a second open invite of a person to a
+// prospect, by any caller.
 func TestDatabaseRefusesSecondInvite(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)
@@ -140,7 +140,7 @@ func TestDatabaseRefusesSecondInvite(t *testing.T) {
 		require.Equal(t, pgerrcode.UniqueViolation, failed.Code)
 		require.Equal(t, one.constraint, failed.ConstraintName)
 	}
-	// One that was given back, or withdrawn, leaves the pair open again.
+	// One that was released, or withdrawn, leaves the pair open again.
 	require.Equal(t, "released", settle(t, db, "1", "released"))
 	_, err := db.Pool.Exec(t.Context(), insert, 0, 0)
 	require.NoError(t, err)
@@ -185,8 +185,8 @@ func TestFiftyRacersOnACapOfThirtyReserveThirty(t *testing.T) {
 		if i >= 10 {
 			enrollment = 21 + i
 		}
-		// Without gaps, a racer whose transaction began before that of the last reservation is asked
-		// for a microsecond of patience.
+		// Without gaps, a racer whose transaction began before that of the last reservation is
+		// asked for a microsecond of patience.
 		for code = "cooldown"; code == "cooldown" && err == nil; {
 			err = db.Pool.QueryRow(ctx, "SELECT coalesce(r.code, 'reserved') FROM thaw.reserve($1) AS r", enrollment).Scan(&code)
 		}
@@ -254,7 +254,7 @@ func TestCrashAfterTheCallIsUnknown(t *testing.T) {
 	require.NotContains(t, claim(t, db, 10), 1)
 }
 
-// Section 6, line 12. The slot of a dead worker is given back when its lease ends by the clock of
+// Section 6, line 12. The slot of a dead worker is released when its lease ends by the clock of
 // the database, and once.
 func TestDeadSenderGivesItsSlotBackOnce(t *testing.T) {
 	t.Parallel()
@@ -274,7 +274,7 @@ func TestDeadSenderGivesItsSlotBackOnce(t *testing.T) {
 	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT thaw.expire_actions()"))
 	require.Zero(t, testdb.Value[int](t, db, "SELECT thaw.expire_actions()"))
 	require.Equal(t, "expired", state(t, db, id))
-	require.Equal(t, "expired", settle(t, db, id, "released"), "given back twice")
+	require.Equal(t, "expired", settle(t, db, id, "released"), "released twice")
 	require.NotEqual(t, "daily_cap", reserve(t, db, 3))
 }
 

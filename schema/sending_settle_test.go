@@ -44,7 +44,8 @@ func TestSentMovesOn(t *testing.T) {
 	require.Equal(t, "completed 2", testdb.Value[string](t, db, "SELECT concat_ws(' ', status, step, next_kind) FROM thaw.enrollments WHERE id = 1"), "after the last step")
 }
 
-// Section 6, line 17. A provider that answers 200 without the ID of the delivery has proven nothing.
+// Section 6, line 17. A provider that answers 200 without the ID of the delivery has proven
+// nothing.
 func TestSentWithoutTheProvidersIDIsUnknown(t *testing.T) {
 	t.Parallel()
 	db, id := outcome(t, "sent")
@@ -116,7 +117,7 @@ func TestThrottledTriesAgain(t *testing.T) {
 	db, id := outcome(t, "throttled", "until => '2026-03-03 09:30+00'")
 	require.Equal(t, "released throttled", state(t, db, id))
 	require.Equal(t, "active 0 invite Mar 03 10:30", enrollment(t, db))
-	require.Equal(t, "2", reserve(t, db, 2), "nobody else is punished")
+	require.Equal(t, "2", reserve(t, db, 2), "no sender else is punished")
 	db, _ = outcome(t, "throttled")
 	require.Equal(t, "active 0 invite Mar 03 10:05", enrollment(t, db))
 }
@@ -238,7 +239,7 @@ func TestThreeRefusalsHoldTheKind(t *testing.T) {
 	require.NotEqual(t, "kind_on_hold", reserve(t, db, 11))
 	db.Exec(t, "UPDATE thaw.enrollments SET step = 1 WHERE id = 6")
 	require.NotEqual(t, "kind_on_hold", reserve(t, db, 6))
-	// Nobody shortens the hold by the way.
+	// no sender shortens the hold by the way.
 	_, err := db.Pool.Exec(t.Context(), "UPDATE thaw.action_holds SET until = thaw.now()")
 	require.ErrorContains(t, err, "the kind invite is on hold until")
 	_, err = db.Pool.Exec(t.Context(), "DELETE FROM thaw.action_holds")

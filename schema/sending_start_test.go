@@ -11,7 +11,7 @@ import (
 )
 
 // Section 6, line 3. What changed between the reservation and the call counts: the last look
-// refuses, and the quota is given back.
+// refuses, and the quota is released.
 func TestStartLooksAgain(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)
@@ -54,7 +54,7 @@ func TestStartRefusesMovedEnrollment(t *testing.T) {
 	require.NotEqual(t, "already_reserved", reserve(t, db, 1))
 }
 
-// Two reservations of one sender that are started at once: the second is asked for patience and
+// Two reservations of one sender that are started at once: the second is requested patience and
 // kept.
 func TestStartKeepsTheGap(t *testing.T) {
 	t.Parallel()
@@ -107,7 +107,7 @@ func TestPauseReleasesWhatIsReserved(t *testing.T) {
 			require.Equal(t, "released "+one.code, state(t, db, reserved))
 			require.Equal(t, "started", state(t, db, started))
 			require.Equal(t, "released", start(t, db, reserved))
-			require.Equal(t, "released", settle(t, db, reserved, "released"), "the sender gives back what was given back")
+			require.Equal(t, "released", settle(t, db, reserved, "released"), "the sender releases what was released")
 			require.Equal(t, "sent", settle(t, db, started, "sent", "'inv_1'"))
 			require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.actions WHERE is_used"))
 		})

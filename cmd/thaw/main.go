@@ -70,7 +70,7 @@ type cli struct {
 	Token       tokenCmd       `cmd:"" help:"Create, list and revoke tokens for the JSON API."`
 	Licenses    licensesCmd    `cmd:"" help:"Print the licenses of this program and its dependencies."`
 	ProviderSim providerSimCmd `cmd:"" help:"Run a provider for tests of senders, with faults on request. Delivers nothing."`
-	Simulate    simulateCmd    `cmd:"" help:"Run a fleet for a simulated month, and judge what was sent."`
+	Simulate    simulateCmd    `cmd:"" help:"Run a fleet for a simulated month, and check what was sent."`
 	Bench       benchCmd       `cmd:"" help:"Measure this program against the same work in bare SQL, and against other job queues."`
 
 	Help       helpCmd       `cmd:"" help:"Show the help of a command."`

@@ -23,7 +23,7 @@ type simulateCmd struct {
 
 func (simulateCmd) Help() string {
 	return "Runs a fleet for a simulated month: disconnects, lost signals, reconnects as a new account, restrictions, an incident, errors of the provider, and killed processes. " +
-		"Only time and the provider are simulated. Judges the requests that the provider received, and exits with 1 if one must not have been made.\n\n" +
+		"Only time and the provider are simulated. Checks the requests that the provider received, and exits with 1 if one must not have been made.\n\n" +
 		"Requires the server binaries of Postgres 15 or later on this host. Removes everything it creates.\n\nExample:\n  thaw simulate --days 3 --accounts 20 --prospects 1000"
 }
 

@@ -1,4 +1,4 @@
-// Package simulate runs a fleet for simulated weeks within minutes, and judges what was sent.
+// Package simulate runs a fleet for simulated weeks within minutes, and checks what was sent.
 //
 // Only time and the provider are simulated. The database is a private Postgres whose thaw.now()
 // reads a clock that the driver moves. Signals go by HTTP to a real thaw process, prospects are
@@ -14,9 +14,9 @@
 //	driver    moves the clock, applies events, starts and kills processes
 //	sender    a sender process: claims, starts, calls the provider, settles
 //	provider  answers with faults, and logs each request
-//	judge     compares the log with rules of its own, not with the tables
+//	checker   compares the log with rules of its own, not with the tables
 //	report    tables and charts
 //
-// The judge knows the limits by its own table and local time by package time, so that an error in
+// The checker knows the limits by its own table and local time by package time, so that an error in
 // the SQL rules is not repeated here.
 package simulate

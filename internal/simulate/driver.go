@@ -30,7 +30,7 @@ type driver struct {
 	next     int // the next event
 	dies     death
 
-	// What the platform told Thaw, for the judge.
+	// What the platform told Thaw, for the checker.
 	down                         map[string][]span // by account
 	safety                       []span
 	backs                        []reconnect
@@ -54,7 +54,7 @@ type reconnect struct {
 	kind   eventKind
 }
 
-// Run simulates a fleet and returns what the judge found.
+// Run simulates a fleet and returns what the checker found.
 func Run(ctx context.Context, o Options) (report *Report, err error) {
 	began := time.Now()
 	d := &driver{
@@ -117,7 +117,8 @@ func (d *driver) run(ctx context.Context) error {
 	return nil
 }
 
-// countPaused counts the paused prospects for the hours up to now. Between two steps nothing changes.
+// countPaused counts the paused prospects for the hours up to now. Between two steps nothing
+// changes.
 func (d *driver) countPaused(ctx context.Context) error {
 	missing := int(d.now.Sub(start)/time.Hour) + 1 - len(d.paused)
 	if missing <= 0 {

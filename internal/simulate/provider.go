@@ -25,7 +25,7 @@ type request struct {
 }
 
 // A provider is an HTTP server that answers like one: it delivers, and it fails as a draw from the
-// seed and the content of the request says. Its log is what the judge sees.
+// seed and the content of the request says. Its log is what the checker sees.
 type provider struct {
 	seed   uint64
 	url    string

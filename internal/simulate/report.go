@@ -55,7 +55,7 @@ const unexplained = `
 			WHERE e.paused_at < thaw.now() - interval '1 day' AND a.connected_at < thaw.now() - interval '1 day' AND thaw.blocked_by(a) IS NULL)`
 
 func (d *driver) report(ctx context.Context, took time.Duration) (*Report, error) {
-	f := d.judge()
+	f := d.check()
 	r := &Report{Days: d.Days, Accounts: d.Accounts, Prospects: d.Prospects, Seed: d.Seed, Took: took}
 	stuck, err := value[int](ctx, d.world, unexplained)
 	if err != nil {

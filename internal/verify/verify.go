@@ -78,8 +78,9 @@ type Options struct {
 const examples = 5
 
 // Run executes all checks, each in its own read-only transaction, and blocks nothing. It needs
-// SELECT on the tables of schema thaw, and EXECUTE on thaw.kind_gates and the functions of windows. A violation is not an error. If ctx ends, the report has the
-// checks that were completed until then.
+// SELECT on the tables of schema thaw, and EXECUTE on thaw.kind_gates and the functions of windows.
+// A violation is not an error. If ctx ends, the report has the checks that were completed until
+// then.
 func Run(ctx context.Context, pool *pgxpool.Pool, o Options) (Report, error) {
 	checks, err := load()
 	if err != nil {

@@ -23,8 +23,8 @@ type violation struct {
 // withoutForeignKeys disables the triggers of foreign keys for the following statements.
 const withoutForeignKeys = "SET LOCAL session_replication_role = replica; "
 
-// copied adds copies of the sent actions of a kind, n at a time, with other steps. %s: the kind, how
-// many, and the prospect and the local day of a copy.
+// copied adds copies of the sent actions of a kind, n at a time, with other steps. %s: the kind,
+// how many, and the prospect and the local day of a copy.
 const copied = `INSERT INTO thaw.actions (workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, step, kind, actor, state,
 		outcome, reserved_at, started_at, settled_at, used_at, timezone, gap, next_of_kind_at, provider_ref, prospect_url, local_day)
 	SELECT a.workspace_id, a.account_id, a.sender_id, a.campaign_id, a.enrollment_id, a.provider, a.step + n, a.kind, a.actor, a.state,

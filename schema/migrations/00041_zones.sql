@@ -5,8 +5,8 @@
 -- open at a local time outside of it: it opens at the later reading and closes at the earlier one.
 -- A day begins at its first midnight.
 --
--- The gates call these functions for each account. They are in plpgsql, which keeps the plan for the
--- session: a function in SQL that sets a search_path is planned again in each statement.
+-- The gates call these functions for each account. They are in plpgsql, which keeps the plan for
+-- the session: a function in SQL that sets a search_path is planned again in each statement.
 
 -- +goose Up
 

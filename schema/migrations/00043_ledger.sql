@@ -132,8 +132,8 @@ CREATE UNIQUE INDEX actions_invite_key ON thaw.actions (sender_id, prospect_url)
     WHERE kind = 'invite' AND (is_used OR state = 'already') AND (closed_as IS NULL OR closed_as = 'accepted');
 -- An invite that was withdrawn, which blocks a new one for three weeks.
 CREATE INDEX actions_withdrawn_idx ON thaw.actions (sender_id, prospect_url) WHERE closed_as = 'withdrawn';
--- Counts what a sender has used, and finds the end of the last gap. Has all rows: a request that the
--- provider refused uses no quota, but the next one keeps its distance from it.
+-- Counts what a sender has used, and finds the end of the last gap. Has all rows: a request that
+-- the provider refused uses no quota, but the next one keeps its distance from it.
 CREATE INDEX actions_used_idx ON thaw.actions (sender_id, kind, used_at) INCLUDE (is_used, local_day, next_of_kind_at, started_at, id);
 CREATE INDEX actions_open_invites_idx ON thaw.actions (sender_id) INCLUDE (used_at) WHERE kind = 'invite' AND is_used AND closed_at IS NULL;
 -- Counts the cap of a campaign.
@@ -147,8 +147,8 @@ CREATE INDEX actions_reserved_account_idx ON thaw.actions (account_id) WHERE sta
 CREATE INDEX actions_reserved_campaign_idx ON thaw.actions (campaign_id) WHERE state = 'reserved';
 CREATE INDEX actions_lease_idx ON thaw.actions (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX actions_unknown_idx ON thaw.actions (workspace_id, id) WHERE state = 'unknown';
--- Counts what was settled since a time, for metrics. The rows are roughly in this order, and a block
--- range costs a settlement almost nothing.
+-- Counts what was settled since a time, for metrics. The rows are roughly in this order, and a
+-- block range costs a settlement almost nothing.
 CREATE INDEX actions_settled_idx ON thaw.actions USING brin (settled_at) WITH (pages_per_range = 16, autosummarize = on);
 CREATE INDEX actions_refused_idx ON thaw.actions (account_id, kind, settled_at) WHERE state = 'refused';
 

@@ -299,7 +299,7 @@ $$;
 CREATE TRIGGER campaigns_release_actions AFTER UPDATE OF status ON thaw.campaigns
     FOR EACH ROW WHEN (OLD.status = 'running' AND NEW.status <> 'running') EXECUTE FUNCTION thaw.campaigns_release_actions();
 
--- A pause of prospects, by whoever. Pausing an account pauses its prospects.
+-- A pause of prospects, by any writer. Pausing an account pauses its prospects.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.enrollments_release_actions() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -7,9 +7,9 @@
 --
 -- Whatever may open a gate earlier appends a nudge. Nudges are only inserted, so a write of the
 -- platform never waits for the scheduler. No nudge is lost: the scheduler locks the rows of
--- sending_accounts before it looks for due actions, and take_nudges keeps the nudges of locked rows.
--- So either the scheduler sees the new action, or the nudge is applied after it. As a safety net, an account at a gate without a known
--- opening is looked at again every hour.
+-- sending_accounts before it looks for due actions, and take_nudges keeps the nudges of locked
+-- rows. So either the scheduler sees the new action, or the nudge is applied after it. As a safety
+-- net, an account at a gate without a known opening is looked at again every hour.
 
 -- +goose Up
 
@@ -56,9 +56,9 @@ BEGIN
     SELECT array_agg(first.account_id ORDER BY first.account_id), array_agg(first.at ORDER BY first.account_id), coalesce(sum(first.n), 0)
     INTO accounts, times, taken FROM first;
     IF taken > 0 THEN
-        -- Accounts and rows that another transaction has locked are not waited for, or it would hold
-        -- up all other accounts: their nudges are kept for the next call. Changes of the person are
-        -- left to the scheduler, which has locked the account.
+        -- Accounts and rows that another transaction has locked are not waited for, or it would
+        -- hold up all other accounts: their nudges are kept for the next call. Changes of the
+        -- person are left to the scheduler, which has locked the account.
         PERFORM thaw.ensure_senders(ARRAY(
             SELECT a.id FROM thaw.accounts AS a
             WHERE a.id = ANY (accounts) AND NOT EXISTS (SELECT FROM thaw.sending_accounts AS known WHERE known.account_id = a.id)

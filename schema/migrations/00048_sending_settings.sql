@@ -326,8 +326,8 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use a date between the year 2000 and today, or null: it then starts with the next action.';
     END IF;
     PERFORM thaw.ensure_senders(ARRAY[ramped.id]);
-    -- The date is set with an earlier restriction or idle month in mind, so they do not set the ramp
-    -- back again.
+    -- The date is set with an earlier restriction or idle month in mind, so they do not set the
+    -- ramp back again.
     UPDATE thaw.senders AS s SET
         ramp_started_at = starts_at, restriction_seen_at = thaw.now(),
         last_sent_at = CASE WHEN s.last_sent_at < thaw.now() - interval '30 days' THEN NULL ELSE s.last_sent_at END

@@ -1,6 +1,7 @@
--- Erasure, offboarding and retention of the ledger of actions: the functions of 00020_retention.sql,
--- 00038_erasure.sql and 00039_offboarding.sql with the tables of sending. Overrides, windows, holds
--- and steps belong to workspaces, accounts and campaigns, and are removed with them.
+-- Erasure, offboarding and retention of the ledger of actions: the functions of
+-- 00020_retention.sql, 00038_erasure.sql and 00039_offboarding.sql with the tables of sending.
+-- Overrides, windows, holds and steps belong to workspaces, accounts and campaigns, and are removed
+-- with them.
 
 -- +goose Up
 
@@ -77,8 +78,8 @@ BEGIN
                 AND (d.prospect_url ~* p_mention OR d.actor ~* p_mention OR d.reason ~* p_mention OR d.detail ~* p_mention);
             GET DIAGNOSTICS done = ROW_COUNT;
         WHEN 'actions' THEN
-            -- The ledger keeps that a sender used an action, and no longer for whom. The mark differs
-            -- by row, because a sender has one open invite per prospect.
+            -- The ledger keeps that a sender used an action, and no longer for whom. The mark
+            -- differs by row, because a sender has one open invite per prospect.
             UPDATE thaw.actions AS a SET prospect_url = '[erased ' || a.id || ']',
                 provider_ref = CASE WHEN a.provider_ref IS NOT NULL THEN '[erased]' END
             WHERE a.id = ANY (keys::bigint[]) AND a.prospect_url ~* p_mention;

@@ -1,7 +1,7 @@
--- No sender starts more actions of a kind in a local day than its cap allows. The cap is the highest
--- that the sender could have had: that of the ceiling, if its account or workspace ever had a limit
--- of its own, and otherwise the highest default of all tiers. Examines what was started since the
--- defaults and the ceiling of the kind were last changed.
+-- No sender starts more actions of a kind in a local day than its cap allows. The cap is the
+-- highest that the sender could have had: that of the ceiling, if its account or workspace ever had
+-- a limit of its own, and otherwise the highest default of all tiers. Examines what was started
+-- since the defaults and the ceiling of the kind were last changed.
 WITH started AS (
     SELECT a.kind, a.local_day, a.started_at,
         -- An account that was found to be another sender counted by itself until then.

@@ -62,7 +62,7 @@ func (f *findings) note(count *int, name string, r request, detail string) {
 	}
 }
 
-// A ledger is what the judge knows of a person while it reads the log.
+// A history is what the checker knows of a person while it reads the log.
 type history struct {
 	started    time.Time // of the ramp
 	restricted time.Time // a restriction that the ramp has not seen yet
@@ -71,8 +71,8 @@ type history struct {
 	lastOfKind map[string]time.Time
 }
 
-// judge reads the provider's log and counts what must not happen.
-func (d *driver) judge() findings {
+// check reads the provider's log and counts what must not happen.
+func (d *driver) check() findings {
 	var f findings
 	people := map[string]int{}
 	all := make([]history, len(d.people))
@@ -142,15 +142,15 @@ func (d *driver) judge() findings {
 			h.started = r.At
 		}
 	}
-	d.judgeHours(&f)
+	d.checkHours(&f)
 	return f
 }
 
 // hoursAfter is the time after a reconnect that is compared with other hours.
 const hoursAfter = time.Hour
 
-// judgeHours compares the first hour after each reconnect with the busiest other hour of the fleet.
-func (d *driver) judgeHours(f *findings) {
+// checkHours compares the first hour after each reconnect with the busiest other hour of the fleet.
+func (d *driver) checkHours(f *findings) {
 	byMember := map[string][]time.Time{}
 	for _, r := range d.provider.log {
 		byMember[r.Member] = append(byMember[r.Member], r.At)
