@@ -9,7 +9,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Section 6, line 1. What is shown as used is counted from the rows of the ledger, in every state
+// What is shown as used is counted from the rows of the ledger, in every state
 // in which the request may have reached the prospect.
 func TestShownUseIsCountedFromRows(t *testing.T) {
 	t.Parallel()
@@ -34,7 +34,7 @@ func TestShownUseIsCountedFromRows(t *testing.T) {
 	require.Equal(t, want, used(t, db), "there is no counter that could drift")
 }
 
-// Section 6, line 2. A refusal costs nothing: no row, no gap, and neither the campaign nor the
+// A refusal costs nothing: no row, no gap, and neither the campaign nor the
 // prospect is paused.
 func TestRefusalCostsNothing(t *testing.T) {
 	t.Parallel()
@@ -51,7 +51,7 @@ func TestRefusalCostsNothing(t *testing.T) {
 	require.Equal(t, before, testdb.Column[string](t, db, everything))
 }
 
-// Section 6, line 9. Gates are per kind: a full cap of invites does not hold up messages to people
+// Gates are per kind: a full cap of invites does not hold up messages to people
 // who are connected already.
 func TestFullInviteCapLeavesMessagesAlone(t *testing.T) {
 	t.Parallel()
@@ -63,7 +63,7 @@ func TestFullInviteCapLeavesMessagesAlone(t *testing.T) {
 	require.Contains(t, claim(t, db, 10), 11)
 }
 
-// Section 6, line 8. Caps are rows: a week is the last 168 hours, and not the calendar week, and a
+// Caps are rows: a week is the last 168 hours, and not the calendar week, and a
 // new connection, another time zone of the session or a restart counts the same.
 func TestWeekIsTheLast168Hours(t *testing.T) {
 	t.Parallel()
@@ -86,7 +86,7 @@ func TestWeekIsTheLast168Hours(t *testing.T) {
 	require.Equal(t, "weekly_cap", reserve(t, db, 5))
 }
 
-// Section 6, line 16. A cap that is full ends with its day, and a hold with its time; nothing
+// A cap that is full ends with its day, and a hold with its time; nothing
 // counts as finished meanwhile.
 func TestFullCapOpensByItself(t *testing.T) {
 	t.Parallel()

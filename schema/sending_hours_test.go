@@ -9,7 +9,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Section 6, line 6. An account without a time zone sends nothing and says so. It is neither
+// An account without a time zone sends nothing and says so. It is neither
 // treated as UTC nor forgotten.
 func TestMissingZoneIsACode(t *testing.T) {
 	t.Parallel()
@@ -30,7 +30,7 @@ func TestMissingZoneIsACode(t *testing.T) {
 	require.NotEqual(t, "window_closed", reserve(t, db, 12))
 }
 
-// Section 6, line 7. Deferral follows the rules of the zone on the day, both ways, and not an
+// Deferral follows the rules of the zone on the day, both ways, and not an
 // offset of winter or the midnight of UTC.
 func TestOpeningsFollowClockChanges(t *testing.T) {
 	t.Parallel()

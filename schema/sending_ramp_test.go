@@ -47,7 +47,7 @@ func TestRampBeginsWithTheFirstSentAction(t *testing.T) {
 	}
 }
 
-// Section 6, line 15. A reconnect keeps the week, and so does a new account record of the member.
+// A reconnect keeps the week, and so does a new account record of the member.
 func TestNewAccountRecordKeepsTheRamp(t *testing.T) {
 	t.Parallel()
 	db := rampingUp(t, 4)

@@ -172,7 +172,7 @@ func occurrences(results []string) map[string]int {
 	return counts
 }
 
-// Section 6, line 5. A cap of 30 with 50 racers is 30.
+// A cap of 30 with 50 racers is 30.
 func TestFiftyRacersOnACapOfThirtyReserveThirty(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)
@@ -196,7 +196,7 @@ func TestFiftyRacersOnACapOfThirtyReserveThirty(t *testing.T) {
 	require.Equal(t, 30, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.actions"))
 }
 
-// Section 6, line 10. Runners that overlap send once: one reservation for an enrollment, one start
+// Runners that overlap send once: one reservation for an enrollment, one start
 // for a reservation, and no action in two claims.
 func TestOverlappingSendersSendOnce(t *testing.T) {
 	t.Parallel()
@@ -227,7 +227,7 @@ func TestOverlappingSendersSendOnce(t *testing.T) {
 	require.Equal(t, 15, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.actions"))
 }
 
-// Section 6, line 11. The client dies between start and settle: whether the request was made is not
+// The client dies between start and settle: whether the request was made is not
 // known, and it is not made again.
 func TestCrashAfterTheCallIsUnknown(t *testing.T) {
 	t.Parallel()
@@ -254,7 +254,7 @@ func TestCrashAfterTheCallIsUnknown(t *testing.T) {
 	require.NotContains(t, claim(t, db, 10), 1)
 }
 
-// Section 6, line 12. The slot of a dead worker is released when its lease ends by the clock of
+// The slot of a dead worker is released when its lease ends by the clock of
 // the database, and once.
 func TestDeadSenderGivesItsSlotBackOnce(t *testing.T) {
 	t.Parallel()

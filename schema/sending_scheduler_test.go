@@ -74,7 +74,7 @@ func TestCampaignsAndSiblingsTakeTurns(t *testing.T) {
 	require.Equal(t, map[string]int{"ann": 4, "ann-2": 4}, turns("account", 8))
 }
 
-// Section 6, line 4. Thirty due rows at a full cap are deferred once, to the opening: later ticks
+// Thirty due rows at a full cap are deferred once, to the opening: later ticks
 // do not look at them, and no job is created.
 func TestFullCapIsDeferredOnceToItsOpening(t *testing.T) {
 	t.Parallel()
@@ -94,7 +94,7 @@ func TestFullCapIsDeferredOnceToItsOpening(t *testing.T) {
 	require.Equal(t, 3, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.actions WHERE local_day = '2026-03-04'"))
 }
 
-// Section 6, line 14. After a sleep, a pause or an outage nothing is caught up: the hour after it
+// After a sleep, a pause or an outage nothing is caught up: the hour after it
 // is no busier than any other.
 func TestNothingIsCaughtUpAfterDowntime(t *testing.T) {
 	t.Parallel()

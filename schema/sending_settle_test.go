@@ -44,7 +44,7 @@ func TestSentMovesOn(t *testing.T) {
 	require.Equal(t, "completed 2", testdb.Value[string](t, db, "SELECT concat_ws(' ', status, step, next_kind) FROM thaw.enrollments WHERE id = 1"), "after the last step")
 }
 
-// Section 6, line 17. A provider that answers 200 without the ID of the delivery has proven
+// A provider that answers 200 without the ID of the delivery has proven
 // nothing.
 func TestSentWithoutTheProvidersIDIsUnknown(t *testing.T) {
 	t.Parallel()
@@ -83,7 +83,7 @@ func TestRefusedGivesBackAndFails(t *testing.T) {
 	require.Equal(t, "2", reserve(t, db, 1))
 }
 
-// Section 6, line 13. A limit of the provider is no failure of the prospect: the step is kept, and
+// A limit of the provider is no failure of the prospect: the step is kept, and
 // only this kind of this account rests.
 func TestLimitedHoldsTheKindAndKeepsTheStep(t *testing.T) {
 	t.Parallel()
@@ -117,7 +117,7 @@ func TestThrottledTriesAgain(t *testing.T) {
 	db, id := outcome(t, "throttled", "until => '2026-03-03 09:30+00'")
 	require.Equal(t, "released throttled", state(t, db, id))
 	require.Equal(t, "active 0 invite Mar 03 10:30", enrollment(t, db))
-	require.Equal(t, "2", reserve(t, db, 2), "no sender else is punished")
+	require.Equal(t, "2", reserve(t, db, 2), "no other prospect waits")
 	db, _ = outcome(t, "throttled")
 	require.Equal(t, "active 0 invite Mar 03 10:05", enrollment(t, db))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Section 6, line 3. What changed between the reservation and the call counts: the last look
+// What changed between the reservation and the call counts: the last look
 // refuses, and the quota is released.
 func TestStartLooksAgain(t *testing.T) {
 	t.Parallel()
