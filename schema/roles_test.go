@@ -182,7 +182,7 @@ func TestRoleThatWritesAccounts(t *testing.T) {
 const senderGrants = `
 GRANT USAGE ON SCHEMA thaw TO app;
 GRANT EXECUTE ON FUNCTION thaw.reserve, thaw.claim_actions, thaw.start, thaw.close_invite,
-	thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text) TO app;
+	thaw.settle TO app;
 `
 
 func TestSenderRoleNeedsFiveFunctions(t *testing.T) {
@@ -207,7 +207,7 @@ func TestSenderRoleNeedsFiveFunctions(t *testing.T) {
 	for _, sql := range []string{
 		"SELECT FROM thaw.actions", "SELECT FROM thaw.enrollments", "UPDATE thaw.senders SET next_allowed_at = NULL", "DELETE FROM thaw.action_holds",
 		"SELECT thaw.reserve_rows('{1}', NULL, '1 hour', 'x')", "SELECT thaw.schedule_batch(1, '1 hour', 'x')", "SELECT thaw.expire_actions()", "SELECT thaw.take_nudges()",
-		"SELECT thaw.hold_kind(1, 'invite', now(), 'x', 'x', 'x')", "SELECT thaw.kind_gates('{1}')", "SELECT thaw.settle(1, 1::integer)",
+		"SELECT thaw.hold_kind(1, 'invite', now(), 'x', 'x', 'x')", "SELECT thaw.kind_gates('{1}')", "SELECT thaw.complete_step(1, 1)",
 	} {
 		_, err := sender.Exec(t.Context(), sql)
 		require.True(t, isCode(err, "42501"), "%s: %v", sql, err)

@@ -68,7 +68,7 @@ func TestAlreadyDoesNotCountAndClosesThePair(t *testing.T) {
 	require.Equal(t, "active 1 message Mar 04 10:00", enrollment(t, db))
 }
 
-func TestRefusedGivesBackAndFails(t *testing.T) {
+func TestRefusedUsesNoQuotaAndFails(t *testing.T) {
 	t.Parallel()
 	db, id := outcome(t, "refused", "error_code => 'invalid_recipient'")
 	require.Equal(t, "refused refused invalid_recipient", state(t, db, id))

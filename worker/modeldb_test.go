@@ -84,7 +84,7 @@ func newModelTest(t *testing.T) *modelTest {
 func (m *modelTest) reset(r *rapid.T) {
 	m.exec(r, `TRUNCATE thaw.workspaces, thaw.accounts, thaw.account_products, thaw.campaigns, thaw.enrollments, thaw.enrollment_events,
 		thaw.campaign_events, thaw.account_signals, thaw.sweeps, thaw.allocations, thaw.fleet_quotas, thaw.account_quotas,
-		thaw.heals, thaw.heal_enrollments, thaw.heal_order, thaw.account_events, thaw.manual_actions, thaw.backlog_samples, thaw.api_tokens, thaw.river_job RESTART IDENTITY`)
+		thaw.heals, thaw.heal_enrollments, thaw.heal_order, thaw.account_events, thaw.manual_actions, thaw.backlog_samples, thaw.api_tokens, thaw.river_job RESTART IDENTITY CASCADE`)
 	m.exec(r, `UPDATE thaw_test.frozen SET at = '2026-03-01 09:00:00+00'`)
 	m.exec(r, `UPDATE thaw.safety SET since = NULL, reason = NULL, entered_by = NULL, manual_exit = false, ended_at = NULL`)
 	m.exec(r, `INSERT INTO thaw.workspaces (key) VALUES ('w1'), ('w2')`)

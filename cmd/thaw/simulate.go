@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"time"
@@ -59,9 +58,7 @@ func (c *simulateCmd) Run(ctx context.Context, e *env) error {
 		}
 	}
 	if c.JSON {
-		encoder := json.NewEncoder(e.stdout)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report)
+		err = writeJSON(e.stdout, report)
 	} else {
 		err = report.Write(e.stdout)
 	}

@@ -194,7 +194,7 @@ COMMENT ON TABLE thaw.campaign_steps IS
 COMMENT ON COLUMN thaw.campaign_steps.delay IS 'How long after the previous step this one is due.';
 
 -- The kind of the next action follows the step, for every writer of the step. The statement may set
--- the kind itself.
+-- the kind itself. A prospect without a kind, which Thaw does not schedule, calls no trigger.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.enrollments_note_next_kind() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -209,7 +209,7 @@ $$;
 CREATE TRIGGER enrollments_note_next_kind_insert BEFORE INSERT ON thaw.enrollments
     FOR EACH ROW WHEN (NEW.next_kind IS NULL) EXECUTE FUNCTION thaw.enrollments_note_next_kind();
 CREATE TRIGGER enrollments_note_next_kind_update BEFORE UPDATE OF step ON thaw.enrollments
-    FOR EACH ROW WHEN (NEW.step <> OLD.step AND NEW.next_kind IS NOT DISTINCT FROM OLD.next_kind)
+    FOR EACH ROW WHEN (NEW.step <> OLD.step AND NEW.next_kind = OLD.next_kind)
     EXECUTE FUNCTION thaw.enrollments_note_next_kind();
 
 ALTER TABLE thaw.settings
