@@ -14,7 +14,7 @@ import (
 func TestActionCompletesAfterThePause(t *testing.T) {
 	t.Parallel()
 	for name, settle := range map[string]string{
-		"by thaw.complete_step":                      "SELECT thaw.complete_step(1, 0, thaw.now() + interval '3 days')",
+		"by thaw.complete_step":               "SELECT thaw.complete_step(1, 0, thaw.now() + interval '3 days')",
 		"by an update":                        "UPDATE thaw.enrollments SET step = step + 1, next_action_at = thaw.now() + interval '3 days' WHERE id = 1",
 		"by two updates":                      "UPDATE thaw.enrollments SET step = 2 WHERE id = 1; UPDATE thaw.enrollments SET step = 1, next_action_at = thaw.now() + interval '3 days' WHERE id = 1",
 		"by an update of a role of its own":   "",
