@@ -14,17 +14,18 @@ func TestSendingScansNoTable(t *testing.T) {
 	db.Exec(t, withoutAutovacuum)
 	db.Exec(t, noGaps+`
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, next_action_at, prospect_url)
-		SELECT 1, 1, 1 + n % 3, 'active', thaw.now(), 'https://www.linkedin.com/in/many-' || n FROM generate_series(1, 3000) AS n;
+		SELECT 1, 1, 1 + n % 3, 'active', thaw.now(), 'https://www.linkedin.com/in/many-' || n FROM generate_series(1, 40000) AS n;
 		INSERT INTO thaw.senders (provider, key) SELECT 'linkedin', 'account:' || n FROM generate_series(100, 1100) AS n;
 		INSERT INTO thaw.actions (workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, prospect_url, step, kind, state, outcome, actor, started_at, settled_at, local_day, gap, next_of_kind_at, provider_ref)
-		SELECT 1, 100 + n % 1000, 1 + n % 1000, 1, 10000 + n, 'linkedin', 'https://example.com/' || n, 0, 'message', 'sent', 'sent', 'x', thaw.now(), thaw.now(), '2026-03-03', '1 minute', thaw.now(), 'x'
+		SELECT 1, 100 + n % 1000, 1 + n % 1000, 1 + n % 500, 10000 + n, 'linkedin', 'https://example.com/' || n, 0, 'message', 'sent', 'sent', 'x', thaw.now(), thaw.now(), '2026-03-03'::date - n % 30, '1 minute', thaw.now(), 'x'
 		FROM generate_series(1, 5000) AS n;
 		SELECT thaw.take_nudges()`)
 	db.Exec(t, "VACUUM (ANALYZE)")
 	tables := []string{"enrollments", "actions", "senders"}
-	for _, mode := range planCacheModes() {
+	// The tables are small here, so a scan can be the cheaper plan. A scan that is left has no index.
+	for _, mode := range []string{"force_generic_plan"} {
 		e := newExplainer(t, db)
-		_, err := e.Exec(t.Context(), planning(mode))
+		_, err := e.Exec(t.Context(), "SET plan_cache_mode = "+mode+"; SET enable_seqscan = off")
 		require.NoError(t, err)
 		for _, sql := range []string{
 			"SELECT thaw.reserve(1)", "SELECT thaw.start((SELECT max(id) FROM thaw.actions))", "SELECT thaw.settle((SELECT max(id) FROM thaw.actions), 'sent', 'ref')",
