@@ -1,14 +1,17 @@
 package worker_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/jobs"
+	"github.com/thawline/thaw/worker"
 )
 
 // everything is a query for a hash of the fleet's state.
@@ -50,18 +53,39 @@ func (f *fleet) history(t *testing.T) {
 	require.NotZero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'paused'"))
 }
 
+// retry retries a job. River rejects that while another job with the same arguments is not done: a
+// worker that becomes the leader inserts the sweep of its tick, and a cancelled sweep of this tick
+// does not prevent that. The rejection changes nothing.
+func (f *fleet) retry(t *testing.T, w *worker.Worker, id int64) {
+	t.Helper()
+	_, err := w.Client().JobRetry(t.Context(), id)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.ConstraintName == "river_job_unique_idx" {
+		require.Equal(t, "cancelled", testdb.Value[string](t, f.DB, "SELECT state::text FROM thaw.river_job WHERE id = $1", id))
+		require.NotZero(t, testdb.Value[int](t, f.DB, `
+			SELECT count(*) FROM thaw.river_job AS job JOIN thaw.river_job AS other USING (unique_key) WHERE job.id = $1 AND other.id <> job.id`, id))
+		return
+	}
+	require.NoError(t, err)
+}
+
 func TestRetryOfFinishedJobChangesNothing(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	w := f.start(t)
+	first := testdb.Value[time.Time](t, f.DB, "SELECT thaw.tick()")
 	f.history(t)
 	before := f.everything(t)
 	for _, later := range []time.Duration{0, 0, tick} {
 		f.Advance(t, later)
 		for _, id := range testdb.Column[int64](t, f.DB, "SELECT id FROM thaw.river_job ORDER BY id") {
-			_, err := w.Client().JobRetry(t.Context(), id)
-			require.NoError(t, err)
+			f.retry(t, w, id)
 		}
+		f.settle(t)
+		// The retried sweep of the first tick is cancelled, because its tick is over. A new leader
+		// that does not know this yet inserts it again.
+		_, err := w.Client().Insert(t.Context(), jobs.SweepArgs{TickAt: jobs.TickAt(first)}, nil)
+		require.NoError(t, err)
 		f.settle(t)
 		require.Equal(t, before, f.everything(t))
 	}
