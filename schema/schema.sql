@@ -998,11 +998,13 @@ CREATE TABLE thaw.retention (
     passed_id bigint DEFAULT 0 NOT NULL,
     walk_id bigint DEFAULT 0 NOT NULL,
     walk_tick timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    walk_began timestamp with time zone DEFAULT thaw.now() NOT NULL
+    walk_began timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    age_column name DEFAULT 'at'::name NOT NULL
 );
 COMMENT ON TABLE thaw.retention IS 'The progress of retention: one row per table; turn is the processing order.';
 COMMENT ON COLUMN thaw.retention.kept_since IS 'All rows younger than this are present. -infinity: nothing was removed yet.';
 COMMENT ON COLUMN thaw.retention.passed_id IS 'The greatest id that a walk has passed. Retention has not removed any row with a greater id.';
+COMMENT ON COLUMN thaw.retention.age_column IS 'The column of the table that has the age of a row. Tables by tick have it in tick_at.';
 CREATE FUNCTION thaw.advance_walk(p_walk thaw.retention, p_before timestamp with time zone, p_size integer) RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1012,7 +1014,7 @@ DECLARE
     line    record;
 BEGIN
     FOR line IN EXECUTE format('SELECT t.id, t.%I AS at FROM thaw.%I AS t WHERE t.id > $1 ORDER BY t.id LIMIT $2',
-        CASE p_walk.part WHEN 'account_signals' THEN 'received_at' WHEN 'heals' THEN 'requested_at' WHEN 'actions' THEN 'reserved_at' ELSE 'at' END, p_walk.part)
+        p_walk.age_column, p_walk.part)
         USING p_walk.walk_id, p_size
     LOOP
         EXIT WHEN line.at >= p_before;
@@ -2998,13 +3000,6 @@ BEGIN
             WHERE d.id = ANY (keys::bigint[])
                 AND (d.prospect_url ~* p_mention OR d.actor ~* p_mention OR d.reason ~* p_mention OR d.detail ~* p_mention);
             GET DIAGNOSTICS done = ROW_COUNT;
-        WHEN 'actions' THEN
-            -- The ledger keeps that a sender used an action, and no longer for whom. The mark
-            -- differs by row, because a sender has one open invite per prospect.
-            UPDATE thaw.actions AS a SET prospect_url = '[erased ' || a.id || ']',
-                provider_ref = CASE WHEN a.provider_ref IS NOT NULL THEN '[erased]' END
-            WHERE a.id = ANY (keys::bigint[]) AND a.prospect_url ~* p_mention;
-            GET DIAGNOSTICS done = ROW_COUNT;
         ELSE
             NULL;
         END CASE;
@@ -3306,7 +3301,6 @@ BEGIN
         EXECUTE format('SELECT coalesce(jsonb_agg(found.key), ''[]'') FROM (SELECT t.%I::text AS key FROM thaw.%I AS t WHERE %s LIMIT $3) AS found',
             line.key_name, line.table_name, CASE line.table_name
                 WHEN 'enrollments' THEN line.condition || ' OR t.prospect_url ~* $2'
-                WHEN 'actions' THEN line.condition || ' OR t.prospect_url ~* $1'
                 WHEN 'manual_actions' THEN line.condition || ' OR t.prospect_url ~* $1'
                 -- A prospect whose rows are all of this person.
                 WHEN 'adopt_errors' THEN line.condition || $c$ OR t.kind = 'enrollment' AND EXISTS (
@@ -5504,14 +5498,17 @@ CREATE FUNCTION thaw.mention_tables() RETURNS TABLE(table_name text, key_name te
 BEGIN
     RETURN QUERY
     SELECT c.table_name, coalesce(key.name, 'ctid'), coalesce(key.type, 'tid'), string_agg(format('t.%I::text ~* $1', c.column_name), ' OR '),
-        string_agg(format('%I = regexp_replace(t.%1$I::text, $1, ''[erased]'', ''gi'')::%s', c.column_name, c.type_name), ', ')
+        string_agg(format(CASE WHEN person.named_by IS NULL THEN '%1$I = regexp_replace(t.%1$I::text, $1, ''[erased]'', ''gi'')::%2$s'
+            ELSE '%1$I = CASE WHEN t.%1$I IS NOT NULL AND t.%3$I ~* $1 THEN ''[erased '' || t.%4$I || '']'' ELSE regexp_replace(t.%1$I, $1, ''[erased]'', ''gi'') END'
+            END, c.column_name, c.type_name, person.named_by, coalesce(key.name, 'ctid')), ', ')
     FROM thaw.text_columns() AS c
+    LEFT JOIN thaw.person_columns AS person ON person.table_name = c.table_name AND person.column_name = c.column_name
     LEFT JOIN LATERAL (
         SELECT a.attname::text AS name, format_type(a.atttypid, NULL) AS type
         FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
         WHERE i.indrelid = format('thaw.%I', c.table_name)::regclass AND i.indisprimary AND i.indnkeyatts = 1
             AND a.atttypid IN ('bigint'::regtype, 'integer'::regtype)) AS key ON true
-    WHERE NOT c.is_name
+    WHERE NOT c.is_name OR person.named_by IS NOT NULL
     GROUP BY c.table_name, key.name, key.type
     -- Enrollments before their history.
     ORDER BY c.table_name = 'enrollment_events', c.table_name;
@@ -6449,6 +6446,35 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.prune_actions(p_after bigint, p_to bigint) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    removed integer;
+    senders bigint[];
+BEGIN
+    WITH gone AS (
+        DELETE FROM thaw.actions AS a
+        WHERE a.ctid = ANY (ARRAY(
+            SELECT old.ctid
+            FROM thaw.actions AS old
+            WHERE old.id > p_after AND old.id <= p_to AND old.lease_until IS NULL
+                AND old.used_at < thaw.now() - interval '8 days'
+                AND (EXISTS (SELECT FROM thaw.workspaces AS w WHERE w.id = old.workspace_id) AND (
+                    old.state = 'unknown'
+                    OR old.kind = 'invite' AND (old.is_used OR old.state = 'already') AND coalesce(old.closed_as, 'accepted') = 'accepted'
+                    OR old.closed_as = 'withdrawn' AND old.closed_at > thaw.now() - interval '21 days'
+                    OR (old.is_used OR old.state = 'already') AND EXISTS (
+                        SELECT FROM thaw.enrollments AS e WHERE e.id = old.enrollment_id AND e.step <= old.step))) IS NOT TRUE
+            FOR UPDATE OF old SKIP LOCKED))
+        RETURNING a.sender_id
+    )
+    SELECT count(*), array_agg(DISTINCT gone.sender_id) INTO removed, senders FROM gone;
+    PERFORM thaw.remove_unused_senders(senders);
+    RETURN removed;
+END;
+$$;
 CREATE FUNCTION thaw.prune_batch(p_size integer, OUT verdict text, OUT removed integer) RETURNS record
     LANGUAGE plpgsql
     SET jit TO 'off'
@@ -6533,10 +6559,23 @@ $$;
 CREATE FUNCTION thaw.prune_ids(p_part text, p_after bigint, p_to bigint) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    removed integer;
+BEGIN
+    IF to_regprocedure(format('thaw.%I(bigint, bigint)', 'prune_' || p_part)) IS NULL THEN
+        RETURN thaw.prune_ids_core(p_part, p_after, p_to);
+    END IF;
+    EXECUTE format('SELECT thaw.%I($1, $2)', 'prune_' || p_part) INTO removed USING p_after, p_to;
+    RETURN removed;
+END;
+$_$;
+CREATE FUNCTION thaw.prune_ids_core(p_part text, p_after bigint, p_to bigint) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     removed integer;
-    senders bigint[];
 BEGIN
     CASE p_part
         -- Keeps the events of a pause that has not ended: they explain why the prospect is paused.
@@ -6579,31 +6618,6 @@ BEGIN
                         ELSE true
                     END
                 FOR UPDATE OF old SKIP LOCKED));
-        -- Keeps what caps still count, what is under way or unknown, what the step of an enrollment
-        -- or an invite may not repeat, and the senders that are left. Of a removed workspace, only
-        -- what caps count.
-        WHEN 'actions' THEN
-            WITH gone AS (
-                DELETE FROM thaw.actions AS a
-                WHERE a.ctid = ANY (ARRAY(
-                    SELECT old.ctid
-                    FROM thaw.actions AS old
-                    WHERE old.id > p_after AND old.id <= p_to AND old.lease_until IS NULL
-                        AND old.used_at < thaw.now() - interval '8 days'
-                        AND (EXISTS (SELECT FROM thaw.workspaces AS w WHERE w.id = old.workspace_id) AND (
-                            old.state = 'unknown'
-                            OR old.kind = 'invite' AND (old.is_used OR old.state = 'already') AND coalesce(old.closed_as, 'accepted') = 'accepted'
-                            OR old.closed_as = 'withdrawn' AND old.closed_at > thaw.now() - interval '21 days'
-                            OR (old.is_used OR old.state = 'already') AND EXISTS (
-                                SELECT FROM thaw.enrollments AS e WHERE e.id = old.enrollment_id AND e.step <= old.step))) IS NOT TRUE
-                    FOR UPDATE OF old SKIP LOCKED))
-                RETURNING a.sender_id
-            )
-            SELECT count(*), array_agg(DISTINCT gone.sender_id) INTO removed, senders FROM gone;
-            DELETE FROM thaw.senders AS s
-            WHERE s.id = ANY (senders) AND NOT EXISTS (SELECT FROM thaw.sending_accounts AS sending WHERE sending.sender_id = s.id)
-                AND NOT EXISTS (SELECT FROM thaw.actions AS a WHERE a.sender_id = s.id);
-            RETURN removed;
         -- Keeps messages that are still open or not yet delivered.
         WHEN 'outbox' THEN
             DELETE FROM thaw.outbox AS message
@@ -7104,6 +7118,43 @@ BEGIN
         SET lock_key = excluded.lock_key, pid = excluded.pid, registered_at = excluded.registered_at, lost_at = NULL;
 END;
 $$;
+CREATE TABLE thaw.workspace_removals (
+    workspace_id bigint NOT NULL,
+    action_id bigint NOT NULL,
+    phase text DEFAULT 'messages'::text NOT NULL,
+    at_id bigint DEFAULT 0 NOT NULL,
+    at_tick timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    found bigint NOT NULL,
+    removed bigint DEFAULT 0 NOT NULL,
+    restarts integer DEFAULT 0 NOT NULL,
+    began_at timestamp with time zone DEFAULT thaw.now() NOT NULL
+);
+COMMENT ON TABLE thaw.workspace_removals IS 'Workspaces that are being removed, and how far the removal is.';
+CREATE FUNCTION thaw.remove_actions(INOUT p_removal thaw.workspace_removals, p_size integer, OUT is_over boolean) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    gone  constant bigint := p_removal.workspace_id;
+    to_id bigint;
+BEGIN
+    to_id := (SELECT max(next.id) FROM (SELECT a.id FROM thaw.actions AS a WHERE a.id > p_removal.at_id ORDER BY a.id LIMIT 10 * p_size) AS next);
+    -- What a person used in the last 168 hours stays used, because the person may send for other
+    -- workspaces too. These rows lose everything else, and retention removes them.
+    DELETE FROM thaw.actions AS a
+    WHERE a.id > p_removal.at_id AND a.id <= to_id AND a.workspace_id = gone
+        AND NOT (a.state IN ('started', 'sent', 'unknown') AND a.used_at > thaw.now() - interval '8 days');
+    UPDATE thaw.actions AS a SET
+        prospect_url = '[removed ' || a.id || ']', member_id = NULL, actor = '[removed]', error_code = NULL,
+        provider_ref = CASE WHEN a.provider_ref IS NOT NULL THEN '[removed]' END,
+        state = CASE a.state WHEN 'started' THEN 'unknown' ELSE a.state END, lease_until = NULL, settled_at = coalesce(a.settled_at, thaw.now())
+    WHERE a.id > p_removal.at_id AND a.id <= to_id AND a.workspace_id = gone;
+    is_over := to_id IS NULL;
+    p_removal.at_id := coalesce(to_id, 0);
+END;
+$$;
 CREATE FUNCTION thaw.remove_endpoint(p_endpoint_id bigint, p_shown text, p_reason text, p_actor text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7119,19 +7170,38 @@ BEGIN
     RETURN true;
 END;
 $$;
-CREATE TABLE thaw.workspace_removals (
-    workspace_id bigint NOT NULL,
-    action_id bigint NOT NULL,
-    phase text DEFAULT 'messages'::text NOT NULL,
-    at_id bigint DEFAULT 0 NOT NULL,
-    at_tick timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    found bigint NOT NULL,
-    removed bigint DEFAULT 0 NOT NULL,
-    restarts integer DEFAULT 0 NOT NULL,
-    began_at timestamp with time zone DEFAULT thaw.now() NOT NULL
-);
-COMMENT ON TABLE thaw.workspace_removals IS 'Workspaces that are being removed, and how far the removal is.';
 CREATE FUNCTION thaw.remove_part(INOUT p_removal thaw.workspace_removals, p_size integer, OUT is_over boolean) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    registered thaw.removal_phases;
+    following  name;
+    part       record;
+BEGIN
+    SELECT p.* INTO registered FROM thaw.removal_phases AS p WHERE p.phase = p_removal.phase;
+    EXECUTE format('SELECT * FROM thaw.%I($1, $2)', CASE WHEN registered.phase IS NULL THEN 'remove_part_core' ELSE 'remove_' || registered.phase END)
+    INTO part USING p_removal, p_size;
+    p_removal := part.p_removal;
+    is_over := part.is_over;
+    IF NOT is_over THEN
+        RETURN;
+    END IF;
+    following := (SELECT p.phase FROM thaw.removal_phases AS p WHERE p.follows = p_removal.phase);
+    IF following IS NOT NULL THEN
+        is_over := false;
+        p_removal.phase := following;
+        p_removal.at_id := 0;
+        p_removal.at_tick := '-infinity';
+        RETURN;
+    END IF;
+    WHILE registered.phase IS NOT NULL LOOP
+        p_removal.phase := registered.follows;
+        SELECT p.* INTO registered FROM thaw.removal_phases AS p WHERE p.phase = p_removal.phase;
+    END LOOP;
+END;
+$_$;
+CREATE FUNCTION thaw.remove_part_core(INOUT p_removal thaw.workspace_removals, p_size integer, OUT is_over boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_custom_plan'
@@ -7197,20 +7267,6 @@ BEGIN
                 WHEN 'account' THEN NOT EXISTS (SELECT FROM thaw.accounts AS a WHERE a.id = q.row_id)
                 WHEN 'campaign' THEN NOT EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = q.row_id)
                 ELSE NOT EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.id = q.row_id) END;
-            is_over := to_id IS NULL;
-            p_removal.at_id := coalesce(to_id, 0);
-        WHEN 'actions' THEN
-            to_id := (SELECT max(next.id) FROM (SELECT a.id FROM thaw.actions AS a WHERE a.id > p_removal.at_id ORDER BY a.id LIMIT 10 * p_size) AS next);
-            -- What a person used in the last 168 hours stays used, because the person may send for
-            -- other workspaces too. These rows lose everything else, and retention removes them.
-            DELETE FROM thaw.actions AS a
-            WHERE a.id > p_removal.at_id AND a.id <= to_id AND a.workspace_id = gone
-                AND NOT (a.state IN ('started', 'sent', 'unknown') AND a.used_at > thaw.now() - interval '8 days');
-            UPDATE thaw.actions AS a SET
-                prospect_url = '[removed ' || a.id || ']', member_id = NULL, actor = '[removed]', error_code = NULL,
-                provider_ref = CASE WHEN a.provider_ref IS NOT NULL THEN '[removed]' END,
-                state = CASE a.state WHEN 'started' THEN 'unknown' ELSE a.state END, lease_until = NULL, settled_at = coalesce(a.settled_at, thaw.now())
-            WHERE a.id > p_removal.at_id AND a.id <= to_id AND a.workspace_id = gone;
             is_over := to_id IS NULL;
             p_removal.at_id := coalesce(to_id, 0);
         WHEN 'accounts' THEN
@@ -7296,12 +7352,33 @@ BEGIN
             DELETE FROM thaw.api_tokens AS t WHERE t.workspace_id = gone;
             DELETE FROM thaw.workspace_served AS s WHERE s.workspace_id = gone;
             DELETE FROM thaw.forecasts;
-            DELETE FROM thaw.senders AS s
-            WHERE NOT EXISTS (SELECT FROM thaw.sending_accounts AS sending WHERE sending.sender_id = s.id)
-                AND NOT EXISTS (SELECT FROM thaw.actions AS a WHERE a.sender_id = s.id);
             DELETE FROM thaw.workspaces AS w WHERE w.id = gone;
             is_over := true;
     END CASE;
+END;
+$$;
+CREATE FUNCTION thaw.remove_senders(INOUT p_removal thaw.workspace_removals, p_size integer, OUT is_over boolean) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    ids constant bigint[] := ARRAY(SELECT s.id FROM thaw.senders AS s WHERE s.id > p_removal.at_id ORDER BY s.id LIMIT p_size);
+BEGIN
+    PERFORM thaw.remove_unused_senders(ids);
+    is_over := ids = '{}';
+    p_removal.at_id := coalesce(ids[cardinality(ids)], 0);
+END;
+$$;
+CREATE FUNCTION thaw.remove_unused_senders(p_senders bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    DELETE FROM thaw.senders AS s
+    WHERE s.id = ANY (p_senders) AND NOT EXISTS (SELECT FROM thaw.sending_accounts AS sending WHERE sending.sender_id = s.id)
+        AND NOT EXISTS (SELECT FROM thaw.actions AS a WHERE a.sender_id = s.id);
 END;
 $$;
 CREATE FUNCTION thaw.remove_workspace(workspace_key text, reason text, actor text DEFAULT CURRENT_USER, size integer DEFAULT 1000, OUT phase text, OUT removed bigint, OUT remaining bigint, OUT done boolean) RETURNS record
@@ -7309,7 +7386,7 @@ CREATE FUNCTION thaw.remove_workspace(workspace_key text, reason text, actor tex
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    phases    constant text[] := '{messages,enrollments,events,kept,actions,accounts,plans,quotas,heals,campaigns,seats,changes,rest}';
+    phases    constant text[] := '{messages,enrollments,events,kept,accounts,plans,quotas,heals,campaigns,seats,changes,rest}';
     workspace thaw.workspaces;
     removal   thaw.workspace_removals;
     part      record;
@@ -10642,6 +10719,13 @@ CREATE VIEW thaw.paused_lines AS
   GROUP BY p.account_id, p.campaign_id, p.reason, p.waits_for_account
  HAVING (sum(p.paused) > 0);
 COMMENT ON VIEW thaw.paused_lines IS 'How many enrollments are paused, by account, campaign and reason. Exact in a snapshot, without reading enrollments.';
+CREATE TABLE thaw.person_columns (
+    table_name name NOT NULL,
+    column_name name NOT NULL,
+    named_by name NOT NULL
+);
+COMMENT ON TABLE thaw.person_columns IS 'Columns that identify a person although they are part of a key, or say nothing of the person themselves. An erasure replaces them by [erased ID].';
+COMMENT ON COLUMN thaw.person_columns.named_by IS 'The column, often the same one, that mentions the person.';
 CREATE TABLE thaw.signal_gaps (
     provider text NOT NULL,
     day date NOT NULL,
@@ -10669,6 +10753,12 @@ CREATE VIEW thaw.provider_silence AS
            FROM thaw.signal_gaps g
           WHERE ((g.provider = source.provider) AND (g.day < ((thaw.now() AT TIME ZONE 'UTC'::text))::date))) usual);
 COMMENT ON VIEW thaw.provider_silence IS 'How long each provider has sent no webhook signal (silent_for), and how long is unusual (silence_limit; null: not learned yet, or disabled).';
+CREATE TABLE thaw.removal_phases (
+    phase name NOT NULL,
+    follows name NOT NULL
+);
+COMMENT ON TABLE thaw.removal_phases IS 'Phases of the removal of a workspace that thaw.remove_workspace does not list. thaw.remove_<phase> does a batch.';
+COMMENT ON COLUMN thaw.removal_phases.follows IS 'The phase before, listed or not.';
 CREATE SEQUENCE thaw.river_job_id_seq
     START WITH 1
     INCREMENT BY 1
@@ -10961,10 +11051,16 @@ ALTER TABLE ONLY thaw.paused_counts
     ADD CONSTRAINT paused_counts_pkey PRIMARY KEY (account_id, campaign_id, reason);
 ALTER TABLE ONLY thaw.paused_deltas
     ADD CONSTRAINT paused_deltas_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.person_columns
+    ADD CONSTRAINT person_columns_pkey PRIMARY KEY (table_name, column_name);
 ALTER TABLE ONLY thaw.provider_words
     ADD CONSTRAINT provider_words_pkey PRIMARY KEY (provider, word);
 ALTER TABLE ONLY thaw.providers
     ADD CONSTRAINT providers_pkey PRIMARY KEY (provider);
+ALTER TABLE ONLY thaw.removal_phases
+    ADD CONSTRAINT removal_phases_follows_key UNIQUE (follows);
+ALTER TABLE ONLY thaw.removal_phases
+    ADD CONSTRAINT removal_phases_pkey PRIMARY KEY (phase);
 ALTER TABLE ONLY thaw.retention
     ADD CONSTRAINT retention_pkey PRIMARY KEY (part);
 ALTER TABLE ONLY thaw.river_job

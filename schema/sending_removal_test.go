@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -75,6 +76,36 @@ func TestRemovalKeepsWhatAPersonUsed(t *testing.T) {
 	prune(t, db, 3)
 	require.Equal(t, []int{2}, testdb.Column[int](t, db, "SELECT workspace_id FROM thaw.actions"), "the open invite of the other workspace")
 	require.Equal(t, []string{"member:m-ann"}, testdb.Column[string](t, db, "SELECT key FROM thaw.senders"))
+}
+
+// A phase that a later table registers runs once, after the one that it follows. Then the removal
+// goes on.
+func TestRemovalDoesRegisteredPhases(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	db.Exec(t, twoTenants+`;
+		CREATE FUNCTION thaw.remove_texts(INOUT p_removal thaw.workspace_removals, p_size integer, OUT is_over boolean) LANGUAGE plpgsql AS $$
+		BEGIN
+			p_removal.at_id := p_removal.at_id + 1;
+			is_over := p_removal.at_id = 3;
+		END $$;
+		INSERT INTO thaw.removal_phases (phase, follows) VALUES ('texts', 'actions')`)
+	phases := []string{"messages"}
+	for done := false; !done; {
+		require.Less(t, len(phases), 100)
+		var phase string
+		require.NoError(t, db.Pool.QueryRow(t.Context(), "SELECT phase, done FROM thaw.remove_workspace('acme', 'why', 'jo')").Scan(&phase, &done))
+		phases = append(phases, phase)
+	}
+	batches := 0
+	for _, phase := range phases {
+		if phase == "texts" {
+			batches++
+		}
+	}
+	require.Equal(t, 3, batches)
+	require.Equal(t, []string{"messages", "enrollments", "events", "kept", "actions", "texts", "accounts", "plans", "quotas", "heals", "campaigns", "seats",
+		"changes", "senders", "rest", "done"}, slices.Compact(phases))
 }
 
 // Retention removes actions that nothing needs any more. It keeps what caps count, unknown actions,
