@@ -41,6 +41,9 @@ type Config struct {
 	StatusURL string
 	// StatusSecret is sent in the header Unipile-Auth.
 	StatusSecret string
+	// PersonOf returns the person behind an account: a second invite from any account of the person
+	// is refused. Default: each account is a person of its own.
+	PersonOf func(account string) string
 	// Now is the clock of the log. Default: [time.Now].
 	Now func() time.Time
 	// Logger is required.
@@ -60,7 +63,7 @@ type Server struct {
 	mu        sync.Mutex
 	log       []Entry
 	attempts  map[request]int
-	delivered map[request]string // the ID of the delivery
+	delivered map[request]string // the ID of the delivery, by person instead of account
 	statuses  map[string]string  // of accounts; OK if missing
 	requested []*Requested
 }
@@ -80,6 +83,9 @@ type Requested struct {
 func New(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.PersonOf == nil {
+		c.PersonOf = func(account string) string { return account }
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
@@ -189,6 +195,7 @@ func (s *Server) decide(asked request) (entry Entry, becomes string, took time.D
 		N: len(s.log) + 1, At: s.config.Now().UTC(), Account: asked.account, Kind: asked.kind, To: asked.to,
 		Attempt: s.attempts[asked], AccountStatus: status, Status: http.StatusCreated,
 	}
+	pair := request{s.config.PersonOf(asked.account), asked.kind, asked.to}
 	source := chance(s.config.Seed, asked.account, asked.kind, asked.to, strconv.Itoa(entry.Attempt))
 	drawn, delivers := s.config.Rates.draw(source), source.Float64()
 	took = time.Duration(source.Float64() * float64(s.config.Latency))
@@ -207,14 +214,14 @@ func (s *Server) decide(asked request) (entry Entry, becomes string, took time.D
 		if becomes = f.becomes; becomes != "" {
 			s.statuses[asked.account] = becomes
 		}
-	case asked.kind == "invite" && s.delivered[asked] != "":
+	case asked.kind == "invite" && s.delivered[pair] != "":
 		entry.Status, entry.Code = http.StatusUnprocessableEntity, "already_invited_recently"
 	default:
 		entry.Delivered = true
 	}
 	if entry.Delivered {
 		entry.ID = fmt.Sprintf("%s_%016x", asked.kind, source.Uint64())
-		s.delivered[asked] = entry.ID
+		s.delivered[pair] = entry.ID
 	}
 	s.log = append(s.log, entry)
 	return entry, becomes, took, true

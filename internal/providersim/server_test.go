@@ -109,6 +109,19 @@ func TestRequestedFaults(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, status)
 }
 
+// A person who connects again as a new account gets no second invite to the same prospect.
+func TestSecondInviteOfPerson(t *testing.T) {
+	t.Parallel()
+	_, url := serve(t, providersim.Config{PersonOf: func(account string) string { return strings.TrimSuffix(account, "-new") }})
+	status, _ := invite(t, url, "ann", "p1")
+	require.Equal(t, http.StatusCreated, status)
+	status, body := invite(t, url, "ann-new", "p1")
+	require.Equal(t, http.StatusUnprocessableEntity, status)
+	require.Equal(t, "errors/already_invited_recently", body["type"])
+	status, _ = invite(t, url, "bob", "p1")
+	require.Equal(t, http.StatusCreated, status)
+}
+
 // An account that meets a checkpoint stays disconnected until it is set to OK, and its webhook says
 // both.
 func TestCheckpointSendsWebhook(t *testing.T) {

@@ -1,9 +1,12 @@
 package simulate
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/thawline/thaw/internal/providersim"
 )
 
 // A cap is what one kind of action of a person may be used for.
@@ -46,179 +49,295 @@ func limitAt(tier, kind string, week int) limit {
 	return most
 }
 
-// findings are what must be zero, with the first example of each.
-type findings struct {
-	duplicates, dailyCap, weeklyCap, outside, notConnected, inSafety, busierHours, busyGaps int
-	examples                                                                                map[string]string
+// An effect is what a correct sender reports about a request, by the fault of the answer.
+type effect string
+
+const (
+	sent      effect = "sent"
+	already   effect = "already"
+	refused   effect = "refused"
+	limited   effect = "limited"
+	throttled effect = "throttled"
+	unknown   effect = "unknown"
+	dropped   effect = "account lost"
+)
+
+var effects = map[string]effect{
+	"reset": unknown, "provider_error": unknown, "gateway_timeout": unknown, "unavailable": unknown,
+	"too_many_requests": throttled, "limit_exceeded": limited, "limit_as_429": limited, "limit_as_500": limited,
+	"invalid_recipient": refused, "user_unreachable": refused,
 }
 
-func (f *findings) note(count *int, name string, r request, detail string) {
-	*count++
-	if f.examples == nil {
-		f.examples = map[string]string{}
+func (d *driver) effectOf(e providersim.Entry) effect {
+	switch {
+	case d.unreported[e.N] || e.Fault == "no_id" && e.Kind != "view":
+		return unknown
+	case e.AccountStatus != providersim.StatusOK:
+		return dropped
+	case e.Fault != "" && e.Fault != "no_id":
+		return effects[e.Fault]
+	case e.Code == "already_invited_recently":
+		return already
 	}
-	if f.examples[name] == "" {
-		f.examples[name] = fmt.Sprintf("%s: %s of %s to %s %s", r.At.Format(time.DateTime), r.Kind, r.Account, r.Prospect, detail)
-	}
+	return sent
 }
 
-// A history is what the checker knows of a person while it reads the log.
+// A finding is something that must not happen.
+type finding string
+
+const (
+	repeated     finding = "steps requested again after a delivery"
+	overDay      finding = "daily caps exceeded"
+	overWeek     finding = "caps of 168 hours exceeded"
+	outside      finding = "requests outside of the window"
+	notConnected finding = "requests through an account that Thaw was told is not connected"
+	inSafety     finding = "requests in safety mode"
+	tooClose     finding = "requests closer than the gap"
+	busierHour   finding = "first hours after a reconnect that are busier than any other"
+	silent       finding = "reconnects without a request, although gates were open for an hour"
+	stuck        finding = "prospects that wait without a reason"
+	notRequested finding = "unknown actions without a request that was under way"
+	notKnown     finding = "deliveries that the database does not know"
+	wrongDay     finding = "forecasts with another day than the request"
+)
+
+// allFindings are in the order of the report.
+var allFindings = []finding{
+	repeated, overDay, overWeek, outside, notConnected, inSafety, tooClose, busierHour, silent, stuck, notRequested, notKnown, wrongDay,
+}
+
+// findings counts them, with the first example of each.
+type findings map[finding]Count
+
+func (f findings) note(what finding, n int, example string) {
+	c := f[what]
+	if c.N += n; c.Example == "" {
+		c.Example = example
+	}
+	f[what] = c
+}
+
+func describe(e providersim.Entry) string {
+	return fmt.Sprintf("%s: %s of %s to %s", e.At.Format(time.DateTime), e.Kind, e.Account, e.To)
+}
+
+// A history is what the log says about a person, while the checker reads it.
 type history struct {
-	started    time.Time // of the ramp
-	restricted time.Time // a restriction that the ramp has not seen yet
-	delivered  map[string][]time.Time
+	*person
+	number     int
+	location   *time.Location // now
+	started    time.Time      // of the ramp
+	restricted time.Time      // a restriction that the ramp has not seen yet
+	all        []providersim.Entry
 	last       time.Time
 	lastOfKind map[string]time.Time
+	// used has the requests that count, by kind: the deliveries and, until they are settled, the
+	// unknown ones.
+	used map[string][]use
 }
 
-// check reads the provider's log and counts what must not happen.
-func (d *driver) check() findings {
-	var f findings
-	people := map[string]int{}
-	all := make([]history, len(d.people))
-	for i, p := range d.people {
-		people[p.member] = i
-		all[i] = history{started: p.rampStarted, restricted: d.restrictions[i], delivered: map[string][]time.Time{}, lastOfKind: map[string]time.Time{}}
+// A use counts toward caps from a time on. Zero until: it was delivered.
+type use struct {
+	at, until time.Time
+	delivered bool
+}
+
+// histories returns a history without requests for each person, by member.
+func (d *driver) histories() map[string]*history {
+	all := map[string]*history{}
+	for i := range d.people {
+		p := &d.people[i]
+		all[p.member] = &history{
+			person: p, number: i, location: locations[p.zone], started: p.rampStarted, restricted: d.restrictions[i],
+			lastOfKind: map[string]time.Time{}, used: map[string][]use{},
+		}
 	}
-	locations := map[string]*time.Location{}
+	return all
+}
+
+// locations are the zones, by name.
+var locations = func() map[string]*time.Location {
+	all := map[string]*time.Location{}
 	for _, zone := range zones {
-		locations[zone], _ = time.LoadLocation(zone) // the database knows them
+		all[zone], _ = time.LoadLocation(zone) // the database knows them too
 	}
-	done := map[string]bool{}
-	for _, r := range d.provider.log {
-		i := people[r.Member]
-		p, h := d.people[i], &all[i]
-		zone := p.zone
-		if change, ok := d.zoneAt[i]; ok && !r.At.Before(change.at) {
-			zone = change.zone
-		}
-		local := r.At.In(locations[zone])
-		if !p.window.contains(local) {
-			f.note(&f.outside, "outside", r, "at "+local.Format("Mon 15:04"))
-		}
-		if slices.ContainsFunc(d.down[r.Account], func(s span) bool { return s.contains(r.At) }) {
-			f.note(&f.notConnected, "not connected", r, "")
-		}
-		if slices.ContainsFunc(d.safety, func(s span) bool { return s.contains(r.At) }) {
-			f.note(&f.inSafety, "safety mode", r, "")
-		}
-		if !h.last.IsZero() && r.At.Sub(h.last) < time.Minute || r.Kind == "invite" && !h.lastOfKind[r.Kind].IsZero() && r.At.Sub(h.lastOfKind[r.Kind]) < 3*time.Minute {
-			f.note(&f.busyGaps, "gap", r, "after "+r.At.Sub(h.last).String())
-		}
-		h.last, h.lastOfKind[r.Kind] = r.At, r.At
-		key := fmt.Sprint(r.Kind, " ", r.Step, " ", r.Prospect, " ", r.Campaign)
-		if done[key] {
-			f.note(&f.duplicates, "duplicate", r, "")
-		}
-		if !r.Delivered {
-			continue
-		}
-		done[key] = true
-		if !h.restricted.IsZero() && !r.At.Before(h.restricted) && !h.started.IsZero() {
-			h.started = r.At.Add(-time.Duration(max(rampWeek(h.started, r.At)/2, 1)-1) * week)
+	return all
+}()
+
+// moveTo moves the person to the zone of a time.
+func (d *driver) moveTo(h *history, at time.Time) {
+	if change, ok := d.zoneAt[h.number]; ok && !at.Before(change.at) {
+		h.location = locations[change.zone]
+	}
+}
+
+// add adds a request.
+func (d *driver) add(h *history, e providersim.Entry) {
+	d.moveTo(h, e.At)
+	h.all = append(h.all, e)
+	h.last, h.lastOfKind[e.Kind] = e.At, e.At
+	switch effect := d.effectOf(e); {
+	case e.Delivered:
+		h.used[e.Kind] = append(h.used[e.Kind], use{at: e.At, delivered: true})
+		if !h.restricted.IsZero() && !e.At.Before(h.restricted) && !h.started.IsZero() {
+			h.started = e.At.Add(-time.Duration(max(rampWeek(h.started, e.At)/2, 1)-1) * week)
 			h.restricted = time.Time{}
 		}
-		caps := limitAt(p.tier, r.Kind, rampWeek(h.started, r.At))
-		if r.Kind == "invite" && p.workspace == cappedWorkspace && !d.capAt.IsZero() && !r.At.Before(d.capAt) {
-			caps.perDay = min(caps.perDay, loweredCap)
-		}
-		today, inWeek := 1, 1
-		for _, before := range h.delivered[r.Kind] {
-			if r.At.Sub(before) < week {
-				inWeek++
-			}
-			if y, m, day := before.In(locations[zone]).Date(); y == local.Year() && m == local.Month() && day == local.Day() {
-				today++
-			}
-		}
-		if today > caps.perDay {
-			f.note(&f.dailyCap, "daily cap", r, fmt.Sprintf("%d of %d", today, caps.perDay))
-		}
-		if inWeek > caps.perWeek {
-			f.note(&f.weeklyCap, "weekly cap", r, fmt.Sprintf("%d of %d", inWeek, caps.perWeek))
-		}
-		h.delivered[r.Kind] = append(h.delivered[r.Kind], r.At)
 		if h.started.IsZero() {
-			h.started = r.At
+			h.started = e.At
 		}
+	case effect == unknown:
+		h.used[e.Kind] = append(h.used[e.Kind], use{at: e.At, until: d.settled(e).at})
 	}
-	d.checkHours(&f)
-	return f
 }
 
-// hoursAfter is the time after a reconnect that is compared with other hours.
-const hoursAfter = time.Hour
+// settled returns when and how an unknown request was settled. Not in the run: at its end.
+func (d *driver) settled(e providersim.Entry) verdict {
+	for _, v := range d.verifiedAt[deed{e.Kind, e.To}] {
+		if v.at.After(e.At) {
+			return v
+		}
+	}
+	return verdict{at: d.end}
+}
+
+// caps returns the limits of a person for a kind at a time.
+func (d *driver) caps(h *history, kind string, at time.Time) limit {
+	most := limitAt(h.tier, kind, rampWeek(h.started, at))
+	if kind == "invite" && h.workspace == cappedWorkspace && !d.capAt.IsZero() && !at.Before(d.capAt) {
+		most.perDay = min(most.perDay, loweredCap)
+	}
+	return most
+}
+
+// usedAt returns how much of the caps of a kind is used at a time: of the local day, and of 168
+// hours. Only deliveries count for what Thaw must keep. For what it may do, unknown ones do too.
+func (h *history) usedAt(kind string, at time.Time, onlyDelivered bool) (today, inWeek int) {
+	all := h.used[kind]
+	first, _ := slices.BinarySearchFunc(all, at.Add(-week), func(u use, t time.Time) int { return u.at.Compare(t) })
+	year, month, day := at.In(h.location).Date()
+	for _, u := range all[first:] {
+		if u.at.After(at) || !u.delivered && (onlyDelivered || !u.until.After(at)) || at.Sub(u.at) >= week {
+			continue
+		}
+		inWeek++
+		if y, m, d := u.at.In(h.location).Date(); y == year && m == month && d == day {
+			today++
+		}
+	}
+	return today, inWeek
+}
+
+// remaining returns how many actions of a kind the caps still allow at a time.
+func (d *driver) remaining(h *history, kind string, at time.Time) int {
+	most := d.caps(h, kind, at)
+	today, inWeek := h.usedAt(kind, at, false)
+	return max(min(most.perDay-today, most.perWeek-inWeek), 0)
+}
+
+func (d *driver) isInSafety(at time.Time) bool {
+	return slices.ContainsFunc(d.safety, func(s span) bool { return s.contains(at) })
+}
+
+// sortedLog returns the requests in an order that does not depend on which of them came first
+// within a simulated minute.
+func (d *driver) sortedLog() []providersim.Entry {
+	log := d.provider.Log(0)
+	slices.SortStableFunc(log, func(a, b providersim.Entry) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Account, b.Account), cmp.Compare(a.N, b.N))
+	})
+	return log
+}
+
+// check reads the log and counts what must not happen.
+func (d *driver) check(log []providersim.Entry, found findings) {
+	people := d.histories()
+	done := map[deed]bool{}
+	toldBy := map[string]time.Time{} // when a request said that the account is lost
+	for _, e := range log {
+		h := people[d.provider.memberOf(e.Account)]
+		last, ofKind := h.last, h.lastOfKind[e.Kind]
+		d.moveTo(h, e.At)
+		local := e.At.In(h.location)
+		if !h.window.contains(local) {
+			found.note(outside, 1, describe(e)+" at "+local.Format("Mon 15:04"))
+		}
+		isTold := slices.ContainsFunc(d.down[e.Account], func(s span) bool { return s.contains(e.At) })
+		if e.AccountStatus != providersim.StatusOK {
+			since := toldBy[e.Account]
+			isTold = isTold || !since.IsZero() && !slices.ContainsFunc(d.backs, func(b reconnect) bool {
+				return b.account == e.Account && !b.at.Before(since) && !b.at.After(e.At)
+			})
+			toldBy[e.Account] = e.At
+		}
+		if isTold {
+			found.note(notConnected, 1, describe(e))
+		}
+		if d.isInSafety(e.At) {
+			found.note(inSafety, 1, describe(e))
+		}
+		if !last.IsZero() && e.At.Sub(last) < time.Minute || e.Kind == "invite" && !ofKind.IsZero() && e.At.Sub(ofKind) < 3*time.Minute {
+			found.note(tooClose, 1, describe(e)+" after "+e.At.Sub(last).String())
+		}
+		if done[deed{e.Kind, e.To}] {
+			found.note(repeated, 1, describe(e))
+		}
+		d.add(h, e)
+		if !e.Delivered {
+			continue
+		}
+		done[deed{e.Kind, e.To}] = true
+		most := d.caps(h, e.Kind, e.At)
+		today, inWeek := h.usedAt(e.Kind, e.At, true)
+		if today > most.perDay {
+			found.note(overDay, 1, fmt.Sprintf("%s: %d of %d", describe(e), today, most.perDay))
+		}
+		if inWeek > most.perWeek {
+			found.note(overWeek, 1, fmt.Sprintf("%s: %d of %d", describe(e), inWeek, most.perWeek))
+		}
+	}
+	d.checkHours(log, found)
+}
+
+// byMember returns the requests of each person, in order.
+func (d *driver) byMember(log []providersim.Entry) map[string][]providersim.Entry {
+	of := map[string][]providersim.Entry{}
+	for _, e := range log {
+		member := d.provider.memberOf(e.Account)
+		of[member] = append(of[member], e)
+	}
+	return of
+}
 
 // checkHours compares the first hour after each reconnect with the busiest other hour of the fleet.
-func (d *driver) checkHours(f *findings) {
-	byMember := map[string][]time.Time{}
-	for _, r := range d.provider.log {
-		byMember[r.Member] = append(byMember[r.Member], r.At)
-	}
+func (d *driver) checkHours(log []providersim.Entry, found findings) {
+	byMember := d.byMember(log)
 	isAfter := func(person int, at time.Time) bool {
 		return slices.ContainsFunc(d.backs, func(b reconnect) bool {
-			return b.person == person && !at.Before(b.at) && at.Before(b.at.Add(2*hoursAfter))
+			return b.person == person && !at.Before(b.at) && at.Before(b.at.Add(2*time.Hour))
 		})
 	}
 	busiest := 0
 	for i, p := range d.people {
-		times := byMember[p.member]
-		for first, next := 0, 0; first < len(times); first++ {
-			for next < len(times) && times[next].Sub(times[first]) < hoursAfter {
+		all := byMember[p.member]
+		for first, next := 0, 0; first < len(all); first++ {
+			for next < len(all) && all[next].At.Sub(all[first].At) < time.Hour {
 				next++
 			}
-			if !isAfter(i, times[first]) {
+			if !isAfter(i, all[first].At) {
 				busiest = max(busiest, next-first)
 			}
 		}
 	}
 	for _, b := range d.backs {
 		n := 0
-		for _, at := range byMember[d.people[b.person].member] {
-			if !at.Before(b.at) && at.Before(b.at.Add(hoursAfter)) {
+		for _, e := range byMember[d.people[b.person].member] {
+			if !e.At.Before(b.at) && e.At.Before(b.at.Add(time.Hour)) {
 				n++
 			}
 		}
 		if n > busiest {
-			f.note(&f.busierHours, "busier hour", request{At: b.at, Member: d.people[b.person].member}, fmt.Sprintf("%d actions, the busiest other hour has %d", n, busiest))
+			found.note(busierHour, 1, fmt.Sprintf("%s of %s: %d requests, the busiest other hour has %d", b.at.Format(time.DateTime), b.account, n, busiest))
 		}
 	}
-}
-
-// firstSends returns, for each reconnect with something to send, how long the first request took:
-// from the reconnect, or from the opening of the window if it was closed then.
-func (d *driver) firstSends() []time.Duration {
-	byMember := map[string][]time.Time{}
-	for _, r := range d.provider.log {
-		byMember[r.Member] = append(byMember[r.Member], r.At)
-	}
-	var waits []time.Duration
-	for _, b := range d.backs {
-		p := d.people[b.person]
-		zone := p.zone
-		if change, ok := d.zoneAt[b.person]; ok && !b.at.Before(change.at) {
-			zone = change.zone
-		}
-		location, err := time.LoadLocation(zone)
-		if err != nil {
-			continue
-		}
-		open := b.at
-		for !p.window.contains(open.In(location)) {
-			open = open.Add(time.Minute)
-		}
-		// Safety mode holds everything: the wait begins with its end.
-		for _, s := range d.safety {
-			if s.contains(open) {
-				open = s.to
-			}
-		}
-		times := byMember[p.member]
-		i, _ := slices.BinarySearchFunc(times, b.at, time.Time.Compare)
-		if i < len(times) && times[i].Sub(open) < 6*time.Hour {
-			waits = append(waits, max(times[i].Sub(open), 0))
-		}
-	}
-	slices.Sort(waits)
-	return waits
 }

@@ -3,19 +3,20 @@
 // Only time and the provider are simulated. The database is a private Postgres whose thaw.now()
 // reads a clock that the driver moves. Signals go by HTTP to a real thaw process, prospects are
 // claimed, started and settled by real sender processes, and both are killed now and then. The
-// provider is an HTTP server.
+// provider is package providersim over HTTP, with the clock of the driver.
 //
 // The driver moves the clock from event to event, and never while something is left to do at the
 // current time: it waits until the queue of jobs is empty and no account can act. So a run depends
 // only on its seed, although processes of their own do the work. For the same reason the draws of
-// the database are replaced by draws from the seed and the prospect.
+// the database are replaced by draws from the seed and the prospect. The faults of the provider
+// depend on the seed and the content of a request.
 //
-//	scenario  the people, their accounts and what happens to them, from the seed
-//	driver    moves the clock, applies events, starts and kills processes
-//	sender    a sender process: claims, starts, calls the provider, settles
-//	provider  answers with faults, and logs each request
-//	checker   compares the log with rules of its own, not with the tables
-//	report    tables and charts
+//	scenario   the people, their accounts and prospects, and what happens to them, from the seed
+//	driver     moves the clock, applies events, starts and kills processes
+//	sender     a sender process: claims, starts, calls the provider, settles
+//	checker    compares the log of the provider with rules of its own, not with the tables
+//	firstsend  how long the first request took after a reconnect, by the same rules
+//	report     tables and charts
 //
 // The checker knows the limits by its own table and local time by package time, so that an error in
 // the SQL rules is not repeated here.

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/thawline/thaw/internal/providersim"
 )
 
 // A span is a time in which something was so. End zero: until the end.
@@ -29,17 +32,22 @@ type driver struct {
 	now      time.Time
 	next     int // the next event
 	dies     death
+	isSafety bool
 
-	// What the platform told Thaw, for the checker.
+	// What the platform told Thaw, and what happened to processes, for the checker.
 	down                         map[string][]span // by account
 	safety                       []span
 	backs                        []reconnect
 	zoneAt                       map[int]zoneChange
 	capAt                        time.Time // when the cap of a workspace was lowered
-	paused                       []int     // paused prospects at each full hour
 	restrictions                 map[int]time.Time
+	unreported                   map[int]bool // requests whose sender was killed before it settled, by number
 	killedServers, killedSenders int
-	verified                     map[string]int // unknown actions that were settled, by outcome
+	verified                     map[string]int     // unknown actions that were settled, by outcome
+	verifiedAt                   map[deed][]verdict // when and how
+	backlog                      []backlog          // at each full hour
+	steps                        int
+	expectations                 []expectation
 }
 
 type zoneChange struct {
@@ -49,18 +57,39 @@ type zoneChange struct {
 
 // A reconnect is the time from which an account may send again.
 type reconnect struct {
+	at      time.Time
+	person  int
+	kind    eventKind
+	account string // that sends from then on
+}
+
+// A deed is what is done once: a step of a prospect.
+type deed struct{ kind, to string }
+
+// A verdict is what a person found out about an unknown action.
+type verdict struct {
 	at     time.Time
-	person int
-	kind   eventKind
+	isSent bool
+}
+
+// A backlog is what waits at a time.
+type backlog struct {
+	Paused int `json:"paused"` // prospects
+	Due    int `json:"due"`    // prospects that are active and due
 }
 
 // Run simulates a fleet and returns what the checker found.
 func Run(ctx context.Context, o Options) (report *Report, err error) {
-	began := time.Now()
+	began, used := time.Now(), cpuTime()
 	d := &driver{
 		scenario: newScenario(o), now: start, down: map[string][]span{}, zoneAt: map[int]zoneChange{}, restrictions: map[int]time.Time{},
-		verified: map[string]int{},
+		unreported: map[int]bool{}, verified: map[string]int{}, verifiedAt: map[deed][]verdict{},
 	}
+	defer func() { // after all processes have ended
+		if report != nil {
+			report.Took, report.CPU = time.Since(began), cpuTime()-used
+		}
+	}()
 	if d.world, err = newWorld(ctx, o.Seed); err != nil {
 		return nil, err
 	}
@@ -68,13 +97,13 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	if err := d.world.fill(ctx, d.scenario); err != nil {
 		return nil, fmt.Errorf("filling the database: %w", err)
 	}
-	if d.provider, err = newProvider(ctx, o.Seed); err != nil {
+	if d.provider, err = newProvider(ctx, o.Seed, !o.Static); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.provider.close()) }()
 	for _, p := range d.people {
 		for _, account := range p.accounts {
-			d.provider.members[account] = p.member
+			d.provider.know(account, p.member)
 		}
 	}
 	if d.server, err = startServer(ctx, o.Program, d.world.url); err != nil {
@@ -88,17 +117,24 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	if err := d.run(ctx); err != nil {
 		return nil, fmt.Errorf("at %s: %w", d.now.Format(time.DateTime), err)
 	}
-	return d.report(ctx, time.Since(began))
+	return d.report(ctx)
 }
 
 func (d *driver) run(ctx context.Context) error {
 	day := -1
 	for d.now.Before(d.end) {
-		if today := int(d.now.Sub(start) / (24 * time.Hour)); today > day && d.Progress != nil {
+		if today := int(d.now.Sub(start) / (24 * time.Hour)); today > day {
 			day = today
-			d.Progress(day, d.now)
+			if d.Progress != nil {
+				d.Progress(day, d.now)
+			}
+			// A simulated day takes seconds, so autovacuum would analyze the growing tables weeks too
+			// late.
+			if err := d.world.exec(ctx, "ANALYZE"); err != nil {
+				return err
+			}
 		}
-		if err := d.countPaused(ctx); err != nil {
+		if err := d.countBacklog(ctx); err != nil {
 			return err
 		}
 		if err := d.step(ctx); err != nil {
@@ -109,7 +145,7 @@ func (d *driver) run(ctx context.Context) error {
 			return err
 		}
 		d.now = next
-		d.provider.set(func() { d.provider.now = next })
+		d.provider.setClock(next)
 		if err := d.world.exec(ctx, "UPDATE thaw_simulation.clock SET at = $1", next); err != nil {
 			return err
 		}
@@ -117,40 +153,101 @@ func (d *driver) run(ctx context.Context) error {
 	return nil
 }
 
-// countPaused counts the paused prospects for the hours up to now. Between two steps nothing
-// changes.
-func (d *driver) countPaused(ctx context.Context) error {
-	missing := int(d.now.Sub(start)/time.Hour) + 1 - len(d.paused)
+// countBacklog counts what waits, for the hours up to now. Between two steps nothing changes.
+func (d *driver) countBacklog(ctx context.Context) error {
+	missing := int(d.now.Sub(start)/time.Hour) + 1 - len(d.backlog)
 	if missing <= 0 {
 		return nil
 	}
-	n, err := value[int](ctx, d.world, "SELECT count(*) FROM thaw.enrollments AS e WHERE e.status = 'paused'")
+	var b backlog
+	err := d.world.pool.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM thaw.enrollments AS e WHERE e.status = 'paused'), (SELECT count(*) FROM thaw.enrollments AS e WHERE e.due_at <= $1)`,
+		d.now).Scan(&b.Paused, &b.Due)
 	for range missing {
-		d.paused = append(d.paused, n)
+		d.backlog = append(d.backlog, b)
 	}
 	return err
 }
 
 // step lets everything happen that is due now.
 func (d *driver) step(ctx context.Context) error {
+	d.steps++
+	hasJobs := d.isSafety
 	for ; d.next < len(d.events) && !d.events[d.next].at.After(d.now); d.next++ {
+		hasJobs = true
 		if err := d.happen(ctx, d.events[d.next]); err != nil {
 			return fmt.Errorf("%s of %s: %w", d.events[d.next].kind, d.events[d.next].account, err)
 		}
 	}
-	if err := d.work(ctx); err != nil {
+	if d.isSafety {
+		if err := d.world.exec(ctx, "SELECT thaw.request_watch()"); err != nil {
+			return err
+		}
+	}
+	if d.now.Truncate(tick).Equal(d.now) {
+		isResumable, err := value[bool](ctx, d.world, resumable)
+		if err != nil {
+			return err
+		}
+		if isResumable {
+			hasJobs = true
+			if err := d.world.exec(ctx, "SELECT thaw.sweep()"); err != nil {
+				return err
+			}
+		}
+	}
+	if hasJobs {
+		if err := d.drain(ctx); err != nil {
+			return err
+		}
+		if err := d.noteSafety(ctx); err != nil {
+			return err
+		}
+	}
+	if err := d.expect(ctx); err != nil {
 		return err
 	}
-	if err := d.world.exec(ctx, "SELECT thaw.expire_actions(), thaw.take_nudges()"); err != nil {
-		return err
+	for {
+		due, err := d.isDue(ctx)
+		if err != nil || !due {
+			return err
+		}
+		if err := d.send(ctx); err != nil {
+			return err
+		}
+		// An account that turned out to be lost is paused by a job.
+		if err := d.drain(ctx); err != nil {
+			return err
+		}
 	}
-	due, err := value[bool](ctx, d.world, "SELECT EXISTS (SELECT FROM thaw.accounts_to_look_at(1))")
-	if err != nil || !due {
-		return err
-	}
+}
+
+// tick is the default of settings.tick.
+const tick = 15 * time.Minute
+
+// resumable says whether a sweep has something to do.
+const resumable = `
+	SELECT EXISTS (SELECT FROM thaw.resume_targets AS t
+			WHERE EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = t.source_id AND e.status = 'paused' AND e.waits_for_account))
+		OR EXISTS (SELECT FROM thaw.accounts AS a WHERE a.pause_after <= thaw.now())`
+
+// isDue does what every worker process does once a second, and reports whether an account may have
+// something to send now.
+func (d *driver) isDue(ctx context.Context) (due bool, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue("SELECT thaw.expire_actions(), thaw.take_nudges()")
+	batch.Queue("SELECT EXISTS (SELECT FROM thaw.accounts_to_look_at(1))").QueryRow(func(row pgx.Row) error { return row.Scan(&due) })
+	return due, d.world.pool.SendBatch(ctx, batch).Close()
+}
+
+// send makes the sender do what is due. A sender that dies is replaced.
+func (d *driver) send(ctx context.Context) error {
 	alive, err := d.sender.round(ctx, d.dies)
 	if err != nil || alive {
 		return err
+	}
+	if d.dies.stage == afterRequest {
+		d.unreported[len(d.provider.Log(0))] = true // its actions are done one by one
 	}
 	d.dies = death{}
 	d.killedSenders++
@@ -161,47 +258,19 @@ func (d *driver) step(ctx context.Context) error {
 	return err
 }
 
-// work starts what the processes would start by their own clocks, and waits for its end.
-func (d *driver) work(ctx context.Context) error {
-	var isTick, isOn, isResumable bool
-	err := d.world.pool.QueryRow(ctx, `
-		SELECT thaw.now() = thaw.tick(), safety.since IS NOT NULL, EXISTS (
-				SELECT FROM thaw.resume_targets AS t
-				WHERE EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = t.source_id AND e.status = 'paused' AND e.waits_for_account))
-			OR EXISTS (SELECT FROM thaw.accounts AS a WHERE a.pause_after <= thaw.now())
-		FROM thaw.safety`).Scan(&isTick, &isOn, &isResumable)
-	if err != nil {
-		return err
-	}
-	if isOn {
-		if err := d.world.exec(ctx, "SELECT thaw.request_watch()"); err != nil {
-			return err
-		}
-	}
-	if isTick && isResumable {
-		if err := d.world.exec(ctx, "SELECT thaw.sweep()"); err != nil {
-			return err
-		}
-	}
-	if err := d.drain(ctx); err != nil {
-		return err
-	}
-	return d.noteSafety(ctx)
-}
-
 // noteSafety notes whether safety mode is on after everything but sending has happened.
 func (d *driver) noteSafety(ctx context.Context) error {
 	isOn, err := value[bool](ctx, d.world, "SELECT safety.since IS NOT NULL FROM thaw.safety")
 	if err != nil {
 		return err
 	}
-	last := len(d.safety) - 1
-	switch wasOn := last >= 0 && d.safety[last].to.IsZero(); {
-	case isOn && !wasOn:
+	switch {
+	case isOn && !d.isSafety:
 		d.safety = append(d.safety, span{from: d.now})
-	case !isOn && wasOn:
-		d.safety[last].to = d.now
+	case !isOn && d.isSafety:
+		d.safety[len(d.safety)-1].to = d.now
 	}
+	d.isSafety = isOn
 	return nil
 }
 
@@ -232,27 +301,31 @@ func (d *driver) nextTime(ctx context.Context) (time.Time, error) {
 	if d.next < len(d.events) && d.events[d.next].at.Before(next) {
 		next = d.events[d.next].at
 	}
-	var nextLook, nextTick *time.Time
-	var isOn bool
+	// While something is paused, each tick may resume it.
+	var look *time.Time
+	var isPaused bool
 	err := d.world.pool.QueryRow(ctx, `
-		SELECT least(
-				(SELECT min(s.next_at) FROM thaw.sending_accounts AS s WHERE s.next_at < 'infinity'),
+		SELECT least((SELECT min(s.next_at) FROM thaw.sending_accounts AS s WHERE s.next_at < 'infinity'),
 				(SELECT min(a.lease_until) FROM thaw.actions AS a WHERE a.lease_until IS NOT NULL)),
-			CASE WHEN EXISTS (SELECT FROM thaw.resume_targets AS t
-					WHERE EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = t.source_id AND e.status = 'paused' AND e.waits_for_account))
-				OR EXISTS (SELECT FROM thaw.accounts AS a WHERE a.pause_after IS NOT NULL)
-			THEN thaw.tick() + (SELECT s.tick FROM thaw.settings AS s) END,
-			(SELECT safety.since IS NOT NULL FROM thaw.safety)`).Scan(&nextLook, &nextTick, &isOn)
+			EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.status = 'paused') OR EXISTS (SELECT FROM thaw.accounts AS a WHERE a.pause_after IS NOT NULL)`).
+		Scan(&look, &isPaused)
 	if err != nil {
 		return next, err
 	}
-	for _, at := range []*time.Time{nextLook, nextTick} {
-		if at != nil && at.Before(next) {
-			next = *at
-		}
+	candidates := []time.Time{}
+	if look != nil {
+		candidates = append(candidates, *look)
 	}
-	if isOn && d.now.Add(time.Minute).Before(next) {
-		next = d.now.Add(time.Minute)
+	if isPaused {
+		candidates = append(candidates, d.now.Truncate(tick).Add(tick))
+	}
+	if d.isSafety {
+		candidates = append(candidates, d.now)
+	}
+	for _, at := range candidates {
+		if at.Before(next) {
+			next = at
+		}
 	}
 	if rounded := next.Truncate(time.Minute); rounded.Before(next) {
 		next = rounded.Add(time.Minute)
@@ -267,40 +340,33 @@ func (d *driver) nextTime(ctx context.Context) (time.Time, error) {
 func (d *driver) happen(ctx context.Context, e event) error {
 	switch e.kind {
 	case lost:
-		d.provider.set(func() { d.provider.down[e.account] = true })
 		d.down[e.account] = append(d.down[e.account], span{from: d.now})
-		return d.signal(ctx, e.account, "CREDENTIALS")
+		return errors.Join(d.provider.SetStatus(e.account, providersim.StatusCredentials), d.signal(ctx, e.account, "CREDENTIALS"))
+	case lostSilently:
+		return d.provider.SetStatus(e.account, providersim.StatusCredentials)
 	case back:
-		d.connect(e.account)
-		d.backs = append(d.backs, reconnect{d.now, e.person, e.kind})
-		return d.signal(ctx, e.account, "OK")
+		return errors.Join(d.connect(e, e.account), d.signal(ctx, e.account, "OK"))
 	case backSilently:
-		d.connect(e.account)
-		d.backs = append(d.backs, reconnect{d.now, e.person, e.kind})
-		return d.world.exec(ctx, "UPDATE thaw.accounts SET status = 'connected' WHERE provider_account_id = $1", e.account)
+		return errors.Join(d.connect(e, e.account),
+			d.world.exec(ctx, "UPDATE thaw.accounts SET status = 'connected' WHERE provider_account_id = $1", e.account))
 	case backAsNew:
 		d.people[e.person].accounts = append(d.people[e.person].accounts, e.account2)
-		d.provider.set(func() { d.provider.members[e.account2] = d.people[e.person].member })
-		d.backs = append(d.backs, reconnect{d.now, e.person, e.kind})
-		if err := d.world.exec(ctx, `
+		d.provider.know(e.account2, d.people[e.person].member)
+		if err := errors.Join(d.connect(e, e.account2), d.world.exec(ctx, `
 			INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, timezone, tier)
 			SELECT a.workspace_id, $2, a.member_id, 'connecting', a.timezone, a.tier FROM thaw.accounts AS a WHERE a.provider_account_id = $1`,
-			e.account, e.account2); err != nil {
+			e.account, e.account2)); err != nil {
 			return err
 		}
 		return d.signal(ctx, e.account2, "OK")
 	case restricted:
-		d.provider.set(func() { d.provider.down[e.account] = true })
 		d.down[e.account] = append(d.down[e.account], span{from: d.now})
 		d.restrictions[e.person] = d.now
-		return d.world.exec(ctx, "SELECT thaw.signal('linkedin', $1, 'restricted')", e.account)
+		return errors.Join(d.provider.SetStatus(e.account, providersim.StatusRestricted),
+			d.world.exec(ctx, "SELECT thaw.signal('linkedin', $1, 'restricted')", e.account))
 	case released:
-		d.connect(e.account)
-		d.backs = append(d.backs, reconnect{d.now, e.person, e.kind})
-		if err := d.signal(ctx, e.account, "OK"); err != nil {
-			return err
-		}
-		return d.world.exec(ctx, "SELECT thaw.resume_account($1, 'the restriction is over', 'simulation')", e.account)
+		return errors.Join(d.connect(e, e.account), d.signal(ctx, e.account, "OK"),
+			d.world.exec(ctx, "SELECT thaw.resume_account($1, 'the restriction is over', 'simulation')", e.account))
 	case capLowered:
 		d.capAt = d.now
 		return d.world.exec(ctx, `
@@ -327,11 +393,13 @@ func (d *driver) happen(ctx context.Context, e event) error {
 	return nil
 }
 
-func (d *driver) connect(account string) {
-	d.provider.set(func() { d.provider.down[account] = false })
-	if all := d.down[account]; len(all) > 0 {
+// connect makes an account work again at the provider.
+func (d *driver) connect(e event, account string) error {
+	if all := d.down[account]; len(all) > 0 && all[len(all)-1].to.IsZero() {
 		all[len(all)-1].to = d.now
 	}
+	d.backs = append(d.backs, reconnect{d.now, e.person, e.kind, account})
+	return d.provider.SetStatus(account, providersim.StatusOK)
 }
 
 // signal posts a message about an account to the webhook of the server.
@@ -359,37 +427,33 @@ func (d *driver) signal(ctx context.Context, account, message string) error {
 // settleUnknown looks at the provider's list of what was delivered, as a person would, and settles
 // the unknown actions by it.
 func (d *driver) settleUnknown(ctx context.Context) error {
-	rows, err := d.world.pool.Query(ctx, `
-		SELECT a.id, a.kind, a.step, a.prospect_url, c.key FROM thaw.actions AS a JOIN thaw.campaigns AS c ON c.id = a.campaign_id
-		WHERE a.state = 'unknown' ORDER BY a.id`)
+	rows, err := d.world.pool.Query(ctx, "SELECT a.id, a.kind, a.prospect_url FROM thaw.actions AS a WHERE a.state = 'unknown' ORDER BY a.id")
 	if err != nil {
 		return err
 	}
 	type row struct {
-		ID       int64
-		Kind     string
-		Step     int
-		Prospect string
-		Campaign string
+		ID          int64
+		Kind        string
+		ProspectURL string
 	}
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
 	if err != nil {
 		return err
 	}
-	delivered := map[string]bool{}
-	d.provider.set(func() {
-		for _, r := range d.provider.log {
-			if r.Delivered {
-				delivered[fmt.Sprint(r.Kind, r.Step, r.Prospect, r.Campaign)] = true
-			}
+	delivered := map[deed]bool{}
+	for _, e := range d.provider.Log(0) {
+		if e.Delivered {
+			delivered[deed{e.Kind, e.To}] = true
 		}
-	})
+	}
 	for _, r := range all {
+		it := deed{r.Kind, path.Base(r.ProspectURL)}
 		outcome := "verified_absent"
-		if delivered[fmt.Sprint(r.Kind, r.Step, r.Prospect, r.Campaign)] {
+		if delivered[it] {
 			outcome = "verified_sent"
 		}
 		d.verified[outcome]++
+		d.verifiedAt[it] = append(d.verifiedAt[it], verdict{d.now, delivered[it]})
 		if err := d.world.exec(ctx, "SELECT thaw.settle($1, $2, actor => 'simulation')", r.ID, outcome); err != nil {
 			return err
 		}

@@ -1,33 +1,50 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/thawline/thaw/internal/providersim"
 )
 
 // A Report is the result of a simulation.
 type Report struct {
-	Days      int           `json:"days"`
-	Accounts  int           `json:"accounts"`
-	Prospects int           `json:"prospects"`
-	Seed      uint64        `json:"seed"`
-	Took      time.Duration `json:"-"`
+	Days      int    `json:"days"`
+	Accounts  int    `json:"accounts"`
+	Prospects int    `json:"prospects"`
+	Seed      uint64 `json:"seed"`
+	// Took is the wall time, and CPU the CPU time of all processes.
+	Took, CPU time.Duration `json:"-"`
 
 	// Zero is what must not happen: each count must be 0.
 	Zero []Count `json:"zero"`
-	// Work is what happened.
-	Work []Count `json:"work"`
-	// FirstSend is the time from a reconnect, or from the opening of the window after it, to the
-	// first request: the median, the 95th percentile and the maximum, in seconds.
-	FirstSend [3]float64 `json:"first_send_seconds"`
-	// Hours is the number of requests per hour since the start.
-	Hours []int `json:"hours"`
-	// Paused is the number of paused prospects at each full hour.
-	Paused []int `json:"paused"`
+	// Work is what happened, Answers what the provider answered, and Unknown what became of the
+	// requests without a clear answer.
+	Work    []Count `json:"work"`
+	Answers []Count `json:"answers"`
+	Unknown []Count `json:"unknown"`
+	// FirstSend is how long the first request took after a reconnect, in total and by what happened.
+	FirstSend []Waits `json:"first_send"`
+	// Forecasts are the comparisons of the forecasts with what was sent. Only of a static fleet.
+	Forecasts []Count `json:"forecasts,omitempty"`
+	// Hours are the requests per hour since the start, Allowed what windows, caps and the gaps allow.
+	Hours   []int `json:"hours"`
+	Allowed []int `json:"allowed"`
+	// InviteDays are the invites delivered per local day since the start, InviteCaps the caps of the
+	// accounts with an open window on that day.
+	InviteDays []int `json:"invite_days"`
+	InviteCaps []int `json:"invite_caps"`
+	// Backlog is what waits at each full hour.
+	Backlog []backlog `json:"backlog"`
 }
 
 // A Count is one line of the report.
@@ -35,6 +52,15 @@ type Count struct {
 	Name    string `json:"name"`
 	N       int    `json:"n"`
 	Example string `json:"example,omitempty"`
+}
+
+// Waits are waits for the first request after N reconnects, in seconds.
+type Waits struct {
+	Name string  `json:"name"`
+	N    int     `json:"n"`
+	P50  float64 `json:"p50"`
+	P95  float64 `json:"p95"`
+	Max  float64 `json:"max"`
 }
 
 // Failed reports whether something happened that must not.
@@ -54,145 +80,239 @@ const unexplained = `
 			JOIN thaw.accounts AS a ON a.id = t.target_id
 			WHERE e.paused_at < thaw.now() - interval '1 day' AND a.connected_at < thaw.now() - interval '1 day' AND thaw.blocked_by(a) IS NULL)`
 
-func (d *driver) report(ctx context.Context, took time.Duration) (*Report, error) {
-	f := d.check()
-	r := &Report{Days: d.Days, Accounts: d.Accounts, Prospects: d.Prospects, Seed: d.Seed, Took: took}
-	stuck, err := value[int](ctx, d.world, unexplained)
-	if err != nil {
-		return nil, err
-	}
-	lostUnknown, err := d.unknownOfOthers(ctx)
-	if err != nil {
-		return nil, err
-	}
-	differs, err := d.differences(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r.Zero = []Count{
-		{"steps requested again after a delivery", f.duplicates, f.examples["duplicate"]},
-		{"daily caps exceeded", f.dailyCap, f.examples["daily cap"]},
-		{"caps of 168 hours exceeded", f.weeklyCap, f.examples["weekly cap"]},
-		{"requests outside of the window", f.outside, f.examples["outside"]},
-		{"requests through an account that is not connected", f.notConnected, f.examples["not connected"]},
-		{"requests in safety mode", f.inSafety, f.examples["safety mode"]},
-		{"requests closer than the gap", f.busyGaps, f.examples["gap"]},
-		{"first hours after a reconnect that are busier than any other", f.busierHours, f.examples["busier hour"]},
-		{"prospects that wait without a reason", stuck, ""},
-		{"unknown actions without a request that was under way", lostUnknown, ""},
-		{"deliveries that the database does not know", differs, ""},
-	}
-	states, err := d.world.pool.Query(ctx, "SELECT 'actions: ' || a.state, count(*) FROM thaw.actions AS a GROUP BY a.state ORDER BY a.state")
-	if err != nil {
-		return nil, err
-	}
-	r.Work = append(r.Work, Count{"requests", len(d.provider.log), ""})
-	for states.Next() {
-		var c Count
-		if err := states.Scan(&c.Name, &c.N); err != nil {
-			return nil, err
+func (d *driver) report(ctx context.Context) (*Report, error) {
+	r := &Report{Days: d.Days, Accounts: d.Accounts, Prospects: d.Prospects, Seed: d.Seed, Backlog: d.backlog}
+	log, found := d.sortedLog(), findings{}
+	d.check(log, found)
+	r.FirstSend = summarize(d.firstSends(log, found))
+	r.Forecasts = d.checkExpectations(log, found)
+	for what, count := range map[finding]func(context.Context, []providersim.Entry) (int, error){
+		stuck: d.unexplained, notRequested: d.unknownWithoutRequest, notKnown: d.differences,
+	} {
+		n, err := count(ctx, log)
+		if err != nil {
+			return nil, fmt.Errorf("counting %s: %w", what, err)
 		}
-		r.Work = append(r.Work, c)
+		found.note(what, n, "")
 	}
-	if err := states.Err(); err != nil {
+	for _, what := range allFindings {
+		r.Zero = append(r.Zero, Count{string(what), found[what].N, found[what].Example})
+	}
+	if err := d.describeWork(ctx, r, log); err != nil {
 		return nil, err
 	}
-	enrollments, err := d.world.pool.Query(ctx, "SELECT 'prospects: ' || e.status, count(*) FROM thaw.enrollments AS e GROUP BY e.status ORDER BY e.status")
-	if err != nil {
-		return nil, err
-	}
-	for enrollments.Next() {
-		var c Count
-		if err := enrollments.Scan(&c.Name, &c.N); err != nil {
-			return nil, err
-		}
-		r.Work = append(r.Work, c)
-	}
-	if err := enrollments.Err(); err != nil {
-		return nil, err
-	}
-	r.Work = append(r.Work,
-		Count{"reconnects", len(d.backs), ""}, Count{"unknown actions verified as sent", d.verified["verified_sent"], ""},
-		Count{"unknown actions verified as not sent", d.verified["verified_absent"], ""}, Count{"times in safety mode", len(d.safety), ""},
-		Count{"servers killed", d.killedServers, ""}, Count{"senders killed at work", d.killedSenders, ""})
-	if waits := d.firstSends(); len(waits) > 0 {
-		r.FirstSend = [3]float64{waits[len(waits)/2].Seconds(), waits[len(waits)*95/100].Seconds(), waits[len(waits)-1].Seconds()}
-	}
-	r.Paused = d.paused
-	r.Hours = make([]int, d.Days*24)
-	for _, line := range d.provider.log {
-		r.Hours[int(line.At.Sub(start)/time.Hour)]++
-	}
+	d.drawHours(r, log)
 	return r, nil
 }
 
-// unknownOfOthers counts actions that are or were unknown although the provider has no request that
-// fits, and no sender was killed.
-func (d *driver) unknownOfOthers(ctx context.Context) (int, error) {
-	requested := map[string]bool{}
-	for _, line := range d.provider.log {
-		requested[fmt.Sprint(line.Kind, line.Step, line.Prospect)] = true
-	}
-	rows, err := d.world.pool.Query(ctx, "SELECT a.kind, a.step, a.prospect_url FROM thaw.actions AS a WHERE a.state = 'unknown' AND a.outcome IS NOT NULL")
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	n := 0
-	for rows.Next() {
-		var kind, prospect string
-		var step int
-		if err := rows.Scan(&kind, &step, &prospect); err != nil {
-			return 0, err
+// describeWork counts what happened.
+func (d *driver) describeWork(ctx context.Context, r *Report, log []providersim.Entry) error {
+	r.Work = []Count{{"requests", len(log), ""}}
+	for _, sql := range []string{
+		"SELECT 'actions: ' || a.state, count(*) FROM thaw.actions AS a GROUP BY a.state ORDER BY a.state",
+		"SELECT 'prospects: ' || e.status, count(*) FROM thaw.enrollments AS e GROUP BY e.status ORDER BY e.status",
+	} {
+		rows, err := d.world.pool.Query(ctx, sql)
+		if err != nil {
+			return err
 		}
-		if !requested[fmt.Sprint(kind, step, prospect)] {
+		counts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c Count, err error) { return c, row.Scan(&c.Name, &c.N) })
+		if err != nil {
+			return err
+		}
+		r.Work = append(r.Work, counts...)
+	}
+	kinds := map[eventKind]int{}
+	for _, e := range d.events {
+		kinds[e.kind]++
+	}
+	for _, kind := range []eventKind{lost, lostSilently, back, backSilently, backAsNew, restricted, released, capLowered, zoneChanged} {
+		r.Work = append(r.Work, Count{"accounts: " + string(kind), kinds[kind], ""})
+	}
+	r.Work = append(r.Work, Count{"times in safety mode", len(d.safety), ""},
+		Count{"servers killed", d.killedServers, ""}, Count{"senders killed at work", d.killedSenders, ""}, Count{"steps of the clock", d.steps, ""})
+
+	answers := map[string]int{}
+	var delivered, unclear int
+	for _, e := range log {
+		answers[cmp.Or(e.Fault, e.Code, "delivered")]++
+		if d.effectOf(e) == unknown {
+			unclear++
+			if e.Delivered {
+				delivered++
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(answers)) {
+		r.Answers = append(r.Answers, Count{name, answers[name], ""})
+	}
+	open, err := value[int](ctx, d.world, "SELECT count(*) FROM thaw.actions AS a WHERE a.state = 'unknown'")
+	r.Unknown = []Count{
+		{"requests without a clear answer: delivered", delivered, ""}, {"requests without a clear answer: not delivered", unclear - delivered, ""},
+		{"unknown actions settled as sent", d.verified["verified_sent"], ""}, {"unknown actions settled as not sent", d.verified["verified_absent"], ""},
+		{"unknown actions still open", open, ""},
+	}
+	return err
+}
+
+// summarize returns the percentiles of waits, which are in order.
+func summarize(waits []wait) []Waits {
+	var all []Waits
+	add := func(name string, is func(wait) bool) {
+		var of []wait
+		for _, w := range waits {
+			if is(w) {
+				of = append(of, w)
+			}
+		}
+		if n := len(of); n > 0 {
+			all = append(all, Waits{name, n, of[n/2].took.Seconds(), of[n*95/100].took.Seconds(), of[n-1].took.Seconds()})
+		}
+	}
+	add("all", func(wait) bool { return true })
+	for _, kind := range []eventKind{back, backAsNew, released, backSilently} {
+		add(string(kind), func(w wait) bool { return w.kind == kind })
+	}
+	return all
+}
+
+// perHour is how many actions of a person fit into an hour at the mean gap.
+const perHour = 30
+
+// drawHours counts requests, and what windows and caps allow. An hour counts as open if the window
+// is open in the middle of one of its halves.
+func (d *driver) drawHours(r *Report, log []providersim.Entry) {
+	r.Hours, r.Allowed = make([]int, d.Days*24), make([]int, d.Days*24)
+	r.InviteDays, r.InviteCaps = make([]int, d.Days), make([]int, d.Days)
+	for _, e := range log {
+		r.Hours[int(e.At.Sub(start)/time.Hour)]++
+	}
+	byMember := d.byMember(log)
+	for _, h := range d.histories() {
+		entries := byMember[h.member]
+		for hour := range r.Hours {
+			at := start.Add(time.Duration(hour) * time.Hour)
+			for len(entries) > 0 && entries[0].At.Before(at) {
+				d.add(h, entries[0])
+				entries = entries[1:]
+			}
+			d.moveTo(h, at)
+			for _, half := range []time.Time{at.Add(15 * time.Minute), at.Add(45 * time.Minute)} {
+				if !h.window.contains(half.In(h.location)) || d.isInSafety(half) || d.isDown(h.person, half) {
+					continue
+				}
+				remaining := 0
+				for _, s := range campaignSteps {
+					remaining += d.remaining(h, s.kind, at)
+				}
+				r.Allowed[hour] += min(remaining, perHour/2)
+			}
+		}
+		// A day of a person is the date on which the window opens.
+		for day := range d.Days {
+			date := start.AddDate(0, 0, day)
+			opens := time.Date(date.Year(), date.Month(), date.Day(), 0, h.window.opens, 0, 0, h.location)
+			if !h.window.contains(opens) {
+				continue
+			}
+			_, inWeek := h.usedAt("invite", opens, true)
+			most := d.caps(h, "invite", opens)
+			r.InviteCaps[day] += max(min(most.perDay, most.perWeek-inWeek), 0)
+		}
+		for _, u := range h.used["invite"] {
+			local := u.at.In(h.location)
+			date := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, time.UTC)
+			if day := int(date.Sub(start) / (24 * time.Hour)); u.delivered && day >= 0 && day < d.Days {
+				r.InviteDays[day]++
+			}
+		}
+	}
+}
+
+// isDown reports whether none of the accounts of a person is connected.
+func (d *driver) isDown(p *person, at time.Time) bool {
+	return !slices.ContainsFunc(p.accounts, func(account string) bool {
+		return !slices.ContainsFunc(d.down[account], func(s span) bool { return s.contains(at) })
+	})
+}
+
+func (d *driver) unexplained(ctx context.Context, _ []providersim.Entry) (int, error) {
+	return value[int](ctx, d.world, unexplained)
+}
+
+// unknownWithoutRequest counts actions that are unknown because a sender said so, although the
+// provider has no request that fits.
+func (d *driver) unknownWithoutRequest(ctx context.Context, log []providersim.Entry) (int, error) {
+	return d.countMissing(ctx, log, "SELECT a.kind, a.prospect_url FROM thaw.actions AS a WHERE a.state = 'unknown' AND a.outcome IS NOT NULL")
+}
+
+func (d *driver) countMissing(ctx context.Context, log []providersim.Entry, sql string) (n int, err error) {
+	requested := map[deed]bool{}
+	for _, e := range log {
+		requested[deed{e.Kind, e.To}] = true
+	}
+	all, err := d.deeds(ctx, sql)
+	for it := range all {
+		if !requested[it] {
 			n++
 		}
 	}
-	return n, rows.Err()
+	return n, err
+}
+
+func (d *driver) deeds(ctx context.Context, sql string) (map[deed]bool, error) {
+	rows, err := d.world.pool.Query(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	all := map[deed]bool{}
+	var kind, url string
+	_, err = pgx.ForEachRow(rows, []any{&kind, &url}, func() error {
+		all[deed{kind, path.Base(url)}] = true
+		return nil
+	})
+	return all, err
 }
 
 // differences counts deliveries for which the database has no action that counts as used.
-func (d *driver) differences(ctx context.Context) (int, error) {
-	rows, err := d.world.pool.Query(ctx, "SELECT a.kind, a.step, a.prospect_url FROM thaw.actions AS a WHERE a.is_used")
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	known := map[string]bool{}
-	for rows.Next() {
-		var kind, prospect string
-		var step int
-		if err := rows.Scan(&kind, &step, &prospect); err != nil {
-			return 0, err
-		}
-		known[fmt.Sprint(kind, step, prospect)] = true
-	}
-	n := 0
-	for _, line := range d.provider.log {
-		if line.Delivered && !known[fmt.Sprint(line.Kind, line.Step, line.Prospect)] {
+func (d *driver) differences(ctx context.Context, log []providersim.Entry) (n int, err error) {
+	known, err := d.deeds(ctx, "SELECT a.kind, a.prospect_url FROM thaw.actions AS a WHERE a.is_used")
+	for _, e := range log {
+		if e.Delivered && !known[deed{e.Kind, e.To}] {
 			n++
 		}
 	}
-	return n, rows.Err()
+	return n, err
 }
 
 // Write prints the report as text.
 func (r *Report) Write(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d days, %d accounts, %d prospects, seed %d\n\n", r.Days, r.Accounts, r.Prospects, r.Seed)
-	b.WriteString("Must be 0\n")
-	for _, c := range r.Zero {
-		fmt.Fprintf(&b, "  %-62s %8d\n", c.Name, c.N)
-		if c.Example != "" {
-			fmt.Fprintf(&b, "    %s\n", c.Example)
+	fmt.Fprintf(&b, "%d days, %d accounts, %d prospects, seed %d\n", r.Days, r.Accounts, r.Prospects, r.Seed)
+	section := func(title string, counts []Count) {
+		if len(counts) == 0 {
+			return
+		}
+		fmt.Fprintf(&b, "\n%s\n", title)
+		for _, c := range counts {
+			fmt.Fprintf(&b, "  %-66s %8d\n", c.Name, c.N)
+			if c.N > 0 && c.Example != "" {
+				fmt.Fprintf(&b, "    %s\n", c.Example)
+			}
 		}
 	}
-	b.WriteString("\nWhat happened\n")
-	for _, c := range r.Work {
-		fmt.Fprintf(&b, "  %-62s %8d\n", c.Name, c.N)
+	section("Must be 0", r.Zero)
+	section("What happened", r.Work)
+	section("Answers of the provider", r.Answers)
+	section("Unknown actions", r.Unknown)
+	section("Forecasts", r.Forecasts)
+	if len(r.FirstSend) > 0 {
+		b.WriteString("\nFrom a reconnect to the first request, in seconds in which every gate was open\n")
+		fmt.Fprintf(&b, "  %-42s %8s %8s %8s %8s\n", "", "n", "p50", "p95", "max")
+		for _, w := range r.FirstSend {
+			fmt.Fprintf(&b, "  %-42s %8d %8.0f %8.0f %8.0f\n", w.Name, w.N, w.P50, w.P95, w.Max)
+		}
 	}
-	fmt.Fprintf(&b, "\nFrom a reconnect, or the opening of the window after it, to the first request\n  p50 %.0f s, p95 %.0f s, max %.0f s\n", r.FirstSend[0], r.FirstSend[1], r.FirstSend[2])
 	_, err := io.WriteString(w, b.String())
 	return err
 }

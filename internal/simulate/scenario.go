@@ -13,6 +13,8 @@ type Options struct {
 	Accounts  int
 	Prospects int
 	Seed      uint64
+	// Static leaves out everything that happens to accounts, processes and requests.
+	Static bool
 	// Program is the path of the thaw program, which is started as server and as sender.
 	Program string
 	// Progress is called once per simulated day. It may be nil.
@@ -77,6 +79,7 @@ type eventKind string
 
 const (
 	lost         eventKind = "lost"          // the account disconnects, with its signal
+	lostSilently eventKind = "lost silently" // the same, but the signal is lost: the next request fails
 	back         eventKind = "back"          // the account connects again, with its signal
 	backSilently eventKind = "back silently" // the same, but the signal is lost
 	backAsNew    eventKind = "back as new"   // the person connects again as a new account
@@ -97,12 +100,31 @@ const (
 	loweredCap = 8
 )
 
+// A prospect is enrolled in one campaign.
+type prospect struct {
+	to      string // the ID at the provider, and the last part of its URL
+	account string
+	person  int
+	due     time.Time // its first step
+}
+
+const urlPrefix = "https://www.linkedin.com/in/"
+
+// A campaignStep is a step of every campaign.
+type campaignStep struct {
+	kind  string
+	delay time.Duration // after the step before
+}
+
+var campaignSteps = []campaignStep{{"view", 0}, {"invite", time.Hour}, {"message", 48 * time.Hour}}
+
 type scenario struct {
 	Options
-	end    time.Time
-	people []person
-	events []event
-	random *rand.Rand
+	end       time.Time
+	people    []person
+	prospects []prospect
+	events    []event
+	random    *rand.Rand
 }
 
 func newScenario(o Options) *scenario {
@@ -125,9 +147,30 @@ func newScenario(o Options) *scenario {
 		}
 		s.people = append(s.people, p)
 	}
-	s.plan()
+	s.enroll()
+	if !o.Static {
+		s.plan()
+	}
 	slices.SortStableFunc(s.events, func(a, b event) int { return a.at.Compare(b.at) })
 	return s
+}
+
+// enroll gives each account its prospects. A third of them is due at once, the others within the
+// first half of the run.
+func (s *scenario) enroll() {
+	accounts := 0
+	for _, p := range s.people {
+		accounts += len(p.accounts)
+	}
+	each := max(1, s.Prospects/accounts)
+	for i, p := range s.people {
+		for _, account := range p.accounts {
+			for n := range each {
+				late := s.end.Sub(start) / 2 * time.Duration(max(n-each/3, 0)) / time.Duration(each)
+				s.prospects = append(s.prospects, prospect{fmt.Sprintf("%s-prospect-%d", account, n), account, i, start.Add(late.Truncate(time.Second))})
+			}
+		}
+	}
 }
 
 // somewhere returns a time between two shares of the run, on a full minute.
@@ -161,7 +204,7 @@ func (s *scenario) plan() {
 		case draw < 85:
 			at := s.somewhere(0.02, 0.9)
 			again := at.Add(time.Duration(20+s.random.IntN(60*48)) * time.Minute)
-			s.add(at, lost, i, account, "")
+			s.add(at, []eventKind{lost, lost, lost, lostSilently}[s.random.IntN(4)], i, account, "")
 			switch outcome := s.random.IntN(10); {
 			case outcome < 6:
 				s.add(again, back, i, account, "")

@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"path"
+	"strings"
 	"syscall"
-	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 )
@@ -20,14 +23,12 @@ import (
 type claimed struct {
 	Reservation int64  `db:"reservation"`
 	Kind        string `db:"kind"`
-	Step        int    `db:"step"`
 	Account     string `db:"account"`
-	Campaign    string `db:"campaign"`
 	Prospect    string `db:"prospect_url"`
 }
 
 // atOnce is how many actions a sender does concurrently. They are of different accounts.
-const atOnce = 8
+const atOnce = 4
 
 // A death is where a sender kills itself, as kill -9 does: at its nth action of a round, after a
 // stage of it. The zero value: it lives.
@@ -45,7 +46,7 @@ const (
 )
 
 // Send is the main loop of a sender process. For each line that it reads, "go", or "die" with a
-// number and a stage, it claims actions until there are none, does them, and answers with one line.
+// number and a stage, it claims the actions that are due, does them, and answers with their number.
 // It ends with its input.
 func Send(ctx context.Context, in io.Reader, out io.Writer, databaseURL, providerURL string) error {
 	config, err := pgxpool.ParseConfig(databaseURL)
@@ -58,7 +59,7 @@ func Send(ctx context.Context, in io.Reader, out io.Writer, databaseURL, provide
 		return err
 	}
 	defer pool.Close()
-	s := &sender{pool: pool, url: providerURL, client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: atOnce}}}
+	s := &sender{pool: pool, url: providerURL, client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: atOnce}}}
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		var d death
@@ -82,48 +83,31 @@ type sender struct {
 	url    string
 }
 
-// round does all that can be done now and returns how many actions it claimed. A round in which the
+// round claims once, does what it got, and returns how many actions that were. A round in which the
 // sender is to die does one action at a time, so that the same seed gives the same result.
 func (s *sender) round(ctx context.Context, d death) (n int, err error) {
-	done := 0
-	for {
-		rows, err := s.pool.Query(ctx, `SELECT reservation, kind, step, account, campaign, prospect_url FROM thaw.claim_actions(200, actor => 'simulation')`)
-		if err != nil {
-			return n, err
-		}
-		var all []claimed
-		for rows.Next() {
-			var c claimed
-			if err := rows.Scan(&c.Reservation, &c.Kind, &c.Step, &c.Account, &c.Campaign, &c.Prospect); err != nil {
-				return n, err
-			}
-			all = append(all, c)
-		}
-		if err := rows.Err(); err != nil {
-			return n, err
-		}
-		if len(all) == 0 {
-			return n, nil
-		}
-		n += len(all)
-		if d.nth > 0 {
-			for _, c := range all {
-				done++
-				if err := s.do(ctx, c, d.at(done)); err != nil {
-					return n, err
-				}
-			}
-			continue
-		}
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(atOnce)
-		for _, c := range all {
-			group.Go(func() error { return s.do(ctx, c, "") })
-		}
-		if err := group.Wait(); err != nil {
-			return n, err
-		}
+	rows, err := s.pool.Query(ctx, `SELECT reservation, kind, account, prospect_url FROM thaw.claim_actions(1000, actor => 'simulation')`)
+	if err != nil {
+		return 0, err
 	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[claimed])
+	if err != nil {
+		return 0, fmt.Errorf("claiming: %w", err)
+	}
+	if d.nth > 0 {
+		for i, c := range all {
+			if err := s.do(ctx, c, d.at(i+1)); err != nil {
+				return 0, err
+			}
+		}
+		return len(all), nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, c := range all {
+		group.Go(func() error { return s.do(ctx, c, "") })
+	}
+	return len(all), group.Wait()
 }
 
 // at returns the stage of an action after which the sender dies. Empty: it survives the action.
@@ -160,7 +144,7 @@ func (s *sender) do(ctx context.Context, c claimed, dies stage) error {
 	if err := die(dies, afterStart); err != nil {
 		return err
 	}
-	outcome, id, reason, err := s.call(ctx, action{c.Account, c.Kind, c.Prospect, c.Campaign, c.Step})
+	result, err := s.call(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -168,45 +152,80 @@ func (s *sender) do(ctx context.Context, c claimed, dies stage) error {
 		return err
 	}
 	if _, err := s.pool.Exec(ctx, "SELECT thaw.settle($1, $2, nullif($3, ''), nullif($4, ''), actor => 'simulation')",
-		c.Reservation, outcome, id, reason); err != nil {
-		return fmt.Errorf("settling %d as %s: %w", c.Reservation, outcome, err)
+		c.Reservation, result.outcome, result.id, result.code); err != nil {
+		return fmt.Errorf("settling %d as %s: %w", c.Reservation, result.outcome, err)
 	}
 	return nil
 }
 
 // call makes the request and translates the answer into an outcome (docs/sending.md).
-func (s *sender) call(ctx context.Context, a action) (outcome, id, reason string, err error) {
-	body, err := json.Marshal(a)
-	if err != nil {
-		return "", "", "", err
+func (s *sender) call(ctx context.Context, c claimed) (result settlement, err error) {
+	to := path.Base(c.Prospect)
+	method, route := http.MethodPost, "/api/v1/users/invite"
+	body := map[string]any{"account_id": c.Account, "provider_id": to}
+	switch c.Kind {
+	case "message":
+		route, body = "/api/v1/chats", map[string]any{"account_id": c.Account, "attendees_ids": []string{to}, "text": "Hello!"}
+	case "view":
+		method, route, body = http.MethodGet, "/api/v1/users/"+to+"?account_id="+url.QueryEscape(c.Account), nil
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/api/v1/actions", bytes.NewReader(body))
-	if err != nil {
-		return "", "", "", err
+	var content []byte
+	if body != nil {
+		if content, err = json.Marshal(body); err != nil {
+			return result, err
+		}
 	}
-	// A POST with a body is not repeated by the client after its connection broke.
+	req, err := http.NewRequestWithContext(ctx, method, s.url+route, nil)
+	if err != nil {
+		return result, err
+	}
+	// A body that cannot be read twice: the client repeats a GET without one after its connection
+	// broke, although the provider may have carried it out.
+	req.Body = io.NopCloser(bytes.NewReader(content))
+	req.ContentLength = int64(len(content))
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	response, err := s.client.Do(req)
 	if err != nil {
-		return "unknown", "", "no answer", nil //nolint:nilerr // this is the outcome
+		return settlement{outcome: "unknown", code: "no_answer"}, nil //nolint:nilerr // this is the outcome
 	}
 	defer response.Body.Close()
-	var got answer
-	if err := json.NewDecoder(response.Body).Decode(&got); err != nil {
-		return "unknown", "", "the answer is incomplete", nil //nolint:nilerr // this is the outcome
+	var answer struct {
+		Type       string `json:"type"`
+		Invitation string `json:"invitation_id"`
+		Message    string `json:"message_id"`
 	}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		return settlement{outcome: "unknown", code: "incomplete_answer"}, nil //nolint:nilerr // this is the outcome
+	}
+	return settlementOf(response.StatusCode, strings.TrimPrefix(answer.Type, "errors/"), answer.Invitation+answer.Message), nil
+}
+
+// A settlement is what a sender reports about an action.
+type settlement struct{ outcome, id, code string }
+
+// outcomes of codes. They count more than the HTTP status: a limit comes as 422, 429 or 500.
+var outcomes = map[string]string{
+	"already_invited_recently": "already", "already_connected": "already", "account_restricted": "restricted",
+	"limit_exceeded": "limited", "cannot_resend_yet": "limited", "insufficient_credits": "limited",
+}
+
+// settlementOf translates an answer: its HTTP status, its error code and the ID of the delivery.
+func settlementOf(status int, code, id string) settlement {
+	result := settlement{outcomes[code], id, code}
 	switch {
-	case response.StatusCode == http.StatusCreated:
-		return "sent", got.ID, "", nil
-	case response.StatusCode == http.StatusUnauthorized:
-		return "account_lost", "", got.Type, nil
-	case response.StatusCode == http.StatusTooManyRequests:
-		return "throttled", "", got.Type, nil
-	case got.Type == "already_invited_recently":
-		return "already", "", got.Type, nil
-	case got.Type == "limit_exceeded":
-		return "limited", "", got.Type, nil
-	case response.StatusCode == http.StatusUnprocessableEntity:
-		return "refused", "", got.Type, nil
+	case status < 300: // without an ID, Thaw counts it as unknown if the kind has one
+		result.outcome = "sent"
+	case result.outcome != "":
+	case status == http.StatusUnauthorized:
+		result.outcome = "account_lost"
+	case status == http.StatusTooManyRequests:
+		result.outcome = "throttled"
+	case status < 500:
+		result.outcome = "refused"
+	default:
+		result.outcome = "unknown"
 	}
-	return "unknown", "", got.Type, nil
+	return result
 }

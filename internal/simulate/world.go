@@ -39,7 +39,7 @@ RETURN jitter * ((spread.i - 0.5) / spread.n);`
 
 func newWorld(ctx context.Context, seed uint64) (w *world, err error) {
 	server, err := localpg.Start(ctx, localpg.Options{
-		Settings: map[string]string{"shared_buffers": "512MB", "max_wal_size": "2GB", "max_connections": "100"},
+		Settings: map[string]string{"shared_buffers": "512MB", "max_wal_size": "2GB", "max_connections": "100", "autovacuum_naptime": "15s"},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("starting postgres: %w", err)
@@ -102,15 +102,17 @@ func (w *world) fill(ctx context.Context, s *scenario) error {
 		INSERT INTO thaw.workspaces (key) SELECT 'workspace-' || n FROM generate_series(0, $1 - 1) AS n ORDER BY n`, workspaces); err != nil {
 		return err
 	}
-	if _, err := w.pool.Exec(ctx, `
+	if err := w.exec(ctx, `
 		INSERT INTO thaw.campaigns (workspace_id, key, status)
-		SELECT w.id, 'campaign-' || w.id || '-' || n, 'running' FROM thaw.workspaces AS w, generate_series(1, 2) AS n ORDER BY w.id, n;
-		INSERT INTO thaw.campaign_steps (campaign_id, position, kind, delay)
-		SELECT c.id, step.position, step.kind, step.delay
-		FROM thaw.campaigns AS c,
-			(VALUES (0, 'view', interval '0'), (1, 'invite', '1 hour'), (2, 'message', '2 days')) AS step (position, kind, delay)`,
-		pgx.QueryExecModeSimpleProtocol); err != nil {
+		SELECT w.id, 'campaign-' || w.id || '-' || n, 'running' FROM thaw.workspaces AS w, generate_series(1, 2) AS n ORDER BY w.id, n`); err != nil {
 		return err
+	}
+	for position, step := range campaignSteps {
+		if err := w.exec(ctx, `
+			INSERT INTO thaw.campaign_steps (campaign_id, position, kind, delay) SELECT c.id, $1, $2, $3 FROM thaw.campaigns AS c`,
+			position, step.kind, step.delay); err != nil {
+			return err
+		}
 	}
 	if err := w.exec(ctx, `
 		INSERT INTO thaw.sending_windows (workspace_id, weekdays, opens, closes)
@@ -146,13 +148,20 @@ func (w *world) fill(ctx context.Context, s *scenario) error {
 	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"thaw", "senders"}, []string{"provider", "key", "ramp_started_at", "last_sent_at"}, pgx.CopyFromRows(senders)); err != nil {
 		return err
 	}
-	// The prospects arrive within the first half of the run: a third of them at once.
+	if _, err := tx.Exec(ctx, "CREATE TEMPORARY TABLE new_prospects (n serial, account text, to_id text, due timestamptz) ON COMMIT DROP"); err != nil {
+		return err
+	}
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"new_prospects"}, []string{"account", "to_id", "due"},
+		pgx.CopyFromSlice(len(s.prospects), func(i int) ([]any, error) {
+			return []any{s.prospects[i].account, s.prospects[i].to, s.prospects[i].due}, nil
+		})); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, next_action_at, prospect_url)
-		SELECT a.workspace_id, a.workspace_id * 2 - n % 2, a.id, 'active',
-			thaw.now() + greatest(n - $1 / 3, 0) * $2::interval / $1, 'https://www.linkedin.com/in/p' || a.id || '-' || n
-		FROM thaw.accounts AS a, generate_series(1, $1::integer) AS n
-		ORDER BY a.id, n`, max(1, s.Prospects/len(accounts)), s.end.Sub(start)/2); err != nil {
+		SELECT a.workspace_id, a.workspace_id * 2 - n % 2, a.id, 'active', p.due, $1 || p.to_id
+		FROM new_prospects AS p JOIN thaw.accounts AS a ON a.provider_account_id = p.account
+		ORDER BY p.n`, urlPrefix); err != nil {
 		return err
 	}
 	if err := tx.Commit(ctx); err != nil {
