@@ -36,6 +36,17 @@ func setClock(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
+// stopClock makes every transaction run at the same time.
+func (db *database) stopClock(ctx context.Context) error {
+	var now time.Time
+	if err := db.QueryRow(ctx, "SELECT thaw.now()").Scan(&now); err != nil {
+		return err
+	}
+	return db.run(ctx, fmt.Sprintf(`
+		CREATE OR REPLACE FUNCTION thaw.now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+		RETURN '%s'::timestamptz`, now.Format(time.RFC3339Nano)))
+}
+
 // nextTick moves Thaw's clock to the start of the next tick and inserts its plan with the given
 // number of accounts, in one transaction. A tick without accounts is over immediately.
 func (db *database) nextTick(ctx context.Context, accounts int) (tick time.Time, err error) {

@@ -178,6 +178,9 @@ func (r *rig) drop(ctx context.Context, name string) error {
 	return r.execute(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
 }
 
+// countsByStatement is a setting of the sessions of Thaw's own processes.
+const countsByStatement = "thaw.counts_by_statement"
+
 func (r *rig) open(ctx context.Context, name string) (*database, error) {
 	config, err := pgxpool.ParseConfig(r.server.URL(name))
 	if err != nil {
@@ -186,7 +189,7 @@ func (r *rig) open(ctx context.Context, name string) (*database, error) {
 	config.MaxConns = 32
 	// The raw statements insert their own history, as Thaw's functions do. This setting disables
 	// the triggers that would add it.
-	config.ConnConfig.RuntimeParams["thaw.counts_by_statement"] = "on"
+	config.ConnConfig.RuntimeParams[countsByStatement] = "on"
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
