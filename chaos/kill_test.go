@@ -19,8 +19,7 @@ import (
 func TestKill(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	s.exec("SELECT setval(pg_get_serial_sequence('thaw.account_signals', 'id'), 1000000)") // leaves lower IDs free
-	work := &load{scenario: s}
+	work := s.load()
 	work.healed = append(work.healed, s.fleet(1, scale(2000, 102_000))...)
 	for range scale(0, 3) {
 		work.healed = append(work.healed, s.fleet(1, 10_000)...)
@@ -124,6 +123,13 @@ type load struct {
 	replicas *replicas
 	healed   []int64
 	signaled []int64
+}
+
+// load returns a load without accounts. The scenario has no signals yet.
+func (s *scenario) load() *load {
+	s.Helper()
+	s.exec("SELECT setval(pg_get_serial_sequence('thaw.account_signals', 'id'), 1000000)") // leaves lower IDs free
+	return &load{scenario: s}
 }
 
 const workers = 3

@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -14,8 +15,9 @@ import (
 // to COMMIT, wait for a lock of the harness if their point is armed. They exist only in the
 // scenario's database.
 //
-// A point is named after the program's statement and the place in it: "HealBatch after UPDATE
-// heals". At COMMIT the statement is unknown: "commit of heals".
+// A point is named after the program's statement, or after the function that a sender calls, and
+// the place in it: "HealBatch after UPDATE heals". At COMMIT the statement is unknown: "commit of
+// heals".
 type points struct {
 	s *scenario
 	// session holds the lock at which processes stop. It runs nothing else.
@@ -51,9 +53,9 @@ const installPoints = `
 			RETURN NULL;
 		END IF;
 		here := CASE TG_ARGV[0]
-			WHEN 'commit' THEN 'commit of ' || TG_TABLE_NAME
-			ELSE format('%s %s %s %s', coalesce(substring(current_query() FROM '-- name: (\w+)'), 'unnamed'), lower(TG_WHEN),
-				TG_OP, TG_TABLE_NAME) END;
+			WHEN 'commit' THEN 'commit of ' || coalesce(TG_ARGV[1], TG_TABLE_NAME)
+			ELSE format('%s %s %s %s', coalesce(substring(current_query() FROM '-- name: (\w+)'),
+				substring(current_query() FROM 'thaw\.(claim_actions|start|settle)\('), 'unnamed'), lower(TG_WHEN), TG_OP, TG_TABLE_NAME) END;
 		IF armed.watched THEN
 			PERFORM pg_notify('chaos_points', here);
 		-- The first process stops here, others pass.
@@ -64,8 +66,14 @@ const installPoints = `
 	END;
 	$$;`
 
-// points installs the points.
+// points installs the points of most scenarios.
 func (s *scenario) points() *points {
+	s.Helper()
+	return s.pointsOf(written, committed)
+}
+
+// pointsOf installs points at the writes to tables, and at COMMIT.
+func (s *scenario) pointsOf(written, committed []string) *points {
 	s.Helper()
 	var sql strings.Builder
 	sql.WriteString(installPoints)
@@ -80,10 +88,26 @@ func (s *scenario) points() *points {
 			" DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION chaos.pass('commit');\n")
 	}
 	s.exec(sql.String())
-	session, err := pgx.Connect(s.Context(), s.url)
-	require.NoError(s, err)
-	s.Cleanup(func() { _ = session.Close(s.Context()) })
-	return &points{s: s, session: session}
+	p := &points{s: s}
+	p.connect()
+	s.Cleanup(func() { _ = p.session.Close(context.Background()) })
+	return p
+}
+
+func (p *points) connect() {
+	p.s.Helper()
+	session, err := pgx.Connect(p.s.Context(), p.s.url)
+	require.NoError(p.s, err)
+	p.session = session
+}
+
+// reopen disarms the point after a crash of Postgres, which ended the session of the lock and
+// emptied the unlogged table.
+func (p *points) reopen() {
+	p.s.Helper()
+	_ = p.session.Close(p.s.Context())
+	p.connect()
+	p.s.exec("TRUNCATE chaos.armed; INSERT INTO chaos.armed VALUES (NULL, false)")
 }
 
 // passed returns the sorted names of all points that are passed while do runs.

@@ -27,7 +27,7 @@ type launch struct {
 	env     []string // additional environment, as NAME=value
 }
 
-// A process is a running thaw.
+// A process is a running thaw, or a sender.
 type process struct {
 	s *scenario
 	// name is the application_name of its connections.
@@ -69,9 +69,14 @@ func (s *scenario) start(l launch) *process {
 // begin starts a process without waiting.
 func (s *scenario) begin(l launch) *process {
 	s.Helper()
-	p := &process{s: s, ended: make(chan struct{}), output: &output{works: l.command != "web", listens: l.command != "work", started: make(chan struct{})}}
+	return s.run(s.command(l), &output{works: l.command != "web", listens: l.command != "work", started: make(chan struct{})})
+}
+
+// run starts a process that ends with the test at the latest.
+func (s *scenario) run(cmd *exec.Cmd, o *output) *process {
+	s.Helper()
+	p := &process{s: s, cmd: cmd, output: o, ended: make(chan struct{})}
 	p.name = fmt.Sprintf("thaw-%d", s.processes.Add(1))
-	p.cmd = s.command(l)
 	p.cmd.Env = append(p.cmd.Env, "PGAPPNAME="+p.name)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	require.NoError(s, p.cmd.Start())

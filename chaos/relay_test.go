@@ -134,7 +134,8 @@ func (s *session) fromClient(client, server net.Conn) {
 	}
 }
 
-var nameOfQuery = regexp.MustCompile(`-- name: (\w+)`)
+// nameOfQuery finds the name of a query of the program, or the function that a sender calls.
+var nameOfQuery = regexp.MustCompile(`-- name: (\w+)|thaw\.(claim_actions|start|settle)\(`)
 
 // wholeTransactions are the queries that the program sends as single-statement transactions, found
 // by the calls of [store.Store.Trip] in its source. Other statements without a BEGIN only read, or
@@ -157,7 +158,10 @@ var callOfTrip = regexp.MustCompile(`\.Trip\(\)\.(\w+)\(`)
 
 // sent is called for each statement that the program runs. It reports whether it commits.
 func (s *session) sent(sql string) (commits bool) {
-	name := nameOfQuery.FindStringSubmatch(sql)
+	var name string
+	if found := nameOfQuery.FindStringSubmatch(sql); found != nil {
+		name = found[1] + found[2]
+	}
 	switch command := strings.ToUpper(sql); {
 	case strings.HasPrefix(command, "BEGIN"):
 		s.begun, s.reads = true, strings.Contains(command, "READ ONLY")
@@ -167,14 +171,14 @@ func (s *session) sent(sql string) (commits bool) {
 		s.begun = false
 		return command == "COMMIT"
 	case s.begun:
-		if name != nil && !s.reads && s.transaction.Load() == nil {
-			s.transaction.Store(&name[1])
+		if name != "" && !s.reads && s.transaction.Load() == nil {
+			s.transaction.Store(&name)
 		}
 	default:
-		s.isWhole.Store(name != nil && wholeTransactions()[name[1]])
+		s.isWhole.Store(wholeTransactions()[name])
 		s.transaction.Store(nil)
 		if s.isWhole.Load() {
-			s.transaction.Store(&name[1])
+			s.transaction.Store(&name)
 		}
 		return s.isWhole.Load()
 	}

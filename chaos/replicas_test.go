@@ -28,7 +28,13 @@ type member struct {
 // replicas starts n processes and returns when they are ready.
 func (s *scenario) replicas(n int, options ...string) *replicas {
 	s.Helper()
-	c := &replicas{scenario: s, at: s.points(), wire: newWire(), options: options}
+	return s.replicasAt(s.points(), n, options...)
+}
+
+// replicasAt is replicas with other points.
+func (s *scenario) replicasAt(at *points, n int, options ...string) *replicas {
+	s.Helper()
+	c := &replicas{scenario: s, at: at, wire: newWire(), options: options}
 	for range n {
 		m := &member{relay: s.relay(c.wire)}
 		m.process = c.begin(launch{url: m.relay.url, options: options})

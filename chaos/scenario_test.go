@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,6 +33,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(calledSenderEnv) != "" {
+		fmt.Fprintln(os.Stderr, calledSender())
+		os.Exit(1)
+	}
 	flag.Parse()
 	if *seed == 0 {
 		*seed = time.Now().UnixMilli() % 1_000_000_000
@@ -41,8 +46,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "writing the report:", err)
 		code = 1
 	}
-	if path, err := program(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	if folder, err := binaries(); err == nil {
+		_ = os.RemoveAll(folder)
 	}
 	os.Exit(code)
 }
@@ -260,15 +265,23 @@ func (l *lockedSource) Uint64() uint64 {
 	return l.source.Uint64()
 }
 
-// program returns the path of the thaw program, which is built once per run.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "thaw-chaos-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "thaw")
-	if output, err := exec.Command("go", "build", "-o", path, "github.com/thawline/thaw/cmd/thaw").CombinedOutput(); err != nil {
-		return path, fmt.Errorf("building thaw: %w\n%s", err, output)
-	}
-	return path, nil
-})
+// binaries returns the folder of the programs that are built.
+var binaries = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "thaw-chaos-") })
+
+// program returns the path of the thaw program.
+var program = built("github.com/thawline/thaw/cmd/thaw")
+
+// built returns a function that builds a program once per run and returns its path.
+func built(pkg string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		folder, err := binaries()
+		if err != nil {
+			return "", err
+		}
+		file := filepath.Join(folder, path.Base(pkg))
+		if output, err := exec.Command("go", "build", "-o", file, pkg).CombinedOutput(); err != nil {
+			return file, fmt.Errorf("building %s: %w\n%s", pkg, err, output)
+		}
+		return file, nil
+	})
+}
