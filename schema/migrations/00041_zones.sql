@@ -120,7 +120,8 @@ DECLARE
     ended     timestamptz;
 BEGIN
     is_open := false;
-    FOR n IN -1..8 LOOP
+    -- Two weeks: a change of the clock may leave nothing of the only window of a week.
+    FOR n IN -1..15 LOOP
         day := today + n;
         CONTINUE WHEN extract(isodow FROM day) <> ALL (p_weekdays);
         began := (day + p_opens) AT TIME ZONE p_zone;
