@@ -5341,6 +5341,9 @@ $_$;
 CREATE FUNCTION thaw.longest_hold() RETURNS interval
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN '366 days'::interval;
+CREATE FUNCTION thaw.longest_reserving() RETURNS interval
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN '00:01:00'::interval;
 CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean, OUT is_slow boolean) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7707,7 +7710,7 @@ CREATE FUNCTION thaw.require_short_transaction() RETURNS void
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    IF clock_timestamp() - pg_catalog.now() > interval '1 minute' THEN
+    IF clock_timestamp() - pg_catalog.now() > thaw.longest_reserving() THEN
         RAISE EXCEPTION 'this transaction began % seconds ago', round(extract(epoch FROM clock_timestamp() - pg_catalog.now()))
             USING ERRCODE = 'object_not_in_prerequisite_state',
                 HINT = 'Its clock is the time of its start. Reserve and start actions in short transactions of their own.';

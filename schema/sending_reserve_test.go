@@ -284,8 +284,8 @@ func TestDeadSenderGivesItsSlotBackOnce(t *testing.T) {
 	require.NotEqual(t, "daily_cap", reserve(t, db, 3))
 }
 
-// A reservation in a transaction that began long ago would be made by a clock that has stopped.
-func TestReservationsNeedAShortTransaction(t *testing.T) {
+// What cannot be meant is an error that says why.
+func TestReservationsRefuseWhatTheyCannotMean(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)
 	for _, one := range []struct{ statement, message string }{
@@ -302,4 +302,23 @@ func TestReservationsNeedAShortTransaction(t *testing.T) {
 	}
 	require.Equal(t, "1", strconv.Itoa(testdb.Value[int](t, db, "SELECT (thaw.reserve(1, 'invite', '1 hour')).id")))
 	require.Equal(t, time.Hour, testdb.Value[time.Duration](t, db, "SELECT lease_until - reserved_at FROM thaw.actions"))
+}
+
+// A reservation in a transaction that began long ago would be made by a clock that has stopped.
+func TestReservationsNeedAShortTransaction(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	id := reserve(t, db, 1)
+	require.Equal(t, time.Minute, testdb.Value[time.Duration](t, db, "SELECT thaw.longest_reserving()"))
+	for _, statement := range []string{"SELECT thaw.reserve(11)::text", "SELECT thaw.start(" + id + ")::text", "SELECT count(*)::text FROM thaw.claim_actions(1)"} {
+		require.NotEmpty(t, undone(t, db, "SELECT", statement), "the same in a transaction that is young enough")
+		tx, err := db.Pool.Begin(t.Context())
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), "CREATE OR REPLACE FUNCTION thaw.longest_reserving() RETURNS interval LANGUAGE sql IMMUTABLE RETURN interval '0'")
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), statement)
+		require.ErrorContains(t, err, "this transaction began", statement)
+		require.NoError(t, tx.Rollback(t.Context()))
+	}
+	require.Equal(t, "reserved", state(t, db, id))
 }

@@ -83,12 +83,19 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- How long ago a transaction may have begun that reserves or starts an action. Tests replace the
+-- function.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.longest_reserving() RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN interval '1 minute';
+-- +goose StatementEnd
+
 -- The times of this transaction are those of its start. One that began long ago would reserve by a
 -- clock that has stopped: a window may have closed since.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.require_short_transaction() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF clock_timestamp() - pg_catalog.now() > interval '1 minute' THEN
+    IF clock_timestamp() - pg_catalog.now() > thaw.longest_reserving() THEN
         RAISE EXCEPTION 'this transaction began % seconds ago', round(extract(epoch FROM clock_timestamp() - pg_catalog.now()))
             USING ERRCODE = 'object_not_in_prerequisite_state',
                 HINT = 'Its clock is the time of its start. Reserve and start actions in short transactions of their own.';
@@ -239,7 +246,8 @@ $$;
 COMMENT ON FUNCTION thaw.start(bigint) IS
     'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown the reservation is kept: call start again at opens_at. After any other code it is released.';
 
-REVOKE ALL ON FUNCTION thaw.lock_campaign_caps(bigint[]), thaw.draw(text), thaw.reserve_rows(bigint[], text[], interval, text), thaw.require_short_transaction(), thaw.require_actor(text),
+REVOKE ALL ON FUNCTION thaw.lock_campaign_caps(bigint[]), thaw.draw(text), thaw.reserve_rows(bigint[], text[], interval, text), thaw.longest_reserving(), thaw.require_short_transaction(),
+    thaw.require_actor(text),
     thaw.checked_lease(interval), thaw.reserve(bigint, text, interval, text), thaw.start(bigint) FROM PUBLIC;
 
 -- +goose Down
@@ -249,6 +257,7 @@ DROP TYPE thaw.reservation;
 DROP FUNCTION thaw.checked_lease(interval);
 DROP FUNCTION thaw.require_actor(text);
 DROP FUNCTION thaw.require_short_transaction();
+DROP FUNCTION thaw.longest_reserving();
 DROP FUNCTION thaw.reserve_rows(bigint[], text[], interval, text);
 DROP FUNCTION thaw.draw(text);
 DROP FUNCTION thaw.lock_campaign_caps(bigint[]);
