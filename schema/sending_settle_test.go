@@ -261,3 +261,36 @@ func TestPlatformNamesTheNextKind(t *testing.T) {
 	settle(t, db, id, "sent", "'inv_2'")
 	require.Equal(t, "active 1", testdb.Value[string](t, db, "SELECT concat_ws(' ', status, step, next_kind) FROM thaw.enrollments WHERE id = 2"))
 }
+
+// After its last step a prospect is completed, also if it was paused while the action was under
+// way. A resume would make it active again, with nothing left to do.
+func TestLastStepCompletesAPausedProspect(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	db.Exec(t, noGaps+"DELETE FROM thaw.campaign_steps WHERE position = 1")
+	first, second := reserve(t, db, 1), reserve(t, db, 11)
+	require.Equal(t, "go", start(t, db, first))
+	require.Equal(t, "go", start(t, db, second))
+	db.Exec(t, "SELECT thaw.pause_prospect('https://www.linkedin.com/in/p1-1', 'asked'); SELECT thaw.signal('linkedin', 'bob', 'disconnected'); SELECT thaw.pause_batch(2, 100, 1, NULL, 1)")
+	require.Equal(t, []string{"paused", "paused"}, testdb.Column[string](t, db, "SELECT status FROM thaw.enrollments WHERE id IN (1, 11) ORDER BY id"))
+	settle(t, db, first, "sent", "'ref'")
+	settle(t, db, second, "sent", "'ref'")
+	require.Equal(t, []string{"completed 1", "completed 1"}, testdb.Column[string](t, db, "SELECT concat_ws(' ', status, step, next_kind, paused_reason) FROM thaw.enrollments WHERE id IN (1, 11) ORDER BY id"))
+	require.Zero(t, violations(t, db))
+}
+
+// An invite that was accepted stays accepted: withdrawn, it could be repeated. The end of an invite
+// makes room below the ceiling at once.
+func TestEndOfAnInvite(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	db.Exec(t, noGaps+"UPDATE thaw.settings SET pending_invites = 1")
+	id := send(t, db, 1)
+	require.NotContains(t, claim(t, db, 10), 2)
+	require.Equal(t, "pending_invites", testdb.Value[string](t, db, "SELECT code FROM thaw.sending_accounts WHERE account_id = 1"))
+	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.close_invite($1::bigint, 'withdrawn')", id))
+	require.Contains(t, claim(t, db, 10), 2)
+	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.close_invite($1::bigint, 'accepted')", id), "a late report")
+	require.Equal(t, "the invite of action "+id+" was accepted", refused(t, db, "SELECT thaw.close_invite("+id+", 'withdrawn')").Message)
+	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.close_invite($1::bigint, 'accepted')", id))
+}

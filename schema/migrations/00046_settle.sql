@@ -49,20 +49,24 @@ $$;
 
 -- Moves an enrollment past the step of an action. The kind of the next step follows from the steps
 -- of the campaign (enrollments_note_next_kind), unless the platform passes it. After the last step
--- of a linear campaign the enrollment is completed. A paused enrollment stays paused.
+-- of a linear campaign the enrollment is completed, also if it was paused meanwhile: a resume would
+-- find nothing left to do. Otherwise a paused enrollment stays paused.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.advance(p_action thaw.actions, p_next_kind text, p_next_at timestamptz) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    next thaw.campaign_steps;
+    next      thaw.campaign_steps;
     is_linear boolean := EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = p_action.campaign_id);
+    is_last   boolean;
 BEGIN
     SELECT s.* INTO next FROM thaw.campaign_steps AS s WHERE s.campaign_id = p_action.campaign_id AND s.position = p_action.step + 1;
+    is_last := is_linear AND next.kind IS NULL AND p_next_kind IS NULL;
     UPDATE thaw.enrollments AS e SET
         step = e.step + 1,
         next_kind = coalesce(p_next_kind, next.kind),
         next_action_at = coalesce(p_next_at, thaw.now() + next.delay),
-        status = CASE WHEN e.status = 'active' AND is_linear AND next.kind IS NULL AND p_next_kind IS NULL THEN 'completed' ELSE e.status END
+        status = CASE WHEN is_last AND e.status IN ('active', 'paused') THEN 'completed' ELSE e.status END,
+        paused_reason = CASE WHEN NOT is_last THEN e.paused_reason END, paused_at = CASE WHEN NOT is_last THEN e.paused_at END
     WHERE e.id = p_action.enrollment_id AND e.step = p_action.step;
 END;
 $$;
@@ -256,8 +260,13 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only an invite that was sent can be accepted or withdrawn.';
     ELSIF action.closed_as = close_invite.as_what OR action.closed_as = 'duplicate' THEN
         RETURN false;
+    ELSIF action.closed_as = 'accepted' THEN
+        RAISE EXCEPTION 'the invite of action % was accepted', action.id
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'It cannot be withdrawn any more. Nothing was changed.';
     END IF;
     UPDATE thaw.actions AS a SET closed_at = thaw.now(), closed_as = close_invite.as_what WHERE a.id = action.id;
+    -- The ceiling of open invites may have held the account.
+    PERFORM thaw.nudge(action.account_id, thaw.now());
     RETURN true;
 END;
 $$;
