@@ -2808,6 +2808,9 @@ CREATE FUNCTION thaw.enrollments_note_next_kind() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    IF TG_OP = 'INSERT' OR NEW.status <> OLD.status THEN
+        PERFORM c.id FROM thaw.campaigns AS c WHERE c.id = NEW.campaign_id FOR KEY SHARE;
+    END IF;
     IF EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = NEW.campaign_id) THEN
         NEW.next_kind := (SELECT s.kind FROM thaw.campaign_steps AS s WHERE s.campaign_id = NEW.campaign_id AND s.position = NEW.step);
     END IF;
@@ -8630,7 +8633,14 @@ BEGIN
     PERFORM a.id FROM thaw.accounts AS a
     WHERE a.id IN (SELECT e.account_id FROM thaw.open_enrollments(of_workspace, of_campaign) AS e)
     ORDER BY a.id FOR NO KEY UPDATE;
-    PERFORM c.id FROM thaw.campaigns AS c WHERE c.id = of_campaign FOR NO KEY UPDATE;
+    -- A prospect that is inserted now waits (enrollments_note_next_kind). One that another
+    -- transaction has inserted already is waited for.
+    PERFORM c.id FROM thaw.campaigns AS c WHERE c.id = of_campaign FOR UPDATE;
+    -- Also those whose kind stays: a settlement that is under way may be about to move them to the
+    -- old kind of their next step.
+    PERFORM e.id FROM thaw.enrollments AS e
+    WHERE e.id = ANY (ARRAY(SELECT open.id FROM thaw.open_enrollments(of_workspace, of_campaign) AS open))
+    ORDER BY e.id FOR NO KEY UPDATE;
     DELETE FROM thaw.campaign_steps AS s WHERE s.campaign_id = of_campaign;
     INSERT INTO thaw.campaign_steps (campaign_id, position, kind, delay)
     SELECT of_campaign, s.n - 1, s.kind, s.delay FROM unnest(kinds, delays) WITH ORDINALITY AS s (kind, delay, n);
@@ -11253,7 +11263,7 @@ CREATE TRIGGER enrollments_date_pause AFTER UPDATE ON thaw.enrollments FOR EACH 
 CREATE TRIGGER enrollments_end_own_reason BEFORE UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.own_reason = old.own_reason) AND (new.paused_reason IS DISTINCT FROM old.paused_reason))) EXECUTE FUNCTION thaw.enrollments_end_own_reason();
 CREATE TRIGGER enrollments_keep_identity BEFORE UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id) OR (old.campaign_id <> new.campaign_id))) EXECUTE FUNCTION thaw.keep_identity();
 CREATE TRIGGER enrollments_note_next_kind_insert BEFORE INSERT ON thaw.enrollments FOR EACH ROW WHEN ((new.next_kind IS NULL)) EXECUTE FUNCTION thaw.enrollments_note_next_kind();
-CREATE TRIGGER enrollments_note_next_kind_update BEFORE UPDATE OF step ON thaw.enrollments FOR EACH ROW WHEN (((new.step <> old.step) AND (new.next_kind = old.next_kind))) EXECUTE FUNCTION thaw.enrollments_note_next_kind();
+CREATE TRIGGER enrollments_note_next_kind_update BEFORE UPDATE OF step, status ON thaw.enrollments FOR EACH ROW WHEN ((((new.step <> old.step) AND (new.next_kind = old.next_kind)) OR ((new.status = ANY (ARRAY['pending'::thaw.enrollment_status, 'active'::thaw.enrollment_status, 'paused'::thaw.enrollment_status])) AND (old.status <> ALL (ARRAY['pending'::thaw.enrollment_status, 'active'::thaw.enrollment_status, 'paused'::thaw.enrollment_status])) AND (NOT (new.next_kind IS DISTINCT FROM old.next_kind))))) EXECUTE FUNCTION thaw.enrollments_note_next_kind();
 CREATE TRIGGER enrollments_nudge_insert AFTER INSERT ON thaw.enrollments FOR EACH ROW WHEN (((new.due_at IS NOT NULL) AND (new.account_id IS NOT NULL))) EXECUTE FUNCTION thaw.enrollments_nudge();
 CREATE TRIGGER enrollments_nudge_update AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.due_at IS NOT NULL) AND (new.account_id IS NOT NULL) AND ((old.due_at IS DISTINCT FROM new.due_at) OR (old.account_id IS DISTINCT FROM new.account_id) OR (old.next_kind IS DISTINCT FROM new.next_kind)))) EXECUTE FUNCTION thaw.enrollments_nudge();
 CREATE TRIGGER enrollments_release_actions AFTER UPDATE OF status ON thaw.enrollments FOR EACH ROW WHEN (((old.status = 'active'::thaw.enrollment_status) AND (new.status <> 'active'::thaw.enrollment_status) AND (new.next_kind IS NOT NULL))) EXECUTE FUNCTION thaw.enrollments_release_actions();

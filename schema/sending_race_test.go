@@ -37,12 +37,18 @@ func TestAccountsOfOnePersonRaceForOneQuota(t *testing.T) {
 		err := db.Pool.QueryRow(t.Context(), reserved, 31).Scan(&code)
 		second <- fmt.Sprint(code, err)
 	}()
-	require.Eventually(t, func() bool {
-		return testdb.Value[bool](t, db, `SELECT EXISTS (SELECT FROM pg_stat_activity AS a
-			WHERE a.datname = current_database() AND a.wait_event_type = 'Lock' AND a.query LIKE '%thaw.reserve%')`)
-	}, 10*time.Second, 5*time.Millisecond, "the second waits for the first")
+	waitsForLock(t, db, reserved)
 	require.NoError(t, first.Commit(t.Context()))
 	require.Contains(t, []string{"daily_cap<nil>", "cooldown<nil>"}, <-second)
 	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.actions"))
 	require.Equal(t, "daily_cap", reserve(t, db, 32))
+}
+
+// waitsForLock returns when a statement waits for a lock of another transaction.
+func waitsForLock(t *testing.T, db *testdb.DB, statement string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		return testdb.Value[bool](t, db, `SELECT EXISTS (SELECT FROM pg_stat_activity AS a
+			WHERE a.datname = current_database() AND a.wait_event_type = 'Lock' AND a.query = $1)`, statement)
+	}, 10*time.Second, 5*time.Millisecond, "%s waits for a lock", statement)
 }

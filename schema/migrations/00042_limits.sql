@@ -193,12 +193,19 @@ COMMENT ON TABLE thaw.campaign_steps IS
     'The steps of a linear campaign. position is the value of enrollments.step at which the step is done. A campaign with branches has none: the platform passes the next kind and time when it settles an action.';
 COMMENT ON COLUMN thaw.campaign_steps.delay IS 'How long after the previous step this one is due.';
 
--- The kind of the next action follows the step, for every writer of the step. The statement may set
--- the kind itself. A prospect without a kind, which Thaw does not schedule, calls no trigger.
+-- The kind of the next action follows the step, for every writer of the step, and for one that
+-- activates a prospect again who had ended. The statement may set the kind itself. A prospect
+-- without a kind, which Thaw does not schedule, calls no trigger with each step.
+--
+-- The steps may be changing: see thaw.set_campaign_steps. It locks the rows of the prospects, but
+-- not those that it cannot see yet, or that had ended. These wait for its lock on the campaign.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.enrollments_note_next_kind() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF TG_OP = 'INSERT' OR NEW.status <> OLD.status THEN
+        PERFORM c.id FROM thaw.campaigns AS c WHERE c.id = NEW.campaign_id FOR KEY SHARE;
+    END IF;
     IF EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = NEW.campaign_id) THEN
         NEW.next_kind := (SELECT s.kind FROM thaw.campaign_steps AS s WHERE s.campaign_id = NEW.campaign_id AND s.position = NEW.step);
     END IF;
@@ -208,8 +215,11 @@ $$;
 -- +goose StatementEnd
 CREATE TRIGGER enrollments_note_next_kind_insert BEFORE INSERT ON thaw.enrollments
     FOR EACH ROW WHEN (NEW.next_kind IS NULL) EXECUTE FUNCTION thaw.enrollments_note_next_kind();
-CREATE TRIGGER enrollments_note_next_kind_update BEFORE UPDATE OF step ON thaw.enrollments
-    FOR EACH ROW WHEN (NEW.step <> OLD.step AND NEW.next_kind = OLD.next_kind)
+CREATE TRIGGER enrollments_note_next_kind_update BEFORE UPDATE OF step, status ON thaw.enrollments
+    FOR EACH ROW WHEN (
+        NEW.step <> OLD.step AND NEW.next_kind = OLD.next_kind
+        OR NEW.status IN ('pending', 'active', 'paused') AND OLD.status NOT IN ('pending', 'active', 'paused')
+            AND NEW.next_kind IS NOT DISTINCT FROM OLD.next_kind)
     EXECUTE FUNCTION thaw.enrollments_note_next_kind();
 
 ALTER TABLE thaw.settings

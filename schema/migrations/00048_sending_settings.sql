@@ -415,7 +415,14 @@ BEGIN
     PERFORM a.id FROM thaw.accounts AS a
     WHERE a.id IN (SELECT e.account_id FROM thaw.open_enrollments(of_workspace, of_campaign) AS e)
     ORDER BY a.id FOR NO KEY UPDATE;
-    PERFORM c.id FROM thaw.campaigns AS c WHERE c.id = of_campaign FOR NO KEY UPDATE;
+    -- A prospect that is inserted now waits (enrollments_note_next_kind). One that another
+    -- transaction has inserted already is waited for.
+    PERFORM c.id FROM thaw.campaigns AS c WHERE c.id = of_campaign FOR UPDATE;
+    -- Also those whose kind stays: a settlement that is under way may be about to move them to the
+    -- old kind of their next step.
+    PERFORM e.id FROM thaw.enrollments AS e
+    WHERE e.id = ANY (ARRAY(SELECT open.id FROM thaw.open_enrollments(of_workspace, of_campaign) AS open))
+    ORDER BY e.id FOR NO KEY UPDATE;
     DELETE FROM thaw.campaign_steps AS s WHERE s.campaign_id = of_campaign;
     INSERT INTO thaw.campaign_steps (campaign_id, position, kind, delay)
     SELECT of_campaign, s.n - 1, s.kind, s.delay FROM unnest(kinds, delays) WITH ORDINALITY AS s (kind, delay, n);
