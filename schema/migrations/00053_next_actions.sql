@@ -1,0 +1,93 @@
+-- When the next action of a prospect can be expected, for explanations. The gates decide
+-- (00044_gates.sql); these functions only say when the gates that are closed now will be open.
+
+-- +goose Up
+
+-- When a window of an account is open: p_at, or the next opening after it. Null: it has no window,
+-- or no time zone.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.window_from(p_account_id bigint, p_at timestamptz) RETURNS timestamptz LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    RETURN (
+        SELECT min(CASE WHEN state.is_open THEN p_at ELSE state.opens_at END)
+        FROM thaw.accounts AS a
+        CROSS JOIN LATERAL (
+            SELECT own.*, dense_rank() OVER (ORDER BY own.account_id IS NULL, own.workspace_id IS NULL) AS precedence
+            FROM (
+                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = a.workspace_id AND x.account_id = a.id
+                UNION ALL
+                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = a.workspace_id AND x.account_id IS NULL
+                UNION ALL
+                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id IS NULL AND x.account_id IS NULL) AS own) AS w
+        CROSS JOIN LATERAL (SELECT coalesce(thaw.zone_named(w.timezone), thaw.zone_named(a.timezone)) AS name) AS zone
+        CROSS JOIN LATERAL thaw.window_at(zone.name, w.weekdays, w.opens, w.closes, p_at) AS state
+        WHERE a.id = p_account_id AND w.precedence = 1 AND zone.name IS NOT NULL);
+END;
+$$;
+-- +goose StatementEnd
+
+-- expected_at: the earliest time at which the action can be done, by all gates that are closed now,
+-- not only the first one. Null: it depends on something without a known time.
+-- ahead: how many actions of the same account and kind are due before it, counted up to 100.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.next_actions(p_enrollment_ids bigint[])
+RETURNS TABLE (
+    enrollment_id bigint, kind text, due_at timestamptz, code text, opens_at timestamptz, used integer, cap integer, expected_at timestamptz,
+    ahead integer
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    moment timestamptz := thaw.now();
+BEGIN
+    RETURN QUERY
+    WITH gate AS MATERIALIZED (
+        SELECT g.enrollment_id, g.account_id, g.kind, g.code, g.opens_at, g.used, g.cap, e.next_action_at, e.due_at
+        FROM thaw.action_gates(p_enrollment_ids, array_fill(NULL::text, ARRAY[cardinality(p_enrollment_ids)])) AS g
+        JOIN thaw.enrollments AS e ON e.id = g.enrollment_id
+    ), limits AS MATERIALIZED (
+        SELECT * FROM thaw.kind_gates(
+            ARRAY(SELECT DISTINCT gate.account_id FROM gate WHERE gate.account_id IS NOT NULL),
+            ARRAY(SELECT DISTINCT gate.kind FROM gate WHERE gate.kind IS NOT NULL))
+    ), earliest AS (
+        SELECT gate.*,
+            CASE WHEN (gate.code IS NULL OR gate.opens_at IS NOT NULL) AND l.pending_code IS NULL
+                AND l.per_day > 0 AND coalesce(l.per_week, 1) > 0
+            THEN greatest(moment, gate.next_action_at, gate.opens_at, l.held_until, l.next_allowed_at,
+                CASE WHEN l.used_today >= l.per_day THEN l.day_ends_at END,
+                CASE WHEN l.used_in_week >= l.per_week THEN (
+                    SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
+                    WHERE x.sender_id = l.sender_id AND x.kind = gate.kind AND x.is_used
+                    ORDER BY x.used_at DESC OFFSET l.per_week - 1 LIMIT 1) END) END AS at
+        FROM gate
+        LEFT JOIN limits AS l ON l.account_id = gate.account_id AND l.kind = gate.kind
+    )
+    SELECT earliest.enrollment_id, earliest.kind, earliest.next_action_at, earliest.code, earliest.opens_at, earliest.used, earliest.cap,
+        CASE WHEN earliest.at IS NOT NULL THEN thaw.window_from(earliest.account_id, earliest.at) END,
+        -- thaw.due_lines finds the campaigns of the account; of each, at most 100 are counted.
+        CASE WHEN earliest.due_at IS NULL THEN 0 ELSE (
+            SELECT count(*) FROM (
+                SELECT FROM thaw.due_lines(earliest.account_id) AS line
+                CROSS JOIN LATERAL (
+                    SELECT FROM thaw.enrollments AS e
+                    WHERE e.account_id = earliest.account_id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind
+                        AND e.due_at IS NOT NULL AND (e.due_at, e.id) < (earliest.due_at, earliest.enrollment_id)
+                        AND (
+                            SELECT true FROM thaw.actions AS x
+                            WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = e.next_kind AND (x.is_used OR x.state = 'already')
+                            LIMIT 1) IS NULL
+                    LIMIT 100) AS before
+                WHERE line.kind = earliest.kind AND line.due_at <= earliest.due_at
+                LIMIT 100) AS ahead) END::integer
+    FROM earliest;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.next_actions(bigint[]) IS
+    'The next action of each of the given enrollments: its first closed gate, the earliest time at which it can be expected, and how many actions of its account are due before it (at most 100).';
+
+REVOKE ALL ON FUNCTION thaw.window_from(bigint, timestamptz), thaw.next_actions(bigint[]) FROM PUBLIC;
+
+-- +goose Down
+DROP FUNCTION thaw.next_actions(bigint[]);
+DROP FUNCTION thaw.window_from(bigint, timestamptz);
