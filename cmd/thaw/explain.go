@@ -218,7 +218,7 @@ func printExplanations(out io.Writer, explanations []readmodel.Explanation) {
 			expected = "about " + expected + ", according to the forecast of " + stamp(x.Forecast.At)
 		}
 		printf(out, "  code %s; who acts: %s; expected: %s\n", x.Code, x.WhoActs, expected)
-		printNext(out, x.Next)
+		printNext(out, x.Next, x.Timezone)
 		printExternalIDs(out, x.ExternalIDs)
 		for i, o := range x.Obstacles {
 			if i > 0 { // the sentence above is about the first
@@ -248,18 +248,25 @@ func printExplanations(out io.Writer, explanations []readmodel.Explanation) {
 	}
 }
 
-// printNext prints the next action of an active prospect, if Thaw schedules it.
-func printNext(out io.Writer, next *readmodel.NextAction) {
+// printNext prints the next action of an active prospect, if Thaw schedules it. zone is that of the
+// account's owner.
+func printNext(out io.Writer, next *readmodel.NextAction, zone string) {
 	if next == nil {
 		return
 	}
-	printf(out, "  next: %s, due %s", next.Kind, stampOr(next.DueAt, "at an unknown time"))
+	expected := "expected at an unknown time"
+	switch {
+	case next.ExpectedAt != nil:
+		expected = "expected " + stampIn(*next.ExpectedAt, zone)
+	case next.Code == "":
+		expected = "expected now"
+	}
+	if next.Ahead > 0 {
+		expected += " at the earliest (" + explain.AheadInWords(next.Ahead, next.Kind) + " due before it)"
+	}
+	printf(out, "  next: %s, %s", next.Kind, expected)
 	if next.IsHeld() {
 		printf(out, ", held by %s", next.Brief)
-		if next.OpensAt != nil {
-			printf(out, ", opens %s", stamp(*next.OpensAt))
-		}
-		printf(out, "; who acts: %s\n  %s", next.WhoActs, next.Sentence)
 	}
 	printf(out, "\n")
 }

@@ -66,9 +66,9 @@ func printSending(out *output, s readmodel.AccountSending) {
 	printf(out, "account %s of %s: %s, ramp week %d, %s\n", s.Account, s.Workspace, s.Tier, s.RampWeek, zone)
 	switch {
 	case s.WindowClosesAt != nil:
-		printf(out, "the sending window is open until %s\n", stamp(*s.WindowClosesAt))
+		printf(out, "the sending window is open until %s\n", stampIn(*s.WindowClosesAt, s.Timezone))
 	case s.WindowOpensAt != nil:
-		printf(out, "the sending window opens at %s\n", stamp(*s.WindowOpensAt))
+		printf(out, "the sending window opens %s\n", stampIn(*s.WindowOpensAt, s.Timezone))
 	}
 	t := newTable(fixed("KIND"), numbers("TODAY"), numbers("7 DAYS"), fixed("GAP"), text("HELD BY"), fixed("OPENS (UTC)"))
 	for _, k := range s.Kinds {
@@ -79,6 +79,19 @@ func printSending(out *output, s readmodel.AccountSending) {
 		t.add(k.Kind, usedOf(k.UsedToday, k.PerDay), usedOf(k.UsedInWeek, k.PerWeek), gapText(&k.GapFromSeconds, &k.GapToSeconds), held, minute(k.OpensAt, "-"))
 	}
 	t.write(out)
+	for _, k := range s.Kinds {
+		if k.PendingInvites != nil {
+			printf(out, "open invites: %s\n", usedOf(*k.PendingInvites, k.MaxPendingInvites))
+		}
+	}
+	for _, k := range s.Kinds {
+		if k.HeldUntil != nil && k.HeldReason != nil {
+			printf(out, "%s on hold until %s: %s\n", k.Kind, stampIn(*k.HeldUntil, s.Timezone), *k.HeldReason)
+		}
+	}
+	if s.Unknown > 0 {
+		printf(out, "unknown actions: %d; to settle them, see thaw actions --unknown --account %s\n", s.Unknown, s.Account)
+	}
 }
 
 // usedOf formats what is used of a cap.

@@ -125,6 +125,15 @@ func isUnescaped(r rune) bool { return r >= 0x7f && r < 0xa0 }
 // stamp formats a time for people.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
+// stampIn formats a time on the clock of a zone, or of UTC if the zone is unknown.
+func stampIn(t time.Time, zone string) string {
+	location, err := time.LoadLocation(zone)
+	if err != nil || zone == "" || zone == "Local" {
+		location, zone = time.UTC, "UTC"
+	}
+	return t.In(location).Format("Mon 2006-01-02 15:04 ") + zone
+}
+
 // stampOr formats an optional time.
 func stampOr(t *time.Time, none string) string {
 	if t == nil {

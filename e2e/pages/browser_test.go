@@ -139,7 +139,7 @@ func look(t *testing.T, ctx context.Context, name string) {
 				v.id + ": " + v.help + " " + v.nodes.map(n => n.html).join(" | ")))`, chromedp.EvalAwaitPromise))
 			require.Empty(t, violations, where)
 
-			if *update {
+			if *update && name != "" {
 				photograph(t, ctx, name, width, scheme)
 			}
 		}
@@ -213,7 +213,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 		"/signals/1":                           {"", "No body was kept"},
 		"/messages":                            {"messages", "test.ping"},
 		"/settings":                            {"settings", "--fleet-cap"},
-		"/sending":                             {"sending", "invite_2d80f2"},
+		"/sending":                             {"", "invite_2d80f2"},
 		unknown:                                {"sending-action", "What the provider shows"},
 		unknown + "/settle?as=verified_sent&reason=seen": {"", "This cannot be undone"},
 		"/nothing-here":     {"", "Page not found"},
@@ -229,6 +229,38 @@ func TestEveryPageInABrowser(t *testing.T) {
 		if page.name != "" {
 			look(t, ctx, page.name)
 		}
+	}
+}
+
+// The pages of sending, for an account in each state.
+func TestSendingInABrowser(t *testing.T) {
+	t.Parallel()
+	ctx := browser(t)
+	d := pagestest.Setup(t)
+	d.LetSend(t)
+	prospect := func(account string, n int) string {
+		return "/prospects?url=" + url.QueryEscape(pagestest.Prospect(account, n))
+	}
+	for _, page := range []struct{ path, photo, says string }{
+		{d.Account(t, pagestest.FullCap) + "#sending", "account-sending", "30 of 30"},
+		{d.Account(t, pagestest.NoZone), "", "so nothing is sent"},
+		{d.Account(t, pagestest.Ramping), "", "4 of 10"},
+		{d.Account(t, pagestest.KindHeld), "", "stop InMails for a week"},
+		{d.Account(t, pagestest.AtNight), "", "(Asia/Tokyo)"},
+		{d.Account(t, pagestest.Doubtful), "", "3 actions may have been delivered"},
+		{d.Account(t, pagestest.Pending), "", "5 of 5"},
+		{prospect(pagestest.FullCap, 33), "prospect-sending", "held by daily cap (30 of 30). 2 other invites are due before it"},
+		{prospect(pagestest.NoZone, 1), "", "held by missing time zone"},
+		{prospect(pagestest.KindHeld, 1), "", "held by hold of InMails"},
+		{prospect(pagestest.Doubtful, 1), "", "held by unknown outcome"},
+		{prospect(pagestest.Pending, 8), "", "held by pending invites"},
+		{"/sending", "sending", "invite_h_stella_5"},
+		{"/sending?state=unknown", "", "timeout"},
+		{"/#sending", "fleet-sending", "actions unknown"},
+	} {
+		run(t, ctx, chromedp.Navigate(d.URL+page.path))
+		shown(t, ctx, page.says)
+		look(t, ctx, page.photo)
 	}
 }
 

@@ -506,6 +506,7 @@ SELECT g.kind::text AS kind, coalesce(g.account_code, g.code, g.pending_code, ''
     coalesce(g.timezone, '')::text AS timezone, coalesce(g.day::text, '')::text AS day, coalesce(g.day_ends_at, 'epoch')::timestamptz AS day_ends_at,
     g.used_today::integer AS used_today, coalesce(g.per_day, -1)::integer AS per_day, g.used_in_week::integer AS used_in_week,
     coalesce(g.per_week, -1)::integer AS per_week, coalesce(g.pending_invites, -1)::integer AS pending_invites,
+    CASE WHEN g.pending_invites IS NULL THEN -1 ELSE s.pending_invites END::integer AS max_pending_invites,
     coalesce((
         SELECT count(*) FROM thaw.actions AS x
         WHERE x.sender_id = g.sender_id AND x.kind = g.kind AND x.is_used AND x.used_at > thaw.now() - interval '168 hours'
@@ -514,8 +515,14 @@ SELECT g.kind::text AS kind, coalesce(g.account_code, g.code, g.pending_code, ''
     coalesce(g.gap_from, '0')::interval AS gap_from, coalesce(g.gap_to, '0')::interval AS gap_to,
     coalesce(g.window_opens_at, 'epoch')::timestamptz AS window_opens_at, coalesce(g.window_closes_at, 'epoch')::timestamptz AS window_closes_at,
     coalesce(g.held_until, 'epoch')::timestamptz AS held_until, coalesce(g.held_code, '')::text AS held_code,
+    coalesce((
+        SELECT h.reason FROM thaw.action_holds AS h JOIN thaw.accounts AS holder ON holder.id = h.account_id
+        WHERE (h.account_id = g.account_id OR h.sender_id = g.sender_id) AND h.kind = g.kind AND h.until = g.held_until
+            AND holder.workspace_id = $1::bigint
+        LIMIT 1), '')::text AS held_reason,
     coalesce(g.next_allowed_at, 'epoch')::timestamptz AS next_allowed_at
 FROM thaw.kind_gates(ARRAY[$2::bigint]) AS g
+CROSS JOIN thaw.settings AS s
 ORDER BY g.kind
 `
 
@@ -525,27 +532,29 @@ type KindGatesParams struct {
 }
 
 type KindGatesRow struct {
-	Kind           string
-	Code           string
-	OpensAt        time.Time
-	Timezone       string
-	Day            string
-	DayEndsAt      time.Time
-	UsedToday      int32
-	PerDay         int32
-	UsedInWeek     int32
-	PerWeek        int32
-	PendingInvites int32
-	UsedElsewhere  int32
-	RampWeek       int32
-	RampStartedAt  time.Time
-	GapFrom        time.Duration
-	GapTo          time.Duration
-	WindowOpensAt  time.Time
-	WindowClosesAt time.Time
-	HeldUntil      time.Time
-	HeldCode       string
-	NextAllowedAt  time.Time
+	Kind              string
+	Code              string
+	OpensAt           time.Time
+	Timezone          string
+	Day               string
+	DayEndsAt         time.Time
+	UsedToday         int32
+	PerDay            int32
+	UsedInWeek        int32
+	PerWeek           int32
+	PendingInvites    int32
+	MaxPendingInvites int32
+	UsedElsewhere     int32
+	RampWeek          int32
+	RampStartedAt     time.Time
+	GapFrom           time.Duration
+	GapTo             time.Duration
+	WindowOpensAt     time.Time
+	WindowClosesAt    time.Time
+	HeldUntil         time.Time
+	HeldCode          string
+	HeldReason        string
+	NextAllowedAt     time.Time
 }
 
 // What limits each kind of action of an account. Times that are not known are 'epoch', and numbers
@@ -571,6 +580,7 @@ func (q *Queries) KindGates(ctx context.Context, arg KindGatesParams) ([]KindGat
 			&i.UsedInWeek,
 			&i.PerWeek,
 			&i.PendingInvites,
+			&i.MaxPendingInvites,
 			&i.UsedElsewhere,
 			&i.RampWeek,
 			&i.RampStartedAt,
@@ -580,6 +590,7 @@ func (q *Queries) KindGates(ctx context.Context, arg KindGatesParams) ([]KindGat
 			&i.WindowClosesAt,
 			&i.HeldUntil,
 			&i.HeldCode,
+			&i.HeldReason,
 			&i.NextAllowedAt,
 		); err != nil {
 			return nil, err
@@ -593,23 +604,26 @@ func (q *Queries) KindGates(ctx context.Context, arg KindGatesParams) ([]KindGat
 }
 
 const nextActions = `-- name: NextActions :many
-SELECT g.enrollment_id::bigint AS enrollment_id, coalesce(g.kind, '')::text AS kind, e.next_action_at, coalesce(g.code, '')::text AS code,
-    coalesce(g.opens_at, 'epoch')::timestamptz AS opens_at, coalesce(g.used, 0)::integer AS used, coalesce(g.cap, 0)::integer AS cap
-FROM thaw.action_gates($1::bigint[], array_fill(NULL::text, ARRAY[cardinality($1::bigint[])])) AS g
-JOIN thaw.enrollments AS e ON e.id = g.enrollment_id
+SELECT n.enrollment_id::bigint AS enrollment_id, coalesce(n.kind, '')::text AS kind, coalesce(n.due_at, 'epoch')::timestamptz AS due_at,
+    coalesce(n.code, '')::text AS code, coalesce(n.opens_at, 'epoch')::timestamptz AS opens_at, coalesce(n.used, 0)::integer AS used,
+    coalesce(n.cap, 0)::integer AS cap, coalesce(n.expected_at, 'epoch')::timestamptz AS expected_at, n.ahead::integer AS ahead
+FROM thaw.next_actions($1::bigint[]) AS n
 `
 
 type NextActionsRow struct {
 	EnrollmentID int64
 	Kind         string
-	NextActionAt *time.Time
+	DueAt        time.Time
 	Code         string
 	OpensAt      time.Time
 	Used         int32
 	Cap          int32
+	ExpectedAt   time.Time
+	Ahead        int32
 }
 
-// The next action of enrollments: its kind, its due time, and the first closed gate.
+// The next action of enrollments: its kind, its due time, the first closed gate, and when it is
+// expected.
 func (q *Queries) NextActions(ctx context.Context, enrollmentIds []int64) ([]NextActionsRow, error) {
 	rows, err := q.db.Query(ctx, nextActions, enrollmentIds)
 	if err != nil {
@@ -622,11 +636,13 @@ func (q *Queries) NextActions(ctx context.Context, enrollmentIds []int64) ([]Nex
 		if err := rows.Scan(
 			&i.EnrollmentID,
 			&i.Kind,
-			&i.NextActionAt,
+			&i.DueAt,
 			&i.Code,
 			&i.OpensAt,
 			&i.Used,
 			&i.Cap,
+			&i.ExpectedAt,
+			&i.Ahead,
 		); err != nil {
 			return nil, err
 		}
@@ -640,7 +656,11 @@ func (q *Queries) NextActions(ctx context.Context, enrollmentIds []int64) ([]Nex
 
 const sendingAccount = `-- name: SendingAccount :one
 SELECT a.id, w.key AS workspace, a.workspace_id, a.provider, a.provider_account_id AS account, a.display_name, a.tier::text AS tier,
-    coalesce(a.timezone, '')::text AS timezone, thaw.now()::timestamptz AS now, words.account_noun::text AS noun
+    coalesce(a.timezone, '')::text AS timezone, thaw.now()::timestamptz AS now, words.account_noun::text AS noun,
+    (SELECT count(*) FROM (
+        SELECT FROM thaw.actions AS x WHERE x.workspace_id = a.workspace_id AND x.state = 'unknown' AND x.account_id = a.id LIMIT 100) AS counted)::integer AS unknown,
+    (EXISTS (SELECT FROM thaw.sending_accounts AS sending WHERE sending.account_id = a.id)
+        OR EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = a.id AND e.due_at IS NOT NULL))::boolean AS is_in_use
 FROM thaw.accounts AS a
 JOIN thaw.workspaces AS w ON w.id = a.workspace_id
 CROSS JOIN LATERAL thaw.words_for(a.provider, a.status, NULL) AS words
@@ -664,6 +684,8 @@ type SendingAccountRow struct {
 	Timezone    string
 	Now         time.Time
 	Noun        string
+	Unknown     int32
+	IsInUse     bool
 }
 
 func (q *Queries) SendingAccount(ctx context.Context, arg SendingAccountParams) (SendingAccountRow, error) {
@@ -680,6 +702,8 @@ func (q *Queries) SendingAccount(ctx context.Context, arg SendingAccountParams) 
 		&i.Timezone,
 		&i.Now,
 		&i.Noun,
+		&i.Unknown,
+		&i.IsInUse,
 	)
 	return i, err
 }

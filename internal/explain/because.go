@@ -162,6 +162,12 @@ func active(f Facts) Answer {
 		Code: Active, Sentence: fmt.Sprintf(sentence, f.Campaign), NormalWait: true, WhoActs: None, ExpectedAt: f.NextActionAt,
 		Obstacles: []Obstacle{},
 	}
+	if f.Next != nil {
+		gate := BecauseOfGate(f.Next.GateFacts)
+		answer.WhoActs, answer.NormalWait, answer.ExpectedAt = gate.WhoActs, gate.WhoActs == None || gate.WhoActs == Provider, f.Next.ExpectedAt
+		answer.Sentence += " " + gate.Sentence + f.Next.expectation() + downProducts(f)
+		return answer
+	}
 	if f.NextActionAt != nil {
 		answer.Sentence += " Its " + step + " step is due at " + minute(*f.NextActionAt) + ", within the sending limits of " + f.named(f.Account) + "."
 	} else {

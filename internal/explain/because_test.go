@@ -272,6 +272,40 @@ func TestBecause(t *testing.T) {
 			answerOf{Active, "This prospect is not paused. It is active in campaign spring. Its next step is due at 2026-05-01T09:15Z, within the sending limits of account acc_1.", true, None, &later, none},
 		},
 		{
+			"active, held by a cap", with(activeProspect(), func(f *Facts) {
+				f.Next = &NextFacts{GateFacts: GateFacts{Code: GateDailyCap, Kind: "invite", Used: 30, Cap: 30, OpensAt: &later}, ExpectedAt: &tick, Ahead: 2}
+			}),
+			answerOf{Active, "This prospect is not paused. It is active in campaign spring. The daily cap of invites is used up (30 of 30). It opens at 2026-05-01T09:15Z. The invite is expected at 2026-05-01T09:30Z at the earliest: 2 other invites are due before it.", true, None, &tick, none},
+		},
+		{
+			"active, expected when the gate opens", with(activeProspect(), func(f *Facts) {
+				f.Next = &NextFacts{GateFacts: GateFacts{Code: GateNotDue, Kind: "view", OpensAt: &later}, ExpectedAt: &later}
+			}),
+			answerOf{Active, "This prospect is not paused. It is active in campaign spring. The next profile view is not due yet. It opens at 2026-05-01T09:15Z.", true, None, &later, none},
+		},
+		{
+			"active, behind one other", with(activeProspect(), func(f *Facts) {
+				f.Next = &NextFacts{GateFacts: GateFacts{Code: GateWindowClosed, Kind: "message", OpensAt: &later}, ExpectedAt: &later, Ahead: 1}
+			}),
+			answerOf{Active, "This prospect is not paused. It is active in campaign spring. The sending window of the account is closed. It opens at 2026-05-01T09:15Z. 1 other message is due before it.", true, None, &later, none},
+		},
+		{
+			"active, unknown", with(activeProspect(), func(f *Facts) {
+				f.Next = &NextFacts{GateFacts: GateFacts{Code: GateAlreadyUnknown, Kind: "invite"}, Ahead: 100}
+			}),
+			answerOf{Active, "This prospect is not paused. It is active in campaign spring. Whether the invite of this step was delivered is unknown. Look at the provider, then settle it.", false, Operator, nil, none},
+		},
+		{
+			"active, next", with(activeProspect(), func(f *Facts) { f.Next = &NextFacts{GateFacts: GateFacts{Kind: "invite"}, ExpectedAt: &later} }),
+			answerOf{Active, "This prospect is not paused. It is active in campaign spring. Nothing holds the next invite.", true, None, &later, none},
+		},
+		{
+			"active, after many", with(activeProspect(), func(f *Facts) {
+				f.Next = &NextFacts{GateFacts: GateFacts{Kind: "invite"}, ExpectedAt: &later, Ahead: 100}
+			}),
+			answerOf{Active, "This prospect is not paused. It is active in campaign spring. Nothing holds the next invite. The invite is expected at 2026-05-01T09:15Z at the earliest: at least 100 other invites are due before it.", true, None, &later, none},
+		},
+		{
 			"pending", with(activeProspect(), func(f *Facts) { f.Status = "pending" }),
 			answerOf{Active, "This prospect is not paused. It has not started campaign spring yet. Its first step follows in turn, within the sending limits of account acc_1.", true, None, nil, none},
 		},

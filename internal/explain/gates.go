@@ -62,13 +62,55 @@ type GateFacts struct {
 	Used, Cap int
 }
 
+// NextFacts are the input of the answer about the next action of an active prospect.
+type NextFacts struct {
+	GateFacts
+	// ExpectedAt is the earliest time at which the action can be done. Nil: not known.
+	ExpectedAt *time.Time
+	// Ahead is how many actions of the same account and kind are due before it; [MaxAhead] or more
+	// are counted as MaxAhead.
+	Ahead int
+}
+
+// MaxAhead is how far the actions that are due before another one are counted.
+const MaxAhead = 100
+
+// expectation says when the next action is expected.
+func (n NextFacts) expectation() string {
+	one, _ := KindNoun(n.Kind)
+	switch {
+	case n.ExpectedAt == nil, n.Code == "" && n.Ahead == 0:
+		return ""
+	case n.OpensAt != nil && minute(*n.OpensAt) == minute(*n.ExpectedAt): // the time was said
+		if n.Ahead == 0 {
+			return ""
+		}
+		return " " + begin(AheadInWords(n.Ahead, n.Kind)) + " due before it."
+	case n.Ahead == 0:
+		return " The " + one + " is expected at " + minute(*n.ExpectedAt) + "."
+	}
+	return " The " + one + " is expected at " + minute(*n.ExpectedAt) + " at the earliest: " + AheadInWords(n.Ahead, n.Kind) + " due before it."
+}
+
+// AheadInWords says how many actions are due before another one: "12 other invites are".
+func AheadInWords(ahead int, kind string) string {
+	one, many := KindNoun(kind)
+	switch {
+	case ahead >= MaxAhead:
+		return fmt.Sprintf("at least %d other %s are", MaxAhead, many)
+	case ahead == 1:
+		return "1 other " + one + " is"
+	}
+	return fmt.Sprintf("%d other %s are", ahead, many)
+}
+
 // A Gate is the answer about the first closed gate of an action.
 type Gate struct {
 	Code GateCode `json:"code"` // empty: the action may be done now
 	// Sentence says what holds the action, and what opens the gate.
 	Sentence string `json:"sentence"`
 	// Brief completes "held by …": "daily cap (30 of 30)". Empty if no gate is closed.
-	Brief   string `json:"-"`
+	Brief   string `json:"held_by"`
 	WhoActs Actor  `json:"who_acts"`
 	// OpensAt is when the gate opens without any action; nil if that is not known.
 	OpensAt *time.Time `json:"opens_at"`

@@ -175,6 +175,10 @@ func (s *site) holdAccount(r *http.Request) (string, error) {
 	if until == nil {
 		return "", badRequestError{"The end of the hold is missing. Choose a duration, or enter a date and a time."}
 	}
+	if kind := field(r, "kind"); kind != "" {
+		_, err = s.operate(r).HoldKind(r.Context(), account, kind, *until, field(r, "reason"))
+		return to + "kind-held", err
+	}
 	_, err = s.operate(r).Hold(r.Context(), account, *until, field(r, "reason"))
 	return to + "held", err
 }
@@ -189,8 +193,50 @@ func (s *site) correctHold(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if kind := field(r, "kind"); kind != "" {
+		_, err = s.operate(r).CorrectKindHold(r.Context(), account, kind, until, field(r, "reason"))
+		return to + "hold-corrected", err
+	}
 	_, err = s.operate(r).CorrectHold(r.Context(), account, until, field(r, "reason"))
 	return to + "hold-corrected", err
+}
+
+// limitAccount sets the caps of one kind of action of an account. Empty caps keep the default.
+func (s *site) limitAccount(r *http.Request) (string, error) {
+	account, to, err := s.accountOf(r)
+	if err != nil {
+		return "", err
+	}
+	limit := operator.Limit{Account: account.ID, Provider: account.Provider, Workspace: account.Workspace, Kind: field(r, "kind")}
+	if limit.PerDay, err = capIn(r, "per_day"); err != nil {
+		return "", err
+	}
+	if limit.PerWeek, err = capIn(r, "per_week"); err != nil {
+		return "", err
+	}
+	isChanged, err := s.operate(r).SetLimit(r.Context(), limit, field(r, "reason"))
+	done := "limit-set"
+	switch {
+	case !isChanged:
+		done = "nothing"
+	case limit.PerDay == nil && limit.PerWeek == nil:
+		done = "limit-removed"
+	}
+	return to + done, err
+}
+
+// capIn reads a cap from a field of a form. Nil if the field is empty.
+func capIn(r *http.Request, name string) (*int32, error) {
+	given := strings.TrimSpace(field(r, name))
+	if given == "" {
+		return nil, nil
+	}
+	n, err := strconv.ParseInt(given, 10, 32)
+	if err != nil || n < 0 {
+		return nil, badRequestError{fmt.Sprintf("%q is not a cap. Enter a whole number, or leave it empty for the default. Nothing has changed.", given)}
+	}
+	limit := int32(n)
+	return &limit, nil
 }
 
 // holdEnd reads the end of a hold from a form: the duration of a button, or what the field has, in

@@ -103,6 +103,7 @@ func (s *site) routes(handle func(pattern string, handler http.HandlerFunc)) {
 	post("POST /safety/exit", s.exitSafety)
 	post("POST /accounts/{id}/hold", s.holdAccount)
 	post("POST /accounts/{id}/hold/correct", s.correctHold)
+	post("POST /accounts/{id}/limit", s.limitAccount)
 	post("POST /accounts/{id}/pause", s.pauseAccount)
 	post("POST /accounts/{id}/resume", s.resumeAccount)
 	post("POST /prospects/pause", s.pauseProspect)

@@ -275,6 +275,10 @@ func TestEveryFormIsRecorded(t *testing.T) {
 	}{
 		{"POST /accounts/{id}/hold", d.Account(t, "h_bob") + "/hold", url.Values{"until": {until}}, "held"},
 		{"POST /accounts/{id}/hold/correct", d.Account(t, "h_bob") + "/hold/correct", url.Values{}, "hold_corrected"},
+		{"POST /accounts/{id}/hold", d.Account(t, "h_bob") + "/hold", url.Values{"kind": {"inmail"}, "for": {"7d"}}, "kind_held"},
+		{"POST /accounts/{id}/hold/correct", d.Account(t, "h_bob") + "/hold/correct", url.Values{"kind": {"inmail"}}, "kind_hold_corrected"},
+		{"POST /accounts/{id}/limit", d.Account(t, "h_bob") + "/limit", url.Values{"kind": {"invite"}, "per_day": {"3"}}, "limit_set"},
+		{"POST /accounts/{id}/limit", d.Account(t, "h_bob") + "/limit", url.Values{"kind": {"invite"}, "per_day": {""}}, "limit_set"},
 		{"POST /accounts/{id}/pause", d.Account(t, "h_bob") + "/pause", url.Values{}, "paused"},
 		{"POST /accounts/{id}/resume", d.Account(t, "h_bob") + "/resume", url.Values{"even_by_user": {"yes"}}, "resumed"},
 		{"POST /prospects/pause", "/prospects/pause", prospect, "paused"},

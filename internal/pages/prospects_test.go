@@ -233,6 +233,6 @@ func TestNextActionOfAProspect(t *testing.T) {
 	d.Exec(t, "UPDATE thaw.accounts SET timezone = NULL")
 	d.Exec(t, "UPDATE thaw.campaigns SET status = 'running', paused_reason = NULL, paused_at = NULL")
 	shown := d.get(t, page).text
-	require.Contains(t, shown, "<dt>Next action</dt><dd>invite, due ")
-	require.Contains(t, shown, "held by missing time zone")
+	require.Contains(t, shown, "<dt>Next action</dt><dd>invite, expected ")
+	require.Contains(t, shown, "held by <strong>missing time zone</strong>")
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/thawline/thaw/internal/enum"
@@ -175,6 +176,31 @@ func (p accountPage) HeldBy() *explain.Gate {
 	return &kinds[0].Gate
 }
 
+// SendsNothing is the gate that a person must open before the account sends anything; nil if there
+// is none. Those of the connection are among the obstacles.
+func (p accountPage) SendsNothing() *explain.Gate {
+	held := p.HeldBy()
+	if held == nil || !p.Sending.IsInUse || len(p.Obstacles) > 0 || held.WhoActs == explain.None || held.WhoActs == explain.Provider {
+		return nil
+	}
+	return held
+}
+
+// UnknownActions is the address of the unknown actions of the account.
+func (p accountPage) UnknownActions() string {
+	return listPath("/sending", map[string]string{"workspace": p.Workspace, "account": p.Account.Account, "state": "unknown"})
+}
+
+// HeldKinds are the kinds of actions that are on hold.
+func (p accountPage) HeldKinds() (held []readmodel.KindSending) {
+	for _, kind := range p.Sending.Kinds {
+		if kind.HeldUntil != nil {
+			held = append(held, kind)
+		}
+	}
+	return held
+}
+
 // HasSent reports whether the account, or another one of its person, has sent through Thaw.
 func (p accountPage) HasSent() bool { return p.Sending.RampStartedAt != nil }
 
@@ -187,6 +213,18 @@ func (p accountPage) Ledger() string {
 func kindName(kind string) string {
 	one, _ := explain.KindNoun(kind)
 	return one
+}
+
+// kindNames returns the noun for the actions of a kind.
+func kindNames(kind string) string {
+	_, many := explain.KindNoun(kind)
+	return many
+}
+
+// ahead says how many actions are due before another one, at the beginning of a sentence.
+func ahead(n int, kind string) string {
+	words := explain.AheadInWords(n, kind)
+	return strings.ToUpper(words[:1]) + words[1:]
 }
 
 // clock returns a time on the clock of a zone: "Tue 09:00 (Europe/Berlin)".

@@ -2,8 +2,10 @@ package pages_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -108,7 +110,7 @@ func TestAccountShowsItsSending(t *testing.T) {
 		section, _, _ = strings.Cut(section, `<h2>`)
 		return section
 	}
-	require.Contains(t, section(), "is not known, so nothing is sent. Set it, or the zone of its sending windows.")
+	require.Contains(t, section(), "Thaw has nothing to send through this account.")
 	require.Contains(t, section(), "none: the time zone of the account is not known")
 
 	d.Exec(t, pagestest.Senders)
@@ -117,8 +119,9 @@ func TestAccountShowsItsSending(t *testing.T) {
 	require.Regexp(t, `open until <time.* \d\d:\d\d \(Europe/Berlin\)`, section())
 	d.Send(t, pagestest.Waits, "'sent', provider_ref => 'inv_1'")
 	d.Send(t, pagestest.OfZoe, "'sent', provider_ref => 'inv_2'")
-	require.Regexp(t, `>2 of 5 <span class="quiet">\(1 used elsewhere\)</span>`, section())
-	require.Contains(t, section(), "2 open invites")
+	require.Regexp(t, ` 2 of 5 <span class="quiet">\(1 used elsewhere\)</span>`, section())
+	require.Contains(t, section(), "<dt>Open invites</dt><dd>2 of 500 ")
+	require.NotContains(t, section(), "Unknown actions")
 	require.NotContains(t, section(), "umbrella")
 	require.NotContains(t, section(), "h_zoe")
 
@@ -126,8 +129,57 @@ func TestAccountShowsItsSending(t *testing.T) {
 	require.Regexp(t, `The daily cap of invites is used up \(2 of 2\)\. It opens at <time .* 00:00 \(Europe/Berlin\)`, section())
 	d.Exec(t, "SELECT thaw.hold_action_kind('h_EKCy2lRLef5NzHp0iw4A', 'message', thaw.now() + interval '2 days', 'asked by phone', 'ann')")
 	require.Contains(t, section(), "are on hold; other kinds go on.")
+	require.Contains(t, section(), "Reason: asked by phone.")
 	d.Exec(t, "UPDATE thaw.accounts SET status = 'disconnected' WHERE provider_account_id = 'h_EKCy2lRLef5NzHp0iw4A'")
 	require.Regexp(t, `<p class="answer">.*is not connected. Reconnect it.`, section())
+}
+
+// The page of an account says first that it sends nothing, if a person must act, and links its
+// unknown actions.
+func TestAccountSaysWhyItSendsNothing(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	d.LetSend(t)
+	page := d.get(t, d.Account(t, pagestest.NoZone)).text
+	require.Contains(t, page, `None of its prospects is paused, but nothing is sent: <a href="#sending">missing time zone</a>.`)
+	require.Contains(t, d.get(t, d.Account(t, pagestest.FullCap)).text, "The account works, and none of its prospects is paused.")
+	page = d.get(t, d.Account(t, pagestest.Doubtful)).text
+	link := regexp.MustCompile(`<a href="(/sending[^"]+)">3 actions</a>`).FindStringSubmatch(page)
+	require.NotNil(t, link, page)
+	require.Equal(t, 3, strings.Count(d.get(t, html.UnescapeString(link[1])).text, "#settle"))
+}
+
+// A person holds one kind, ends the hold, and lowers a cap, on the page of the account.
+func TestSendingIsLimitedOnThePageOfTheAccount(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	d.Exec(t, pagestest.Senders)
+	account := d.Account(t, "h_EKCy2lRLef5NzHp0iw4A")
+	post := func(path string, form url.Values) answer {
+		form.Set("reason", "the customer asked")
+		return d.post(t, account+path, form)
+	}
+	gate := func(kind string) string {
+		return testdb.Value[string](t, d.DB, "SELECT coalesce(g.code, '') FROM thaw.accounts AS a, thaw.kind_gates(ARRAY[a.id], ARRAY[$1::text]) AS g WHERE a.provider_account_id = 'h_EKCy2lRLef5NzHp0iw4A'", kind)
+	}
+	require.NotContains(t, d.get(t, account).text, "Correct or end the hold of")
+	require.Equal(t, account+"?done=kind-held", post("/hold", url.Values{"kind": {"inmail"}, "for": {"7d"}}).header.Get("Location"))
+	require.Equal(t, "kind_on_hold", gate("inmail"))
+	require.Empty(t, gate("invite"))
+	require.Contains(t, d.get(t, account).text, "Correct or end the hold of InMails")
+	require.Equal(t, account+"?done=hold-corrected", post("/hold/correct", url.Values{"kind": {"inmail"}}).header.Get("Location"))
+	require.Empty(t, gate("inmail"))
+
+	require.Equal(t, account+"?done=limit-set", post("/limit", url.Values{"kind": {"invite"}, "per_day": {"0"}, "per_week": {" 20 "}}).header.Get("Location"))
+	require.Equal(t, "daily_cap", gate("invite"))
+	require.Equal(t, account+"?done=nothing", post("/limit", url.Values{"kind": {"invite"}, "per_day": {"0"}, "per_week": {"20"}}).header.Get("Location"))
+	for _, given := range []string{"-1", "x", "1.5", "99999999999"} {
+		require.Equal(t, http.StatusBadRequest, post("/limit", url.Values{"kind": {"invite"}, "per_day": {given}}).status, given)
+	}
+	require.Contains(t, post("/limit", url.Values{"kind": {"invite"}, "per_day": {"81"}}).text, "above the ceiling of the fleet")
+	require.Equal(t, account+"?done=limit-removed", post("/limit", url.Values{"kind": {"invite"}}).header.Get("Location"))
+	require.Empty(t, gate("invite"))
+	require.Contains(t, d.get(t, account).text, "limit of sending set</strong></a>: invite: 0 per day, 20 per 7 days")
 }
 
 // The page of an active prospect says what comes next and what holds it, and lists its actions.
@@ -137,10 +189,10 @@ func TestProspectShowsItsNextAction(t *testing.T) {
 	path := "/prospects?url=" + url.QueryEscape(pagestest.Waits)
 	require.NotContains(t, d.get(t, path).text, "Next action")
 	d.Exec(t, pagestest.Senders)
-	require.Regexp(t, `<dt>Next action</dt><dd>invite, due <time [^>]*>[^<]*</time>, may be sent now</dd>`, d.get(t, path).text)
+	require.Contains(t, d.get(t, path).text, `<dt>Next action</dt><dd>invite, may be sent now</dd>`)
 	id := d.Send(t, pagestest.Waits, "'limited', error_code => 'errors/limit_exceeded'")
 	page := d.get(t, path).text
-	require.Regexp(t, `<dt>Next action</dt><dd>invite, due <time [^>]*>[^<]*</time>, held by .*hold of invites, opens <time .* \(Europe/Berlin\)</span> `, page)
+	require.Regexp(t, `<dt>Next action</dt><dd>invite, expected <time [^>]*>[^<]*</time> <span class="quiet">... 00:00 \(Europe/Berlin\)</span>, held by <strong>hold of invites</strong></dd>`, page)
 	require.Contains(t, page, fmt.Sprintf(`<a href="/sending/%d">invite</a>`, id))
 	require.Contains(t, page, `<span class="quiet">limited</span> <span class="quiet">errors/limit_exceeded</span>`)
 }

@@ -51,8 +51,10 @@ var words = template.FuncMap{
 	"canRelease":   canRelease,
 	"placeOf":      placeOf,
 	"kindName":     kindName,
+	"kindNames":    kindNames,
 	"plain":        plain,
 	"clock":        clock,
+	"ahead":        ahead,
 	"gap":          gap,
 	"startsWith":   strings.HasPrefix,
 	"masked":       outbound.Masked,
@@ -134,12 +136,17 @@ var actions = map[string]string{
 	"messages_replayed": "messages sent again", "token_created": "API token created", "token_revoked": "API token revoked",
 	"jobs_changed": "jobs changed in River UI",
 	"heal_started": "heal started", "heal_stopped": "heal stopped", "heal_resumed": "heal continued", "undone": "undo",
+	"limit_set": "limit of sending set", "ceiling_set": "ceiling of sending set", "windows_set": "sending window set", "kind_held": "kind put on hold",
+	"kind_hold_corrected": "hold of a kind corrected", "action_settled": "unknown action settled", "ramp_set": "ramp set",
 }
 
 // notices are the messages shown after an action, by the key in the address.
 var notices = map[string]string{
 	"held":             "The account is on hold.",
 	"hold-corrected":   "Hold corrected. The correction is in the audit log.",
+	"kind-held":        "The kind is on hold; other kinds go on.",
+	"limit-set":        "The limit is set. It applies from the next action on.",
+	"limit-removed":    "The account has no limit of its own for this kind: the default applies.",
 	"paused":           "Paused until released manually.",
 	"resumed":          "Released. The next sweeps resume the prospects within the caps.",
 	"campaign-started": "Campaign started. The next sweeps resume its waiting prospects.",

@@ -200,6 +200,7 @@ type facts struct {
 	ticks     ticks
 	positions map[int64]int // by enrollment ID, for those in a queue
 	next      map[int64]*NextAction
+	nextFacts map[int64]*explain.NextFacts
 }
 
 func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (found facts, err error) {
@@ -225,7 +226,7 @@ func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (
 	if found.products, err = productsOf(ctx, q, accounts); err != nil {
 		return found, err
 	}
-	if found.next, err = nextActions(ctx, q, found.rows); err != nil {
+	if found.next, found.nextFacts, err = nextActions(ctx, q, found.rows); err != nil {
 		return found, err
 	}
 	if found.ticks, err = readTicks(ctx, q); err != nil {
@@ -260,6 +261,7 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 				facts.DownProducts = append(facts.DownProducts, explain.DownProduct{Name: p.Product, Status: enum.AccountStatus(p.Status), Since: *p.DownSince})
 			}
 		}
+		facts.Next = f.nextFacts[row.EnrollmentID]
 		var of *ForecastInfo
 		if facts.Position > 0 && seen != nil && seen.isOld {
 			of = seen.info()
@@ -277,7 +279,6 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 			PausedReason: row.PausedReason, PausedAt: utc(row.PausedAt), Reply: replyOf(row, facts),
 			LockedAt: utc(row.AccountLockedAt), LockedReason: text(row.AccountLockedReason), Products: f.products[row.AccountID],
 		}
-		explained.expect()
 		known[row.ProspectUrl] = append(known[row.ProspectUrl], explained)
 		if explained.ExternalID != "" && explained.ExternalID != row.ProspectUrl {
 			known[externalID(explained.ExternalID)] = append(known[externalID(explained.ExternalID)], explained)
@@ -286,23 +287,17 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 	return known
 }
 
-// expect corrects the answer for an active prospect by what holds its next action.
-func (x *Explanation) expect() {
-	if x.Next == nil || x.Next.Code == "" || x.Code != explain.Active {
-		return
-	}
-	x.WhoActs, x.NormalWait = x.Next.WhoActs, x.Next.WhoActs == explain.None || x.Next.WhoActs == explain.Provider
-	if x.ExpectedAt = x.Next.OpensAt; x.ExpectedAt != nil && x.Next.DueAt != nil && x.Next.DueAt.After(*x.ExpectedAt) {
-		x.ExpectedAt = x.Next.DueAt
-	}
-}
-
 // replyOf is the answer for a customer: with the names that the platform shows, without IDs.
 func replyOf(row dbsqlc.ProspectFactsRow, facts explain.Facts) string {
 	if row.AccountID != 0 {
 		facts.Account = cmp.Or(row.AccountName, "of this prospect")
 	}
 	facts.Campaign = cmp.Or(row.CampaignName, row.Campaign)
+	if facts.Next != nil {
+		next := *facts.Next
+		next.Account = facts.Words.Noun + " " + facts.Account
+		facts.Next = &next
+	}
 	if facts.Target != "" {
 		facts.Target = cmp.Or(text(row.TargetName), "of this prospect")
 	}

@@ -182,11 +182,15 @@ type AccountSending struct {
 	Timezone  string `json:"timezone"` // in which the day is counted; empty if unknown
 	Day       string `json:"day"`      // the local date; empty if the zone is unknown
 	// RampWeek is 1 to 6; 6 is the sixth and all later weeks.
-	RampWeek       int           `json:"ramp_week"`
-	RampStartedAt  *time.Time    `json:"ramp_started_at"`  // nil: nothing was sent yet
-	WindowOpensAt  *time.Time    `json:"window_opens_at"`  // the next opening
-	WindowClosesAt *time.Time    `json:"window_closes_at"` // nil while it is closed
-	Kinds          []KindSending `json:"kinds"`
+	RampWeek       int        `json:"ramp_week"`
+	RampStartedAt  *time.Time `json:"ramp_started_at"`  // nil: nothing was sent yet
+	WindowOpensAt  *time.Time `json:"window_opens_at"`  // the next opening
+	WindowClosesAt *time.Time `json:"window_closes_at"` // nil while it is closed
+	// IsInUse reports whether Thaw has given out actions of the account, or has some to give out.
+	IsInUse bool `json:"is_in_use"`
+	// Unknown is how many of its actions are unknown, which a person must settle, counted up to 100.
+	Unknown int           `json:"unknown"`
+	Kinds   []KindSending `json:"kinds"`
 }
 
 // A KindSending is what limits one kind of action of an account.
@@ -196,17 +200,22 @@ type KindSending struct {
 	explain.Gate
 	UsedToday int `json:"used_today"`
 	// UsedElsewhere is how much of UsedToday accounts of other workspaces used.
-	UsedElsewhere  int        `json:"used_elsewhere"`
-	PerDay         *int       `json:"per_day"` // nil if there are no limits for the kind
-	DayEndsAt      *time.Time `json:"day_ends_at"`
-	UsedInWeek     int        `json:"used_in_week"` // in the last 168 hours
-	PerWeek        *int       `json:"per_week"`     // nil: only the cap per day applies
-	PendingInvites *int       `json:"pending_invites"`
-	GapFromSeconds float64    `json:"gap_from_seconds"`
-	GapToSeconds   float64    `json:"gap_to_seconds"`
-	NextAllowedAt  *time.Time `json:"next_allowed_at"` // when the gap since the last action ends
-	HeldUntil      *time.Time `json:"held_until"`
-	HeldCode       *string    `json:"held_code"` // what caused the hold
+	UsedElsewhere int        `json:"used_elsewhere"`
+	PerDay        *int       `json:"per_day"` // nil if there are no limits for the kind
+	DayEndsAt     *time.Time `json:"day_ends_at"`
+	UsedInWeek    int        `json:"used_in_week"` // in the last 168 hours
+	PerWeek       *int       `json:"per_week"`     // nil: only the cap per day applies
+	// PendingInvites are open, counted up to the ceiling MaxPendingInvites. Nil for other kinds.
+	PendingInvites    *int       `json:"pending_invites"`
+	MaxPendingInvites *int       `json:"max_pending_invites"`
+	GapFromSeconds    float64    `json:"gap_from_seconds"`
+	GapToSeconds      float64    `json:"gap_to_seconds"`
+	NextAllowedAt     *time.Time `json:"next_allowed_at"` // when the gap since the last action ends
+	HeldUntil         *time.Time `json:"held_until"`
+	HeldCode          *string    `json:"held_code"` // what caused the hold
+	// HeldReason is what the person, or Thaw, gave as the reason of the hold. Nil without a hold, and
+	// for one of another workspace.
+	HeldReason *string `json:"held_reason"`
 }
 
 // Sending returns what limits the sending of an account, or [ErrNotFound].
@@ -227,7 +236,8 @@ func Sending(ctx context.Context, db *store.Store, s Scope, accountID int64) (Ac
 		return AccountSending{}, fmt.Errorf("sending of account %d: %w", accountID, err)
 	}
 	found := AccountSending{
-		AccountID: account.ID, Account: account.Account, Workspace: account.Workspace, Tier: account.Tier, Kinds: []KindSending{},
+		AccountID: account.ID, Account: account.Account, Workspace: account.Workspace, Tier: account.Tier, IsInUse: account.IsInUse, Unknown: int(account.Unknown),
+		Kinds: []KindSending{},
 	}
 	for _, g := range gates {
 		found.Timezone, found.Day, found.RampWeek, found.RampStartedAt = g.Timezone, g.Day, int(g.RampWeek), notEpoch(g.RampStartedAt)
@@ -240,13 +250,14 @@ func Sending(ctx context.Context, db *store.Store, s Scope, accountID int64) (Ac
 			facts.Used, facts.Cap = int(g.UsedInWeek), int(g.PerWeek)
 		}
 		if facts.Code == explain.GatePendingInvites {
-			facts.Used, facts.Cap = int(g.PendingInvites), int(g.PendingInvites)
+			facts.Used, facts.Cap = int(g.PendingInvites), int(g.MaxPendingInvites)
 		}
 		found.Kinds = append(found.Kinds, KindSending{
 			Kind: g.Kind, Gate: explain.BecauseOfGate(facts), UsedToday: int(g.UsedToday), UsedElsewhere: int(g.UsedElsewhere),
 			PerDay: notNegative(g.PerDay), DayEndsAt: notEpoch(g.DayEndsAt), UsedInWeek: int(g.UsedInWeek), PerWeek: notNegative(g.PerWeek),
-			PendingInvites: notNegative(g.PendingInvites), GapFromSeconds: g.GapFrom.Seconds(), GapToSeconds: g.GapTo.Seconds(),
+			PendingInvites: notNegative(g.PendingInvites), MaxPendingInvites: notNegative(g.MaxPendingInvites), GapFromSeconds: g.GapFrom.Seconds(), GapToSeconds: g.GapTo.Seconds(),
 			NextAllowedAt: notEpoch(g.NextAllowedAt), HeldUntil: notEpoch(g.HeldUntil), HeldCode: orNil(g.HeldCode),
+			HeldReason: orNil(g.HeldReason),
 		})
 	}
 	return found, nil
@@ -259,13 +270,19 @@ type NextAction struct {
 	explain.Gate
 	Used int `json:"used,omitempty"` // of a cap
 	Cap  int `json:"cap,omitempty"`
+	// ExpectedAt is the earliest time at which it can be done, by all that is known now. Nil if that
+	// depends on something without a known time.
+	ExpectedAt *time.Time `json:"expected_at"`
+	// Ahead is how many actions of the same account and kind are due before it, counted up to 100.
+	Ahead int `json:"ahead"`
 }
 
 // IsHeld reports whether anything but its due time holds the action.
 func (n *NextAction) IsHeld() bool { return n.Code != "" && n.Code != explain.GateNotDue }
 
-// nextActions returns the next actions of enrollments, by enrollment ID, if they have a kind.
-func nextActions(ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc.ProspectFactsRow) (map[int64]*NextAction, error) {
+// nextActions returns the next actions of enrollments, by enrollment ID, if they have a kind. It
+// returns the facts of each too, for sentences about the prospect.
+func nextActions(ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc.ProspectFactsRow) (map[int64]*NextAction, map[int64]*explain.NextFacts, error) {
 	of := map[int64]dbsqlc.ProspectFactsRow{}
 	var ids []int64
 	for _, row := range rows {
@@ -274,27 +291,31 @@ func nextActions(ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc.ProspectF
 		}
 	}
 	if ids == nil {
-		return nil, nil //nolint:nilnil // An empty map.
+		return nil, nil, nil
 	}
 	found, err := q.NextActions(ctx, ids)
 	if err != nil {
-		return nil, fmt.Errorf("reading next actions: %w", err)
+		return nil, nil, fmt.Errorf("reading next actions: %w", err)
 	}
-	next := make(map[int64]*NextAction)
+	next, facts := make(map[int64]*NextAction), make(map[int64]*explain.NextFacts)
 	for _, r := range found {
 		if r.Kind == "" {
 			continue // the platform schedules it
 		}
 		row := of[r.EnrollmentID]
-		next[r.EnrollmentID] = &NextAction{
-			Kind: r.Kind, DueAt: utc(r.NextActionAt), Used: int(r.Used), Cap: int(r.Cap),
-			Gate: explain.BecauseOfGate(explain.GateFacts{
+		f := &explain.NextFacts{
+			GateFacts: explain.GateFacts{
 				Code: explain.GateCode(r.Code), Kind: r.Kind, Account: row.AccountNoun + " " + nameOf(row.AccountName, row.Account),
 				Campaign: cmp.Or(row.CampaignName, row.Campaign), OpensAt: notEpoch(r.OpensAt), Used: int(r.Used), Cap: int(r.Cap),
-			}),
+			},
+			ExpectedAt: notEpoch(r.ExpectedAt), Ahead: int(r.Ahead),
+		}
+		facts[r.EnrollmentID] = f
+		next[r.EnrollmentID] = &NextAction{
+			Kind: r.Kind, DueAt: notEpoch(r.DueAt), Used: f.Used, Cap: f.Cap, Gate: explain.BecauseOfGate(f.GateFacts), ExpectedAt: f.ExpectedAt, Ahead: f.Ahead,
 		}
 	}
-	return next, nil
+	return next, facts, nil
 }
 
 // A SendingWindow is a time of the week in which accounts send. Workspace and Account are empty for

@@ -22,6 +22,7 @@ type TimelineEntry struct {
 	FromStatus string     `json:"from_status,omitempty"` // of a status change
 	ToStatus   string     `json:"to_status,omitempty"`   // of a status change or a signal
 	Actor      string     `json:"actor,omitempty"`       // of an action or a heal
+	Detail     string     `json:"detail,omitempty"`      // of an action: what was set, such as a limit
 	Reason     string     `json:"reason,omitempty"`      // of a status change or a signal, the provider's raw value
 	Product    string     `json:"product,omitempty"`     // of a signal that is about one product
 	Outcome    string     `json:"outcome,omitempty"`     // of a signal: account_signals.outcome; of a heal: its state
@@ -127,7 +128,7 @@ func timelineEntry(r dbsqlc.AccountTimelineRow) TimelineEntry {
 	e := TimelineEntry{
 		At: r.At.UTC(), Part: r.Part, ID: r.ID, What: r.What, FromStatus: r.FromStatus, ToStatus: r.ToStatus, Actor: r.Actor,
 		Reason: r.Reason, Product: r.Product, Outcome: r.Outcome, Verdict: r.Verdict, Until: utc(r.Until), Prospects: r.Prospects,
-		IsShared: r.IsShared, CanUndo: r.CanUndo,
+		Detail: r.Detail, IsShared: r.IsShared, CanUndo: r.CanUndo,
 	}
 	return e
 }

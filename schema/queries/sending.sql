@@ -61,7 +61,11 @@ SELECT w.key FROM thaw.workspaces AS w WHERE w.id = sqlc.arg(id)::bigint;
 
 -- name: SendingAccount :one
 SELECT a.id, w.key AS workspace, a.workspace_id, a.provider, a.provider_account_id AS account, a.display_name, a.tier::text AS tier,
-    coalesce(a.timezone, '')::text AS timezone, thaw.now()::timestamptz AS now, words.account_noun::text AS noun
+    coalesce(a.timezone, '')::text AS timezone, thaw.now()::timestamptz AS now, words.account_noun::text AS noun,
+    (SELECT count(*) FROM (
+        SELECT FROM thaw.actions AS x WHERE x.workspace_id = a.workspace_id AND x.state = 'unknown' AND x.account_id = a.id LIMIT 100) AS counted)::integer AS unknown,
+    (EXISTS (SELECT FROM thaw.sending_accounts AS sending WHERE sending.account_id = a.id)
+        OR EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = a.id AND e.due_at IS NOT NULL))::boolean AS is_in_use
 FROM thaw.accounts AS a
 JOIN thaw.workspaces AS w ON w.id = a.workspace_id
 CROSS JOIN LATERAL thaw.words_for(a.provider, a.status, NULL) AS words
@@ -75,6 +79,7 @@ SELECT g.kind::text AS kind, coalesce(g.account_code, g.code, g.pending_code, ''
     coalesce(g.timezone, '')::text AS timezone, coalesce(g.day::text, '')::text AS day, coalesce(g.day_ends_at, 'epoch')::timestamptz AS day_ends_at,
     g.used_today::integer AS used_today, coalesce(g.per_day, -1)::integer AS per_day, g.used_in_week::integer AS used_in_week,
     coalesce(g.per_week, -1)::integer AS per_week, coalesce(g.pending_invites, -1)::integer AS pending_invites,
+    CASE WHEN g.pending_invites IS NULL THEN -1 ELSE s.pending_invites END::integer AS max_pending_invites,
     coalesce((
         SELECT count(*) FROM thaw.actions AS x
         WHERE x.sender_id = g.sender_id AND x.kind = g.kind AND x.is_used AND x.used_at > thaw.now() - interval '168 hours'
@@ -83,16 +88,23 @@ SELECT g.kind::text AS kind, coalesce(g.account_code, g.code, g.pending_code, ''
     coalesce(g.gap_from, '0')::interval AS gap_from, coalesce(g.gap_to, '0')::interval AS gap_to,
     coalesce(g.window_opens_at, 'epoch')::timestamptz AS window_opens_at, coalesce(g.window_closes_at, 'epoch')::timestamptz AS window_closes_at,
     coalesce(g.held_until, 'epoch')::timestamptz AS held_until, coalesce(g.held_code, '')::text AS held_code,
+    coalesce((
+        SELECT h.reason FROM thaw.action_holds AS h JOIN thaw.accounts AS holder ON holder.id = h.account_id
+        WHERE (h.account_id = g.account_id OR h.sender_id = g.sender_id) AND h.kind = g.kind AND h.until = g.held_until
+            AND holder.workspace_id = sqlc.arg(workspace_id)::bigint
+        LIMIT 1), '')::text AS held_reason,
     coalesce(g.next_allowed_at, 'epoch')::timestamptz AS next_allowed_at
 FROM thaw.kind_gates(ARRAY[sqlc.arg(account_id)::bigint]) AS g
+CROSS JOIN thaw.settings AS s
 ORDER BY g.kind;
 
 -- name: NextActions :many
--- The next action of enrollments: its kind, its due time, and the first closed gate.
-SELECT g.enrollment_id::bigint AS enrollment_id, coalesce(g.kind, '')::text AS kind, e.next_action_at, coalesce(g.code, '')::text AS code,
-    coalesce(g.opens_at, 'epoch')::timestamptz AS opens_at, coalesce(g.used, 0)::integer AS used, coalesce(g.cap, 0)::integer AS cap
-FROM thaw.action_gates(sqlc.arg(enrollment_ids)::bigint[], array_fill(NULL::text, ARRAY[cardinality(sqlc.arg(enrollment_ids)::bigint[])])) AS g
-JOIN thaw.enrollments AS e ON e.id = g.enrollment_id;
+-- The next action of enrollments: its kind, its due time, the first closed gate, and when it is
+-- expected.
+SELECT n.enrollment_id::bigint AS enrollment_id, coalesce(n.kind, '')::text AS kind, coalesce(n.due_at, 'epoch')::timestamptz AS due_at,
+    coalesce(n.code, '')::text AS code, coalesce(n.opens_at, 'epoch')::timestamptz AS opens_at, coalesce(n.used, 0)::integer AS used,
+    coalesce(n.cap, 0)::integer AS cap, coalesce(n.expected_at, 'epoch')::timestamptz AS expected_at, n.ahead::integer AS ahead
+FROM thaw.next_actions(sqlc.arg(enrollment_ids)::bigint[]) AS n;
 
 -- name: SendingWindows :many
 -- The windows of a workspace, of its accounts, or of the fleet (workspace empty).

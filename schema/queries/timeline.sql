@@ -7,25 +7,25 @@
 SELECT part.part::text AS part, part.id::bigint AS id, part.at::timestamptz AS at, part.what::text AS what,
     part.from_status::text AS from_status, part.to_status::text AS to_status, part.actor::text AS actor, part.reason::text AS reason,
     part.product::text AS product, part.outcome::text AS outcome, part.verdict::text AS verdict, part.until, part.prospects,
-    part.is_shared::boolean AS is_shared,
+    part.is_shared::boolean AS is_shared, part.detail::text AS detail,
     (part.part = 'action' AND thaw.is_undoable(part.id, part.what))::boolean AS can_undo
 FROM (
     (SELECT 'status' AS part, e.id, e.at, 'status' AS what, e.from_status::text AS from_status, e.to_status::text AS to_status,
         '' AS actor, coalesce(e.last_error, '') AS reason, '' AS product, '' AS outcome, '' AS verdict, NULL::timestamptz AS until,
-        e.enrollments AS prospects, false AS is_shared
+        e.enrollments AS prospects, false AS is_shared, '' AS detail
      FROM thaw.account_events AS e
      WHERE 'status' = ANY (sqlc.arg(parts)::text[]) AND e.account_id = sqlc.arg(account_id)::bigint
         AND e.id < sqlc.arg(before_status)::bigint
      ORDER BY e.id DESC LIMIT sqlc.arg(size)::integer)
     UNION ALL
-    (SELECT 'action', d.id, d.at, d.what, '', '', d.actor, coalesce(d.reason, ''), '', '', '', d.until, d.enrollments, false
+    (SELECT 'action', d.id, d.at, d.what, '', '', d.actor, coalesce(d.reason, ''), '', '', '', d.until, d.enrollments, false, coalesce(d.detail, '')
      FROM thaw.manual_actions AS d
      WHERE 'action' = ANY (sqlc.arg(parts)::text[]) AND d.account_id = sqlc.arg(account_id)::bigint
         AND d.id < sqlc.arg(before_action)::bigint
      ORDER BY d.id DESC LIMIT sqlc.arg(size)::integer)
     UNION ALL
     (SELECT 'signal', s.id, s.received_at, s.kind::text, '', coalesce(s.status::text, ''), '', s.raw_status, coalesce(s.product, ''),
-        s.outcome::text, coalesce(s.verdict, ''), NULL, s.resumed, false
+        s.outcome::text, coalesce(s.verdict, ''), NULL, s.resumed, false, ''
      FROM thaw.accounts AS a
      JOIN thaw.account_signals AS s ON s.provider = a.provider AND s.provider_account_id = a.provider_account_id
      WHERE 'signal' = ANY (sqlc.arg(parts)::text[]) AND a.id = sqlc.arg(account_id)::bigint
@@ -33,13 +33,13 @@ FROM (
      ORDER BY s.id DESC LIMIT sqlc.arg(size)::integer)
     UNION ALL
     (SELECT 'sweep', extract(epoch FROM g.tick_at)::bigint, g.tick_at, 'sweep', '', '', '', '', '', '', coalesce(g.verdict, ''), NULL,
-        g.resumed, false
+        g.resumed, false, ''
      FROM thaw.allocations AS g
      WHERE 'sweep' = ANY (sqlc.arg(parts)::text[]) AND g.account_id = sqlc.arg(account_id)::bigint
         AND g.planned > 0 AND g.resumed > 0 AND g.tick_at < to_timestamp(sqlc.arg(before_tick)::bigint)
      ORDER BY g.tick_at DESC LIMIT sqlc.arg(size)::integer)
     UNION ALL
-    (SELECT 'heal', h.id, h.requested_at, 'heal', '', '', h.actor, '', '', thaw.heal_state(h), '', NULL, h.resumed, h.account_id IS NULL
+    (SELECT 'heal', h.id, h.requested_at, 'heal', '', '', h.actor, '', '', thaw.heal_state(h), '', NULL, h.resumed, h.account_id IS NULL, ''
      FROM thaw.heals AS h
      WHERE 'heal' = ANY (sqlc.arg(parts)::text[]) AND h.id = ANY (ARRAY(
             SELECT own.id FROM thaw.heals AS own

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +77,69 @@ const Senders = `
 	UPDATE thaw.sending_windows SET weekdays = '{1,2,3,4,5,6,7}', opens = '00:00', closes = '00:00:01';
 	INSERT INTO thaw.sending_windows (weekdays, opens, closes) VALUES ('{1,2,3,4,5,6,7}', '00:00:01', '00:00');
 	UPDATE thaw.enrollments SET next_kind = 'invite', next_action_at = thaw.now() WHERE prospect_url IN ('` + Waits + "', '" + OfZoe + `')`
+
+// Senders of the fleet of LetSend, in the order of their names: one for each state that the pages
+// of sending show.
+const (
+	FullCap  = "h_maria"  // has used the cap of the day; five invites wait
+	NoZone   = "h_nils"   // nothing is sent
+	Ramping  = "h_olga"   // in ramp week 2
+	KindHeld = "h_pete"   // InMails are on hold
+	AtNight  = "h_quinn"  // sends from 22:00 to 06:00
+	Doubtful = "h_rosa"   // three invites are unknown
+	Pending  = "h_stella" // as many open invites as are allowed
+)
+
+const senders = `
+INSERT INTO thaw.accounts (workspace_id, provider_account_id, display_name, member_id, status, tier, timezone)
+SELECT w.id, a.key, a.name, 'ACoAA-' || a.key, 'connected', a.tier::thaw.account_tier, a.zone
+FROM (VALUES ('h_maria', 'Maria Silva', 'sales_navigator', 'Europe/Lisbon'), ('h_nils', 'Nils Berg', 'premium', NULL),
+	('h_olga', 'Olga Sokol', 'premium', 'Europe/Warsaw'), ('h_pete', 'Pete Moss', 'sales_navigator', 'America/New_York'),
+	('h_quinn', 'Quinn Ito', 'recruiter', 'Asia/Tokyo'), ('h_rosa', 'Rosa Lind', 'premium', 'Europe/Stockholm'),
+	('h_stella', 'Stella Kerr', 'premium', 'Europe/London')) AS a (key, name, tier, zone)
+JOIN thaw.workspaces AS w ON w.key = 'acme';
+INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, step, status, prospect_url, next_kind, next_action_at)
+SELECT a.workspace_id, c.id, a.id, 0, 'active', format('https://www.linkedin.com/in/%s-%s', replace(a.provider_account_id, 'h_', ''), i),
+	CASE a.provider_account_id WHEN 'h_pete' THEN 'inmail' ELSE 'invite' END, thaw.now() - interval '1 hour'
+FROM thaw.accounts AS a
+JOIN thaw.campaigns AS c ON c.key = 'founders'
+CROSS JOIN LATERAL generate_series(1, CASE a.provider_account_id WHEN 'h_maria' THEN 35 ELSE 8 END) AS i
+WHERE a.member_id = 'ACoAA-' || a.provider_account_id;
+SELECT thaw.set_ramp(a.provider_account_id, (thaw.now() - interval '400 days')::date, 'has sent for a year', 'cli:ann')
+FROM thaw.accounts AS a WHERE a.provider_account_id IN ('h_maria', 'h_quinn', 'h_rosa', 'h_stella');
+SELECT thaw.set_ramp('h_olga', (thaw.now() - interval '9 days')::date, 'began last week', 'cli:ann');
+SELECT thaw.hold_action_kind('h_pete', 'inmail', thaw.now() + interval '7 days', 'the customer asked to stop InMails for a week', 'cli:ann');
+SELECT thaw.set_sending_windows('acme', '[{"weekdays": [1, 2, 3, 4, 5, 6, 7], "opens": "22:00", "closes": "06:00"}]', 'h_quinn', 'sends to customers abroad', 'cli:ann');
+UPDATE thaw.settings SET pending_invites = 5`
+
+// LetSend adds an account for each state that the pages of sending show, on top of [Senders].
+func (d *Dashboard) LetSend(t *testing.T) {
+	t.Helper()
+	d.Exec(t, Senders)
+	d.Exec(t, senders)
+	for _, sender := range []struct {
+		account  string
+		invites  int
+		asUnsure bool
+	}{{FullCap, 30, false}, {Ramping, 4, false}, {Doubtful, 3, true}, {Pending, 5, false}} {
+		for i := range sender.invites {
+			prospect, outcome := Prospect(sender.account, i+1), fmt.Sprintf("'sent', provider_ref => 'invite_%s_%d'", sender.account, i+1)
+			if sender.asUnsure {
+				outcome = "'unknown', error_code => 'timeout'"
+			}
+			id := d.Send(t, prospect, outcome)
+			if sender.account == FullCap {
+				d.Exec(t, fmt.Sprintf("SELECT thaw.close_invite(%d, 'accepted')", id))
+			}
+		}
+	}
+	d.Exec(t, "SELECT thaw.count_action_hours()")
+}
+
+// Prospect returns a prospect of an account of [Dashboard.LetSend]; the first one is 1.
+func Prospect(account string, n int) string {
+	return fmt.Sprintf("https://www.linkedin.com/in/%s-%d", strings.TrimPrefix(account, "h_"), n)
+}
 
 // Send reserves, starts and settles the invite of a prospect, and returns the ID of the action.
 // outcome has the arguments of thaw.settle, in SQL.
