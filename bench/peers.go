@@ -17,7 +17,7 @@ import (
 
 // peerFiles pins the other job queues and contains a script for each.
 //
-//go:embed peers/package.json peers/package-lock.json peers/*.mjs
+//go:embed peers/package.json peers/package-lock.json peers/*.mjs peers/*.sql
 var peerFiles embed.FS
 
 // peers are the other job queues, installed in a folder, or the reason why they are missing.

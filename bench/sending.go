@@ -23,13 +23,21 @@ var (
 )
 
 // A gate is the statements with which a sender asks for an action and reports it. The first takes
-// the ID of an enrollment, the others what the first returns.
-type gate struct{ reserve, start, settle string }
+// the ID of an enrollment, each other one what the one before returned.
+type gate struct {
+	reserve, start, settle string
+	// polls says that start is repeated while it returns null: another worker was faster.
+	polls bool
+	// sent counts what was sent through the accounts from $1 to $2.
+	sent string
+}
+
+const sentActions = "SELECT count(*) FROM thaw.actions AS a WHERE a.state = 'sent' AND a.account_id BETWEEN $1 AND $2"
 
 var (
-	bareRows = gate{bareReserve, bareStart, bareSettle}
+	bareRows = gate{bareReserve, bareStart, bareSettle, false, sentActions}
 	thawGate = gate{
-		"SELECT id FROM thaw.reserve($1)", "SELECT id FROM thaw.start($1)", "SELECT thaw.settle($1, 'sent', 'ref')",
+		"SELECT id FROM thaw.reserve($1)", "SELECT id FROM thaw.start($1)", "SELECT thaw.settle($1, 'sent', 'ref')", false, sentActions,
 	}
 )
 
@@ -45,8 +53,10 @@ func (s *sending) about() About {
 		Name: "sending",
 		Work: fmt.Sprintf("%d clients reserve, start and settle %d actions of each of %d accounts, in three transactions each",
 			s.clients, s.each, s.accounts),
-		Baseline: "the bare inserts and updates of the same rows, in as many transactions",
-		Metrics:  []Metric{{Name: "actions", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.7}},
+		Baseline: "the bare inserts and updates of the same rows, in as many transactions; " +
+			"a token bucket counts, queues and sends as many, without most of the gates (see breaches)",
+		Metrics:   []Metric{{Name: "actions", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.7}},
+		withPeers: true,
 	}
 }
 
@@ -61,11 +71,14 @@ func (s *sending) load(ctx context.Context, r *rig, db *database) error {
 			return err
 		}
 	}
-	return db.script(ctx, sendAtAnyTime)
+	if err := db.script(ctx, sendAtAnyTime); err != nil {
+		return err
+	}
+	return db.addBuckets(ctx)
 }
 
-func (s *sending) variants(*rig) []variant {
-	return []variant{
+func (s *sending) variants(r *rig) []variant {
+	list := []variant{
 		{"bare rows", Baseline, func(ctx context.Context, db *database, place int) (sample, error) {
 			return s.send(ctx, db, place, bareRows)
 		}},
@@ -73,6 +86,21 @@ func (s *sending) variants(*rig) []variant {
 			return s.send(ctx, db, place, thawGate)
 		}},
 	}
+	if !r.options.Peers {
+		return list
+	}
+	list = append(list, variant{"token bucket", Peer, func(ctx context.Context, db *database, place int) (sample, error) {
+		return s.send(ctx, db, place, bucketGate)
+	}})
+	if r.peers.missing != "" {
+		return list
+	}
+	q := queue{"graphile-worker tuned", "graphile-sender.mjs", map[string]any{
+		"concurrentJobs": s.clients, "maxPoolSize": s.clients + 4, "localQueue": map[string]any{"size": 100}, "completeJobBatchDelay": 5,
+	}}
+	return append(list, variant{q.name, Peer, func(ctx context.Context, db *database, place int) (sample, error) {
+		return r.duringPeer(ctx, db, q, func(p *peer) (sample, error) { return s.queue(ctx, db, p, place) })
+	}})
 }
 
 // shares returns the accounts of a variant's warm-up and of its work.
@@ -98,15 +126,35 @@ func (s *sending) send(ctx context.Context, db *database, place int, g gate) (sa
 	if err != nil {
 		return nil, err
 	}
-	return sample{"actions": float64(s.accounts*s.each) / took.Seconds()}, db.expect(ctx, s.accounts*s.each, "sent actions",
-		"SELECT count(*) FROM thaw.actions AS a WHERE a.state = 'sent' AND a.account_id BETWEEN $1 AND $2", work.first, work.last())
+	return s.result(ctx, db, work, g, took)
+}
+
+// queue measures another job queue, from the request that plans all actions until the last is sent.
+func (s *sending) queue(ctx context.Context, db *database, p *peer, place int) (sample, error) {
+	warmUp, work := s.shares(place)
+	if _, err := p.ask(ctx, map[string]any{"first": warmUp.first, "last": warmUp.last()}); err != nil {
+		return nil, fmt.Errorf("warming up: %w", err)
+	}
+	if err := db.settle(ctx); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	ended, err := p.ask(ctx, map[string]any{"first": work.first, "last": work.last()})
+	if err != nil {
+		return nil, err
+	}
+	return s.result(ctx, db, work, bucketGate, ended.Sub(began))
+}
+
+func (s *sending) result(ctx context.Context, db *database, work share, g gate, took time.Duration) (sample, error) {
+	return sample{"actions": float64(s.accounts*s.each) / took.Seconds()}, db.expect(ctx, s.accounts*s.each, "sent actions", g.sent, work.first, work.last())
 }
 
 // platform returns connections as the platform's sender has them, without the settings of Thaw's
 // own sessions.
 func (db *database) platform(ctx context.Context, connections int) (*pgxpool.Pool, error) {
 	config := db.Config()
-	config.MaxConns = int32(connections) //nolint:gosec // a few dozen
+	config.MaxConns = int32(connections)
 	delete(config.ConnConfig.RuntimeParams, countsByStatement)
 	return pgxpool.NewWithConfig(ctx, config)
 }
@@ -154,10 +202,14 @@ func (g gate) send(ctx context.Context, pool *pgxpool.Pool, prospect int64) erro
 	if err := pool.QueryRow(ctx, g.reserve, prospect).Scan(&reservation); err != nil {
 		return fmt.Errorf("reserving: %w", err)
 	}
-	if err := pool.QueryRow(ctx, g.start, reservation).Scan(&started); err != nil {
-		return fmt.Errorf("starting: %w", err)
+	for started == nil {
+		if err := pool.QueryRow(ctx, g.start, reservation).Scan(&started); err != nil {
+			return fmt.Errorf("starting: %w", err)
+		} else if started == nil && !g.polls {
+			return fmt.Errorf("action %v of prospect %d was refused", reservation, prospect)
+		}
 	}
-	if err := pool.QueryRow(ctx, g.settle, reservation).Scan(&state); err != nil {
+	if err := pool.QueryRow(ctx, g.settle, started).Scan(&state); err != nil {
 		return fmt.Errorf("settling: %w", err)
 	}
 	return nil

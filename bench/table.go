@@ -9,7 +9,7 @@ import (
 
 // writeRow writes one row of the table.
 func writeRow(w io.Writer, benchmark, variant, metric, median, spread, ratio, target, verdict string) {
-	row := fmt.Sprintf("%-10s %-22s %-16s %13s %22s %9s  %-12s %s",
+	row := fmt.Sprintf("%-13s %-22s %-16s %13s %22s %9s  %-12s %s",
 		benchmark, variant, metric, median, spread, ratio, target, verdict)
 	fmt.Fprintln(w, strings.TrimRight(row, " "))
 }
@@ -36,7 +36,7 @@ func (r Result) WriteTable(w io.Writer) {
 			ratio, l.target(), l.verdict())
 	}
 	for _, note := range r.Notes {
-		fmt.Fprintf(w, "%-10s %s\n", r.Name, note)
+		fmt.Fprintf(w, "%-13s %s\n", r.Name, note)
 	}
 }
 
