@@ -87,7 +87,7 @@ func Names() []string {
 func all(s Scale) []benchmark {
 	return []benchmark{
 		newHeal(s), newHealSmall(s), newHealListed(s), newJobs(s), newJobsShared(s), newLatency(s), newSignals(s), newBurst(s), newTicks(s), newIncident(s), newPause(s), newImports(s), newDay(s), newRetention(s), newPages(s),
-		newIncidentReads(s), newAdoption(s), newSending(s), newRacers(s), newSchedule(s), newScheduleSize(s),
+		newIncidentReads(s), newAdoption(s), newSending(s), newBreaches(s), newRacers(s), newSchedule(s), newScheduleSize(s),
 	}
 }
 

@@ -46,6 +46,25 @@ func TestRun(t *testing.T) {
 	require.Equal(t, []string{"without other job queues: --no-peers"}, report.Results[1].Notes)
 }
 
+// The same days and deaths with a token bucket, which shows that the scenario finds breaches. A
+// breach by Thaw is an error.
+func TestBreaches(t *testing.T) {
+	t.Parallel()
+	testdb.RequireFull(t)
+	report, err := run(t.Context(), Options{Scale: Small, Rounds: 1, Logger: slog.New(slog.DiscardHandler)},
+		[]benchmark{&breaches{prospects: 30, days: 4}})
+	require.NoError(t, err)
+	for _, line := range report.Results[0].Lines {
+		switch {
+		case line.Metric.Name == overWeek.Name: // four days are too short
+		case line.Role == Thaw && line.Metric.Name != "prospects sent":
+			require.Zero(t, line.Max, line.Metric.Name)
+		default:
+			require.Positive(t, line.Min, line.Metric.Name)
+		}
+	}
+}
+
 func setting(t *testing.T, e Environment, name string) string {
 	t.Helper()
 	for _, s := range e.Settings {
