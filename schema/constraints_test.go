@@ -588,7 +588,7 @@ var nullable = map[string][]string{
 	"accounts": {
 		"member_id", "last_error", "status_at", "first_connected_at", "connected_at", "disconnected_at", "reconnected_at", "locked_at", "locked_reason",
 		"lock_status_at", "link_id", "lost_at", "resume_after", "needs_reconnect_at", "pause_after", "hold_until",
-		"hold_reason", "timezone", "external_id", "parked_reason", "restricted_at",
+		"hold_reason", "timezone", "external_id", "parked_reason", "restricted_at", "tier_changed_at",
 	},
 	"action_limits":    {"per_week", "changed_at"},
 	"action_ceilings":  {"per_week"},

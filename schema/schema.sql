@@ -306,6 +306,7 @@ CREATE TABLE thaw.accounts (
     external_id text,
     parked_reason text,
     tier thaw.account_tier DEFAULT 'free'::thaw.account_tier NOT NULL,
+    tier_changed_at timestamp with time zone,
     restricted_at timestamp with time zone,
     CONSTRAINT accounts_connected_has_no_error CHECK (((status <> 'connected'::thaw.account_status) OR (last_error IS NULL))),
     CONSTRAINT accounts_connected_is_confirmed CHECK (((status <> 'connected'::thaw.account_status) OR (reconnected_at IS NULL))),
@@ -341,6 +342,7 @@ COMMENT ON COLUMN thaw.accounts.timezone IS 'The IANA time zone of the person be
 COMMENT ON COLUMN thaw.accounts.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
 COMMENT ON COLUMN thaw.accounts.parked_reason IS 'Why Thaw cannot tell what the platform knows about this account (thaw adopt). Nothing is resumed or sent through it. Null: it is not parked.';
 COMMENT ON COLUMN thaw.accounts.tier IS 'The subscription of the account at the provider. It selects the caps of thaw.action_limits. The default has the lowest.';
+COMMENT ON COLUMN thaw.accounts.tier_changed_at IS 'When tier last changed. Null: never. thaw verify compares later actions with it.';
 COMMENT ON COLUMN thaw.accounts.restricted_at IS 'When the provider last restricted the account. Null: never. The ramp starts again at half its week then.';
 CREATE FUNCTION thaw.account_gate(p_account thaw.accounts, p_is_safety_on boolean) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -481,6 +483,15 @@ CREATE FUNCTION thaw.accounts_note_restriction() RETURNS trigger
     AS $$
 BEGIN
     NEW.restricted_at := thaw.now();
+    RETURN NEW;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_note_tier() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.tier_changed_at := thaw.now();
     RETURN NEW;
 END;
 $$;
@@ -11306,6 +11317,7 @@ CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FO
 CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND (old.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((old.status = 'connected'::thaw.account_status) AND (new.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_disconnection();
 CREATE TRIGGER accounts_note_restriction BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'restricted'::thaw.account_status) AND (old.status <> 'restricted'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_restriction();
+CREATE TRIGGER accounts_note_tier BEFORE UPDATE OF tier ON thaw.accounts FOR EACH ROW WHEN ((new.tier <> old.tier)) EXECUTE FUNCTION thaw.accounts_note_tier();
 CREATE TRIGGER accounts_nudge AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND ((old.status <> 'connected'::thaw.account_status) OR ((old.locked_at IS NOT NULL) AND (new.locked_at IS NULL)) OR ((old.parked_reason IS NOT NULL) AND (new.parked_reason IS NULL)) OR (old.hold_until IS DISTINCT FROM new.hold_until) OR (old.timezone IS DISTINCT FROM new.timezone) OR (old.tier <> new.tier)))) EXECUTE FUNCTION thaw.accounts_nudge();
 CREATE TRIGGER accounts_publish_flapping AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.resume_after IS NOT NULL) AND ((old.resume_after IS NULL) OR (old.resume_after < new.connected_at)))) EXECUTE FUNCTION thaw.accounts_publish_flapping();
 CREATE TRIGGER accounts_publish_recovery AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((old.needs_reconnect_at IS NOT NULL) AND (new.needs_reconnect_at IS NULL) AND (new.status = 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_publish_recovery();

@@ -224,7 +224,7 @@ func (q *Queries) AccountSignals(ctx context.Context, arg AccountSignalsParams) 
 
 const accountsOf = `-- name: AccountsOf :many
 WITH wanted AS (
-    SELECT a.id, a.workspace_id, a.provider, a.provider_account_id, a.member_id, a.display_name, a.status, a.last_error, a.status_at, a.first_connected_at, a.connected_at, a.disconnected_at, a.reconnected_at, a.locked_at, a.locked_reason, a.lock_status_at, a.link_id, a.lost_at, a.flaps, a.resume_after, a.needs_reconnect_at, a.pause_after, a.hold_until, a.hold_reason, a.timezone, a.created_at, a.external_id, a.parked_reason, a.tier, a.restricted_at
+    SELECT a.id, a.workspace_id, a.provider, a.provider_account_id, a.member_id, a.display_name, a.status, a.last_error, a.status_at, a.first_connected_at, a.connected_at, a.disconnected_at, a.reconnected_at, a.locked_at, a.locked_reason, a.lock_status_at, a.link_id, a.lost_at, a.flaps, a.resume_after, a.needs_reconnect_at, a.pause_after, a.hold_until, a.hold_reason, a.timezone, a.created_at, a.external_id, a.parked_reason, a.tier, a.tier_changed_at, a.restricted_at
     FROM thaw.accounts AS a
     WHERE a.id = ANY ($1::bigint[])
         AND a.workspace_id BETWEEN $2::bigint AND $3::bigint

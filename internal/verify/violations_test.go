@@ -469,20 +469,45 @@ var violations = []violation{
 		`prospect https://example.com/in/same: sender \d+ has open invites \d+ and \d+`,
 	},
 	{
-		"daily_action_caps_hold", "more than the highest cap of all tiers",
-		fmt.Sprintf(copied, "message", 80, "a.prospect_url", "a.local_day"),
+		"action_caps_hold", "more than the first week of the ramp allows",
+		fmt.Sprintf(copied, "message", 10, "a.prospect_url", "a.local_day"),
+		`sender \d+: 1\d of kind message started on .+, cap 10`,
+	},
+	{
+		"action_caps_hold", "more than the highest cap of all tiers, after a change of the tier",
+		"UPDATE thaw.accounts SET tier = 'premium'; UPDATE thaw.accounts SET tier = 'free'; " + fmt.Sprintf(copied, "message", 80, "a.prospect_url", "a.local_day"),
 		`sender \d+: 8\d of kind message started on .+, cap 80`,
 	},
 	{
-		"daily_action_caps_hold", "more than the ceiling, with a limit of its own",
+		"action_caps_hold", "more than its ramp week allows",
+		`UPDATE thaw.senders SET ramp_started_at = (SELECT min(a.started_at) FROM thaw.actions AS a) - interval '8 days';
+		UPDATE thaw.actions SET settled_at = started_at WHERE state = 'sent'; UPDATE thaw.actions SET reserved_at = started_at;` +
+			fmt.Sprintf(copied, "message", 20, "a.prospect_url", "a.local_day"),
+		`sender \d+: 2\d of kind message started on .+, cap 20`,
+	},
+	{
+		"action_caps_hold", "more than the ceiling, with a limit of its own that was just set",
 		"SELECT thaw.set_action_limit('globex', 'message', per_day => 9, reason => 'slow'); " +
 			fmt.Sprintf(copied, "message", 120, "a.prospect_url", "a.local_day"),
 		`sender \d+: 12\d of kind message started on .+, cap 120`,
 	},
 	{
-		"weekly_action_caps_hold", "more than the highest cap of all tiers",
-		fmt.Sprintf(copied, "invite", 180, "a.prospect_url || n", "a.local_day - n % 10"),
-		`sender \d+: 18\d of kind invite started in the 168 hours until .+, cap 180`,
+		"action_caps_hold", "more than the limit of its workspace",
+		`INSERT INTO thaw.action_overrides (workspace_id, kind, per_day, reason, actor, changed_at)
+		SELECT w.id, 'message', 9, 'slow', 'x', thaw.now() - interval '30 days' FROM thaw.workspaces AS w WHERE w.key = 'globex'; ` +
+			fmt.Sprintf(copied, "message", 9, "a.prospect_url", "a.local_day"),
+		`sender \d+: 1\d of kind message started on .+, cap 9`,
+	},
+	{
+		"action_caps_hold", "more than its campaign allows",
+		`INSERT INTO thaw.action_overrides (workspace_id, campaign_id, kind, per_day, reason, actor, changed_at)
+		SELECT DISTINCT a.workspace_id, a.campaign_id, 'message', 1, 'slow', 'x', thaw.now() - interval '30 days' FROM thaw.actions AS a WHERE a.kind = 'message'`,
+		`campaign \d+: \d of kind message started on .+, cap 1`,
+	},
+	{
+		"action_caps_hold", "more than the tier ever allows in a week",
+		fmt.Sprintf(copied, "invite", 100, "a.prospect_url || n", "a.local_day - n % 10"),
+		`sender \d+: 10\d of kind invite started in the 168 hours until .+, cap 100`,
 	},
 	{
 		"sent_actions_have_a_provider_ref", "a message without the ID of the provider",

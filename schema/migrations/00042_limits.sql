@@ -8,8 +8,10 @@ CREATE TYPE thaw.account_tier AS ENUM ('free', 'premium', 'sales_navigator', 're
 
 ALTER TABLE thaw.accounts
     ADD COLUMN tier thaw.account_tier NOT NULL DEFAULT 'free',
+    ADD COLUMN tier_changed_at timestamptz,
     ADD COLUMN restricted_at timestamptz;
 COMMENT ON COLUMN thaw.accounts.tier IS 'The subscription of the account at the provider. It selects the caps of thaw.action_limits. The default has the lowest.';
+COMMENT ON COLUMN thaw.accounts.tier_changed_at IS 'When tier last changed. Null: never. thaw verify compares later actions with it.';
 COMMENT ON COLUMN thaw.accounts.restricted_at IS 'When the provider last restricted the account. Null: never. The ramp starts again at half its week then.';
 
 -- +goose StatementBegin
@@ -23,6 +25,18 @@ $$;
 -- +goose StatementEnd
 CREATE TRIGGER accounts_note_restriction BEFORE UPDATE OF status ON thaw.accounts
     FOR EACH ROW WHEN (NEW.status = 'restricted' AND OLD.status <> 'restricted') EXECUTE FUNCTION thaw.accounts_note_restriction();
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.accounts_note_tier() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.tier_changed_at := thaw.now();
+    RETURN NEW;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER accounts_note_tier BEFORE UPDATE OF tier ON thaw.accounts
+    FOR EACH ROW WHEN (NEW.tier <> OLD.tier) EXECUTE FUNCTION thaw.accounts_note_tier();
 
 CREATE TABLE thaw.action_kinds (
     kind             text COLLATE "C" PRIMARY KEY CHECK (kind ~ '^[a-z][a-z0-9_]{0,63}$'),
@@ -244,7 +258,7 @@ ALTER TABLE thaw.manual_actions ADD CONSTRAINT manual_actions_what_check CHECK (
     'limit_set', 'ceiling_set', 'windows_set', 'kind_held', 'kind_hold_corrected', 'action_settled', 'ramp_set')) NOT VALID;
 ALTER TABLE thaw.manual_actions VALIDATE CONSTRAINT manual_actions_what_check;
 
-REVOKE ALL ON FUNCTION thaw.accounts_note_restriction(), thaw.action_limits_note_change(), thaw.action_holds_keep(), thaw.enrollments_note_next_kind() FROM PUBLIC;
+REVOKE ALL ON FUNCTION thaw.accounts_note_restriction(), thaw.accounts_note_tier(), thaw.action_limits_note_change(), thaw.action_holds_keep(), thaw.enrollments_note_next_kind() FROM PUBLIC;
 
 -- +goose Down
 ALTER TABLE thaw.manual_actions DROP CONSTRAINT manual_actions_what_check;
@@ -263,7 +277,9 @@ DROP FUNCTION thaw.enrollments_note_next_kind();
 DROP TABLE thaw.campaign_steps, thaw.action_holds, thaw.sending_windows, thaw.action_overrides, thaw.action_ceilings, thaw.action_limits, thaw.action_kinds;
 DROP FUNCTION thaw.action_holds_keep();
 DROP FUNCTION thaw.action_limits_note_change();
+DROP TRIGGER accounts_note_tier ON thaw.accounts;
+DROP FUNCTION thaw.accounts_note_tier();
 DROP TRIGGER accounts_note_restriction ON thaw.accounts;
 DROP FUNCTION thaw.accounts_note_restriction();
-ALTER TABLE thaw.accounts DROP COLUMN restricted_at, DROP COLUMN tier;
+ALTER TABLE thaw.accounts DROP COLUMN restricted_at, DROP COLUMN tier_changed_at, DROP COLUMN tier;
 DROP TYPE thaw.account_tier;
