@@ -524,6 +524,7 @@ var breaks = map[string][]string{
 	"actions_actor_check":                          {"UPDATE thaw.actions SET actor = ''", "UPDATE thaw.actions SET actor = repeat('x', 257)"},
 	"actions_provider_ref_check":                   {"UPDATE thaw.actions SET provider_ref = ''", "UPDATE thaw.actions SET provider_ref = repeat('x', 257)"},
 	"actions_error_code_check":                     {"UPDATE thaw.actions SET error_code = ''", "UPDATE thaw.actions SET error_code = repeat('x', 257)"},
+	"removal_phases_follows_key":                   {"INSERT INTO thaw.removal_phases VALUES ('texts', 'kept')"},
 	"actions_closed_as_check":                      {"UPDATE thaw.actions SET closed_at = now(), closed_as = 'lost'"},
 	"actions_only_invites_close": {
 		"UPDATE thaw.actions SET closed_at = now()", "UPDATE thaw.actions SET closed_as = 'duplicate'", "UPDATE thaw.actions SET closed_at = now(), closed_as = 'accepted'",
@@ -588,7 +589,7 @@ var nullable = map[string][]string{
 	"accounts": {
 		"member_id", "last_error", "status_at", "first_connected_at", "connected_at", "disconnected_at", "reconnected_at", "locked_at", "locked_reason",
 		"lock_status_at", "link_id", "lost_at", "resume_after", "needs_reconnect_at", "pause_after", "hold_until",
-		"hold_reason", "timezone", "external_id", "parked_reason", "restricted_at", "tier_changed_at",
+		"hold_reason", "timezone", "external_id", "parked_reason", "tier_changed_at", "restricted_at",
 	},
 	"action_limits":    {"per_week", "changed_at"},
 	"action_ceilings":  {"per_week"},
