@@ -207,7 +207,8 @@ func Claim(ctx context.Context, tx pgx.Tx, o ClaimOptions) ([]Claimed, error) {
 // reservation is kept: call Start again at OpensAt. After any other code do not call the provider:
 // the reservation has ended, or the action was started before. Start is not idempotent on purpose:
 // if its commit is uncertain and a second call returns [CodeAlreadyStarted], settle the action as
-// unknown.
+// unknown. If no other process has the reservation, the provider was not called: then settle it as
+// throttled, and it is tried again.
 func Start(ctx context.Context, tx pgx.Tx, reservationID int64) (Reservation, error) {
 	r, err := reservation(tx.QueryRow(ctx, `
 		SELECT coalesce(r.id, 0), coalesce(r.code, ''), r.opens_at, coalesce(r.kind, ''), coalesce(r.step, 0), r.lease_until
@@ -239,7 +240,7 @@ type Settlement struct {
 	NextAt   time.Time
 	// IfRefused is one of the constants above. Default: [FailIfRefused].
 	IfRefused string
-	// Actor names the sender in the audit log. Default: the database role.
+	// Actor names the sender in the audit log, up to 256 characters. Default: the database role.
 	Actor string
 }
 
@@ -269,7 +270,8 @@ const (
 
 // CloseInvite records that a sent invite was accepted or withdrawn. Until then it counts toward the
 // ceiling of pending invites. A withdrawn invite may be repeated after three weeks, an accepted one
-// never. It returns false if this was recorded before.
+// never. It returns false if this was recorded before. An accepted invite that is reported as
+// withdrawn is an [ErrConflict].
 func CloseInvite(ctx context.Context, tx pgx.Tx, reservationID int64, as string) (isChanged bool, err error) {
 	err = tx.QueryRow(ctx, "SELECT thaw.close_invite($1::bigint, $2::text)", reservationID, as).Scan(&isChanged)
 	if err != nil {

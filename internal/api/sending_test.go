@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/api"
@@ -212,4 +214,92 @@ func TestExplanationHasTheNextAction(t *testing.T) {
 	require.Nil(t, asked["explanations"].([]any)[0].(map[string]any)["expected_at"], "the gate does not open at a known time")
 	waiting := s.send(t, call{path: "/prospects?url=linkedin.com/in/north-2-2", token: s.north}).json(t, http.StatusOK)
 	require.NotContains(t, waiting["explanations"].([]any)[0], "next")
+}
+
+// What no database takes, or what is far too long, is a client's error that says what to do.
+func TestSendersGetAnswersToStrangeInput(t *testing.T) {
+	t.Parallel()
+	s := setupSending(t)
+	sender := s.sender(t, "1")
+	id := s.due(t, 1)[0]
+	reserved := s.send(t, call{method: "POST", path: "/sending/actions/reserve", body: fmt.Sprintf(`{"enrollment_id": %d}`, id), token: sender}).json(t, http.StatusOK)
+	action := fmt.Sprintf("/sending/actions/%v", reserved["id"])
+	s.send(t, call{method: "POST", path: action + "/start", token: sender}).json(t, http.StatusOK)
+	long := strings.Repeat("x", 300)
+	for _, test := range []struct{ path, body string }{
+		{"/sending/actions/reserve", `{"enrollment_external_id": "\u0000"}`},
+		{"/sending/actions/reserve", fmt.Sprintf(`{"enrollment_id": %d, "kind": "\u0000"}`, id)},
+		{"/sending/actions/reserve", `{"enrollment_id": 99999999999999999999}`},
+		{"/sending/actions/reserve", `{"enrollment_id": 1.5}`},
+		{"/sending/actions/reserve", `[]`},
+		{"/sending/actions/claim", `{"workspace": "\u0000"}`},
+		{"/sending/actions/claim", `{"limit": 9999999999}`},
+		{action + "/settle", `{"outcome": "sent", "provider_ref": "a\u0000b"}`},
+		{action + "/settle", `{"outcome": "sent", "provider_ref": "` + long + `"}`},
+		{action + "/settle", `{"outcome": "refused", "error_code": "` + long + `"}`},
+		{action + "/settle", `{"outcome": "refused", "error_code": "\u0000"}`},
+		{action + "/settle", `{"outcome": "` + long + `"}`},
+		{action + "/settle", `{"outcome": "limited", "until": "9999-12-31T00:00:00Z"}`},
+		{action + "/settle", `{"outcome": "limited", "until": "tomorrow"}`},
+		{action + "/settle", `{"outcome": "sent", "next_kind": "fax"}`},
+		{action + "/settle", `{"outcome": "sent", "next_at": "9999-12-31T23:59:59Z"}`},
+		{action + "/invite", `{"closed_as": "\u0000"}`},
+		{"/sending/actions/9223372036854775808/start", `{}`},
+		{"/sending/actions/-1/start", `{}`},
+	} {
+		got := s.send(t, call{method: "POST", path: test.path, body: test.body, token: sender})
+		assert.Contains(t, []int{http.StatusBadRequest, http.StatusNotFound}, got.status, "%s %s: %s", test.path, test.body, got.body)
+		assert.NotEmpty(t, got.json(t, got.status)["title"], test.body)
+	}
+	for _, query := range []string{"kind=%00", "account=%00", "workspace=%00", "state=%00", "cursor=%00", "kind=" + long} {
+		got := s.send(t, call{path: "/sending/actions?" + query, token: sender})
+		assert.Less(t, got.status, http.StatusInternalServerError, "%s: %s", query, got.body)
+	}
+	for _, test := range []struct{ path, body string }{
+		{"/sending/limits", `{"workspace": "north", "kind": "\u0000", "per_day": 1, "reason": "x"}`},
+		{"/sending/limits", `{"workspace": "north", "kind": "invite", "per_day": 1, "reason": "\u0000"}`},
+		{"/sending/limits", `{"workspace": "north", "kind": "invite", "per_day": 1, "reason": "` + strings.Repeat("x", 1001) + `"}`},
+		{"/sending/limits", `{"workspace": "north", "kind": "invite", "per_day": 2147483648, "reason": "x"}`},
+		{"/sending/limits", `{"workspace": "north", "kind": "invite", "gap_from_seconds": 1e300, "gap_to_seconds": 1e300, "reason": "x"}`},
+		{"/sending/limits", `{"workspace": "north", "campaign": "\u0000", "kind": "invite", "per_day": 1, "reason": "x"}`},
+		{"/sending/ceilings", `{"kind": "\u0000", "per_day": 1, "reason": "x"}`},
+		{"/sending/windows", `{"workspace": "north", "windows": [{"weekdays": [1], "opens": "\u0000", "closes": "17:00"}], "reason": "x"}`},
+		{"/sending/windows", `{"workspace": "north", "windows": [{"weekdays": [1], "opens": "09:00", "closes": "17:00", "timezone": "\u0000"}], "reason": "x"}`},
+		{"/sending/windows", `{"workspace": "north", "windows": [` + strings.Repeat(`{"weekdays": [1], "opens": "09:00", "closes": "17:00"},`, 50) + `{"weekdays": [1], "opens": "09:00", "closes": "17:00"}], "reason": "x"}`},
+	} {
+		got := s.send(t, call{method: "POST", path: test.path, body: test.body, token: s.operator})
+		assert.Contains(t, []int{http.StatusBadRequest, http.StatusNotFound}, got.status, "%s %s: %s", test.path, test.body, got.body)
+		assert.NotEmpty(t, got.json(t, got.status)["title"], test.body)
+	}
+	require.Equal(t, "started", testdb.Value[string](t, s.DB, "SELECT state FROM thaw.actions ORDER BY id DESC LIMIT 1"), "nothing was changed")
+}
+
+// A sender that lost an answer can go on: it finds its reservations, a repeated report changes
+// nothing, and an action that it has started but not done is tried again.
+func TestSenderLosesAnswers(t *testing.T) {
+	t.Parallel()
+	s := setupSending(t)
+	s.Exec(t, `UPDATE thaw.settings SET action_gap_from = '0', action_gap_to = '0'; UPDATE thaw.action_ceilings SET gap_from = '0';
+		UPDATE thaw.action_limits SET gap_from = '0', gap_to = '0'; UPDATE thaw.actions SET next_of_kind_at = reserved_at - interval '1 day'`)
+	sender := s.sender(t, "1")
+	post := func(path, body string) map[string]any {
+		return s.send(t, call{method: "POST", path: path, body: body, token: sender}).json(t, http.StatusOK)
+	}
+	id := s.due(t, 1)[0]
+	wanted := fmt.Sprintf(`{"enrollment_id": %d}`, id)
+	post("/sending/actions/reserve", wanted)
+	require.Equal(t, "already_reserved", post("/sending/actions/reserve", wanted)["code"])
+	list := s.send(t, call{path: "/sending/actions?state=reserved", token: sender}).json(t, http.StatusOK)["items"].([]any)
+	require.Len(t, list, 1)
+	reserved := list[0].(map[string]any)
+	require.EqualValues(t, id, reserved["enrollment_id"])
+	action := fmt.Sprintf("/sending/actions/%v", reserved["id"])
+	require.Nil(t, post(action+"/start", "")["code"])
+	require.Equal(t, "already_started", post(action+"/start", "")["code"])
+	for range 2 {
+		require.Equal(t, "released", post(action+"/settle", `{"outcome": "throttled"}`)["state"])
+	}
+	require.Equal(t, "not_due", post("/sending/actions/reserve", wanted)["code"])
+	s.Advance(t, 5*time.Minute)
+	require.Nil(t, post("/sending/actions/reserve", wanted)["code"])
 }
