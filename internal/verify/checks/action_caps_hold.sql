@@ -33,8 +33,8 @@ WITH changed (kind, workspace_id, account_id, campaign_id, at) AS MATERIALIZED (
         count(*) FILTER (WHERE NOT started.is_moved) OVER day AS in_day,
         count(*) FILTER (WHERE NOT started.is_moved) OVER campaign_day AS in_campaign,
         count(*) OVER week AS in_week,
-        -- The ramp starts later after an idle month only. So from the first delivery after its start
-        -- on, it has not been moved.
+        -- The start of the ramp moves after an idle month only. So since the first delivery after
+        -- its start it has not moved.
         min(started.settled_at) FILTER (WHERE started.state = 'sent' AND started.settled_at >= s.ramp_started_at) OVER sender AS ramp_known_at
     FROM started
     JOIN thaw.senders AS s ON s.id = started.sender_id
