@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -113,7 +114,7 @@ func TestStepsChangeBesideSenders(t *testing.T) {
 		running.Go(func() {
 			for turn := range testdb.Size(120, 1200) {
 				_, err := db.Pool.Exec(context.WithoutCancel(t.Context()), statement(turn))
-				if failed, ok := err.(*pgconn.PgError); ok && name == "sender" && failed.Code == pgerrcode.ObjectNotInPrerequisiteState {
+				if failed, ok := errors.AsType[*pgconn.PgError](err); ok && name == "sender" && failed.Code == pgerrcode.ObjectNotInPrerequisiteState {
 					continue // it was settled before
 				}
 				assert.NoError(t, err, name)

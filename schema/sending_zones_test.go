@@ -32,7 +32,7 @@ func clockChanges(t *testing.T, db *testdb.DB, from, to time.Time) []clockChange
 			continue
 		}
 		var found []clockChange
-		rules := ""
+		var rules []any
 		for at := from.In(zone); ; {
 			_, end := at.ZoneBounds()
 			if end.IsZero() || end.After(to) {
@@ -43,13 +43,13 @@ func clockChanges(t *testing.T, db *testdb.DB, from, to time.Time) []clockChange
 			at = end
 			if after != before {
 				found = append(found, clockChange{zone, end, time.Duration(after-before) * time.Second})
-				rules += fmt.Sprint(end.Unix(), before, after, " ")
+				rules = append(rules, end.Unix(), before, after)
 			}
 		}
-		if rules == "" || seen[rules] {
+		if len(found) == 0 || seen[fmt.Sprint(rules)] {
 			continue
 		}
-		seen[rules] = true
+		seen[fmt.Sprint(rules)] = true
 		times, offsets := make([]time.Time, 0, 2*len(found)), make([]int, 0, 2*len(found))
 		for _, c := range found {
 			for _, at := range []time.Time{c.at.Add(-time.Second), c.at} {
