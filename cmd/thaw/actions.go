@@ -43,10 +43,8 @@ func (c *actionsListCmd) Validate() error {
 
 func (c *actionsListCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		scope, err := readmodel.Everything().Workspace(ctx, db, c.Workspace)
-		if errors.Is(err, readmodel.ErrNotFound) {
-			return unknownWorkspace(c.Workspace)
-		} else if err != nil {
+		scope, err := workspaceScope(ctx, db, c.Workspace)
+		if err != nil {
 			return err
 		}
 		filter := readmodel.SendingFilter{State: c.State, Kind: c.Kind}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -46,10 +45,8 @@ type auditLine struct {
 
 func (c *auditCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		scope, err := readmodel.Everything().Workspace(ctx, db, c.Workspace)
-		if errors.Is(err, readmodel.ErrNotFound) {
-			return unknownWorkspace(c.Workspace)
-		} else if err != nil {
+		scope, err := workspaceScope(ctx, db, c.Workspace)
+		if err != nil {
 			return err
 		}
 		filter := readmodel.AuditFilter{Actor: c.Actor, What: c.Action, Within: c.Within}

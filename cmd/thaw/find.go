@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -36,10 +35,8 @@ func (c *findCmd) Validate() error {
 
 func (c *findCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		scope, err := readmodel.Everything().Workspace(ctx, db, c.Workspace)
-		if errors.Is(err, readmodel.ErrNotFound) {
-			return unknownWorkspace(c.Workspace)
-		} else if err != nil {
+		scope, err := workspaceScope(ctx, db, c.Workspace)
+		if err != nil {
 			return err
 		}
 		filter := readmodel.SearchFilter{Paging: readmodel.Paging{Limit: c.Limit}}

@@ -36,10 +36,8 @@ func (limitsShowCmd) Help() string {
 
 func (c *limitsShowCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		scope, err := readmodel.Everything().Workspace(ctx, db, c.Workspace)
-		if errors.Is(err, readmodel.ErrNotFound) {
-			return unknownWorkspace(c.Workspace)
-		} else if err != nil {
+		scope, err := workspaceScope(ctx, db, c.Workspace)
+		if err != nil {
 			return err
 		}
 		id, err := accountID(ctx, e, db, scope, c.Account)
@@ -125,10 +123,8 @@ func (c *limitsListCmd) Validate() error { return c.listFlags.Validate() }
 
 func (c *limitsListCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		scope, err := readmodel.Everything().Workspace(ctx, db, c.Workspace)
-		if errors.Is(err, readmodel.ErrNotFound) {
-			return unknownWorkspace(c.Workspace)
-		} else if err != nil {
+		scope, err := workspaceScope(ctx, db, c.Workspace)
+		if err != nil {
 			return err
 		}
 		limits, err := readmodel.LimitsOfSending(ctx, db, scope, readmodel.Paging{Limit: c.Limit})

@@ -178,6 +178,15 @@ func atLeast(n int, hasMore bool) string {
 	return number(n)
 }
 
+// workspaceScope returns the scope of a workspace, or of everything if its key is empty.
+func workspaceScope(ctx context.Context, db *store.Store, workspace string) (readmodel.Scope, error) {
+	scope, err := readmodel.Everything().Workspace(ctx, db, workspace)
+	if errors.Is(err, readmodel.ErrNotFound) {
+		return scope, unknownWorkspace(workspace)
+	}
+	return scope, err
+}
+
 func unknownWorkspace(key string) error {
 	return fmt.Errorf("workspace %q does not exist: run \"thaw auto-resume list\" to list the workspaces", key)
 }

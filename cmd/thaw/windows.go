@@ -35,10 +35,8 @@ func (c *windowsListCmd) Validate() error { return c.listFlags.Validate() }
 
 func (c *windowsListCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		scope, err := readmodel.Everything().Workspace(ctx, db, c.Workspace)
-		if errors.Is(err, readmodel.ErrNotFound) {
-			return unknownWorkspace(c.Workspace)
-		} else if err != nil {
+		scope, err := workspaceScope(ctx, db, c.Workspace)
+		if err != nil {
 			return err
 		}
 		id := int64(0)

@@ -21,7 +21,7 @@ func (a *api) narrowed(r *request) (readmodel.Scope, error) {
 }
 
 // list serves a list that can be filtered by workspace.
-func list[T any](a *api, r *request, read func(context.Context, *store.Store, readmodel.Scope, readmodel.Paging) (readmodel.Page[T], error)) (reply, error) {
+func list[T any](a *api, r *request, read func(context.Context, *store.Store, readmodel.Scope, readmodel.Paging) (T, error)) (reply, error) {
 	p, err := r.paging()
 	if err != nil {
 		return reply{}, err

@@ -14,6 +14,7 @@ import (
 	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
+	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
 )
 
@@ -254,28 +255,21 @@ func (a *api) sendingActions(r *request) (reply, error) {
 		return reply{}, err
 	}
 	filter := readmodel.SendingFilter{State: string(state), Kind: r.query["kind"]}
-	scope, err := a.narrowed(r)
-	if err != nil {
-		return reply{}, err
-	}
-	p, err := r.paging()
-	if err != nil {
-		return reply{}, err
-	}
-	if account := r.query["account"]; account != "" {
-		ids, err := readmodel.AccountIDs(r.Context(), a.store, scope, account)
-		switch {
-		case err != nil:
-			return reply{}, err
-		case len(ids) == 0:
-			return reply{}, &problem{kind: notFound, detail: "There is no such account. Use its provider account ID or the platform's own ID."}
-		case len(ids) > 1:
-			return reply{}, invalid("%d accounts have the ID %q. Send workspace too.", len(ids), account)
+	return list(a, r, func(ctx context.Context, db *store.Store, s readmodel.Scope, p readmodel.Paging) (page readmodel.SendingPage, err error) {
+		if account := r.query["account"]; account != "" {
+			ids, err := readmodel.AccountIDs(ctx, db, s, account)
+			switch {
+			case err != nil:
+				return page, err
+			case len(ids) == 0:
+				return page, &problem{kind: notFound, detail: "There is no such account. Use its provider account ID or the platform's own ID."}
+			case len(ids) > 1:
+				return page, invalid("%d accounts have the ID %q. Send workspace too.", len(ids), account)
+			}
+			filter.AccountID = ids[0]
 		}
-		filter.AccountID = ids[0]
-	}
-	page, err := readmodel.SendingActions(r.Context(), a.store, scope, filter, p)
-	return reply{body: page}, err
+		return readmodel.SendingActions(ctx, db, s, filter, p)
+	})
 }
 
 // sending serves GET /accounts/{id}/sending.
@@ -289,18 +283,7 @@ func (a *api) sending(r *request) (reply, error) {
 }
 
 // limits serves GET /sending/limits.
-func (a *api) limits(r *request) (reply, error) {
-	scope, err := a.narrowed(r)
-	if err != nil {
-		return reply{}, err
-	}
-	p, err := r.paging()
-	if err != nil {
-		return reply{}, err
-	}
-	found, err := readmodel.LimitsOfSending(r.Context(), a.store, scope, p)
-	return reply{body: found}, err
-}
+func (a *api) limits(r *request) (reply, error) { return list(a, r, readmodel.LimitsOfSending) }
 
 // A changed is the result of a route that sets something.
 type changed struct {
@@ -374,16 +357,9 @@ func (a *api) setCeiling(r *request) (reply, error) {
 
 // windows serves GET /sending/windows.
 func (a *api) windows(r *request) (reply, error) {
-	scope, err := a.narrowed(r)
-	if err != nil {
-		return reply{}, err
-	}
-	p, err := r.paging()
-	if err != nil {
-		return reply{}, err
-	}
-	page, err := readmodel.SendingWindows(r.Context(), a.store, scope, 0, p)
-	return reply{body: page}, err
+	return list(a, r, func(ctx context.Context, db *store.Store, s readmodel.Scope, p readmodel.Paging) (readmodel.Page[readmodel.SendingWindow], error) {
+		return readmodel.SendingWindows(ctx, db, s, 0, p)
+	})
 }
 
 // setWindows serves POST /sending/windows.
