@@ -530,11 +530,9 @@ CREATE FUNCTION thaw.accounts_release_actions() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    UPDATE thaw.actions AS a SET
-        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'account_not_connected'
-    WHERE a.id = ANY (ARRAY(
+    PERFORM thaw.release_actions(ARRAY(
         SELECT open.id FROM thaw.actions AS open
-        WHERE open.account_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+        WHERE open.account_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED), 'account_not_connected');
     RETURN NULL;
 END;
 $$;
@@ -1810,11 +1808,9 @@ CREATE FUNCTION thaw.campaigns_release_actions() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    UPDATE thaw.actions AS a SET
-        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'campaign_not_running'
-    WHERE a.id = ANY (ARRAY(
+    PERFORM thaw.release_actions(ARRAY(
         SELECT open.id FROM thaw.actions AS open
-        WHERE open.campaign_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+        WHERE open.campaign_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED), 'campaign_not_running');
     RETURN NULL;
 END;
 $$;
@@ -2842,11 +2838,9 @@ CREATE FUNCTION thaw.enrollments_release_actions() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    UPDATE thaw.actions AS a SET
-        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'not_active'
-    WHERE a.id = ANY (ARRAY(
+    PERFORM thaw.release_actions(ARRAY(
         SELECT open.id FROM thaw.actions AS open
-        WHERE open.enrollment_id = NEW.id AND open.is_used AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+        WHERE open.enrollment_id = NEW.id AND open.is_used AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED), 'not_active');
     RETURN NULL;
 END;
 $$;
@@ -4717,9 +4711,12 @@ CREATE FUNCTION thaw.hold_of(p_account thaw.accounts) RETURNS jsonb
 CREATE FUNCTION thaw.instance_name(p_database_name text) RETURNS text
     LANGUAGE sql IMMUTABLE
     RETURN COALESCE(NULLIF("left"(regexp_replace(regexp_replace(p_database_name, '[^A-Za-z0-9._-]'::text, '-'::text, 'g'::text), '^[^A-Za-z0-9]+'::text, ''::text), 63), ''::text), 'thaw'::text);
+CREATE FUNCTION thaw.instead_of_undo_core(p_what text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE p_what WHEN 'safety_entered'::text THEN 'Exit safety mode instead.'::text WHEN 'safety_exited'::text THEN 'Enter safety mode again instead.'::text WHEN 'heal_started'::text THEN 'Stop the heal instead. What it has resumed stays resumed.'::text WHEN 'heal_stopped'::text THEN 'Continue the heal instead.'::text WHEN 'heal_resumed'::text THEN 'Stop the heal instead.'::text WHEN 'settings_changed'::text THEN 'Set the old value again. The audit log has it.'::text WHEN 'linked'::text THEN 'Accounts stay linked.'::text WHEN 'imported'::text THEN 'Import a file with the earlier state instead.'::text WHEN 'signals_replayed'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'reconciled'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'endpoint_added'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_enabled'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_removed'::text THEN 'Start a process with --webhook-url to add the endpoint again.'::text WHEN 'messages_replayed'::text THEN 'Receivers detect repeated messages by their ID.'::text WHEN 'token_created'::text THEN 'Revoke the token instead.'::text WHEN 'token_revoked'::text THEN 'Create another token instead.'::text WHEN 'jobs_changed'::text THEN 'Retry or resume the jobs in River UI instead.'::text WHEN 'instance_adopted'::text THEN 'Adopt it under the name that it had before.'::text WHEN 'adopted'::text THEN 'Use thaw adopt remove, or apply the mapping that it had before.'::text WHEN 'adoption_fixed'::text THEN 'The copy follows the platform.'::text WHEN 'adoption_removed'::text THEN 'Use thaw adopt apply.'::text WHEN 'server_changed'::text THEN 'It is an event, not an action.'::text WHEN 'prospect_erased'::text THEN 'What was erased cannot be restored.'::text WHEN 'workspace_removed'::text THEN 'What was removed cannot be restored.'::text WHEN 'undone'::text THEN 'Take the original action again instead.'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.instead_of_undo(p_what text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE p_what WHEN 'safety_entered'::text THEN 'Exit safety mode instead.'::text WHEN 'safety_exited'::text THEN 'Enter safety mode again instead.'::text WHEN 'heal_started'::text THEN 'Stop the heal instead. What it has resumed stays resumed.'::text WHEN 'heal_stopped'::text THEN 'Continue the heal instead.'::text WHEN 'heal_resumed'::text THEN 'Stop the heal instead.'::text WHEN 'settings_changed'::text THEN 'Set the old value again. The audit log has it.'::text WHEN 'linked'::text THEN 'Accounts stay linked.'::text WHEN 'imported'::text THEN 'Import a file with the earlier state instead.'::text WHEN 'signals_replayed'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'reconciled'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'endpoint_added'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_enabled'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_removed'::text THEN 'Start a process with --webhook-url to add the endpoint again.'::text WHEN 'messages_replayed'::text THEN 'Receivers detect repeated messages by their ID.'::text WHEN 'token_created'::text THEN 'Revoke the token instead.'::text WHEN 'token_revoked'::text THEN 'Create another token instead.'::text WHEN 'jobs_changed'::text THEN 'Retry or resume the jobs in River UI instead.'::text WHEN 'instance_adopted'::text THEN 'Adopt it under the name that it had before.'::text WHEN 'adopted'::text THEN 'Use thaw adopt remove, or apply the mapping that it had before.'::text WHEN 'adoption_fixed'::text THEN 'The copy follows the platform.'::text WHEN 'adoption_removed'::text THEN 'Use thaw adopt apply.'::text WHEN 'server_changed'::text THEN 'It is an event, not an action.'::text WHEN 'prospect_erased'::text THEN 'What was erased cannot be restored.'::text WHEN 'workspace_removed'::text THEN 'What was removed cannot be restored.'::text WHEN 'limit_set'::text THEN 'Set the old limit again. The audit log has it.'::text WHEN 'ceiling_set'::text THEN 'Set the old ceiling again. The audit log has it.'::text WHEN 'windows_set'::text THEN 'Set the old windows again. The audit log has them.'::text WHEN 'kind_held'::text THEN 'Correct the hold instead.'::text WHEN 'kind_hold_corrected'::text THEN 'Put the kind on hold again instead.'::text WHEN 'action_settled'::text THEN 'What a person found out at the provider stays.'::text WHEN 'ramp_set'::text THEN 'Set the old date again. The audit log has it.'::text WHEN 'undone'::text THEN 'Take the original action again instead.'::text ELSE NULL::text END;
+    RETURN CASE p_what WHEN 'limit_set'::text THEN 'Set the old limit again. The audit log has it.'::text WHEN 'ceiling_set'::text THEN 'Set the old ceiling again. The audit log has it.'::text WHEN 'windows_set'::text THEN 'Set the old windows again. The audit log has them.'::text WHEN 'kind_held'::text THEN 'Correct the hold instead.'::text WHEN 'kind_hold_corrected'::text THEN 'Put the kind on hold again instead.'::text WHEN 'action_settled'::text THEN 'What a person found out at the provider stays.'::text WHEN 'ramp_set'::text THEN 'Set the old date again. The audit log has it.'::text ELSE thaw.instead_of_undo_core(p_what) END;
 CREATE FUNCTION thaw.is_adopted() RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7194,6 +7191,16 @@ BEGIN
     INSERT INTO thaw.workers AS w (client_id, lock_key, pid) VALUES (p_client_id, key, pg_backend_pid())
     ON CONFLICT (client_id) DO UPDATE
         SET lock_key = excluded.lock_key, pid = excluded.pid, registered_at = excluded.registered_at, lost_at = NULL;
+END;
+$$;
+CREATE FUNCTION thaw.release_actions(p_ids bigint[], p_code text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF p_ids <> '{}' THEN
+        UPDATE thaw.actions AS a SET state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = p_code WHERE a.id = ANY (p_ids);
+    END IF;
 END;
 $$;
 CREATE TABLE thaw.workspace_removals (

@@ -274,17 +274,26 @@ $$;
 COMMENT ON FUNCTION thaw.close_invite(bigint, text) IS
     'Records that a sent invite was accepted or withdrawn. Until then it counts toward the ceiling of pending invites, and no second one goes to the prospect. Returns false if this was recorded before.';
 
--- Releases what is reserved when an account or a campaign stops. What is started goes on: the
--- request may be under way. Rows that a sender has locked are left to its last look (thaw.start).
+-- Releases what is reserved when an account, a campaign or a prospect stops. What is started goes
+-- on: the request may be under way. Rows that a sender has locked are left to its last look
+-- (thaw.start). The triggers find the rows, each by its own index.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.release_actions(p_ids bigint[], p_code text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF p_ids <> '{}' THEN
+        UPDATE thaw.actions AS a SET state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = p_code WHERE a.id = ANY (p_ids);
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_release_actions() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    UPDATE thaw.actions AS a SET
-        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'account_not_connected'
-    WHERE a.id = ANY (ARRAY(
+    PERFORM thaw.release_actions(ARRAY(
         SELECT open.id FROM thaw.actions AS open
-        WHERE open.account_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+        WHERE open.account_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED), 'account_not_connected');
     RETURN NULL;
 END;
 $$;
@@ -296,11 +305,9 @@ CREATE TRIGGER accounts_release_actions AFTER UPDATE OF status ON thaw.accounts
 CREATE FUNCTION thaw.campaigns_release_actions() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    UPDATE thaw.actions AS a SET
-        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'campaign_not_running'
-    WHERE a.id = ANY (ARRAY(
+    PERFORM thaw.release_actions(ARRAY(
         SELECT open.id FROM thaw.actions AS open
-        WHERE open.campaign_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+        WHERE open.campaign_id = NEW.id AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED), 'campaign_not_running');
     RETURN NULL;
 END;
 $$;
@@ -313,11 +320,9 @@ CREATE TRIGGER campaigns_release_actions AFTER UPDATE OF status ON thaw.campaign
 CREATE FUNCTION thaw.enrollments_release_actions() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    UPDATE thaw.actions AS a SET
-        state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = 'not_active'
-    WHERE a.id = ANY (ARRAY(
+    PERFORM thaw.release_actions(ARRAY(
         SELECT open.id FROM thaw.actions AS open
-        WHERE open.enrollment_id = NEW.id AND open.is_used AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED));
+        WHERE open.enrollment_id = NEW.id AND open.is_used AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED), 'not_active');
     RETURN NULL;
 END;
 $$;
@@ -328,7 +333,8 @@ CREATE TRIGGER enrollments_release_actions AFTER UPDATE OF status ON thaw.enroll
 
 REVOKE ALL ON FUNCTION thaw.hold_kind(bigint, text, timestamptz, text, text, text), thaw.limit_ends(bigint, text, text),
     thaw.advance(thaw.actions, text, timestamptz), thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text),
-    thaw.publish_unknown(bigint[]), thaw.expire_actions(integer), thaw.close_invite(bigint, text), thaw.accounts_release_actions(),
+    thaw.publish_unknown(bigint[]), thaw.expire_actions(integer), thaw.close_invite(bigint, text),
+    thaw.release_actions(bigint[], text), thaw.accounts_release_actions(),
     thaw.campaigns_release_actions(), thaw.enrollments_release_actions() FROM PUBLIC;
 
 -- +goose Down
@@ -338,6 +344,7 @@ DROP TRIGGER campaigns_release_actions ON thaw.campaigns;
 DROP FUNCTION thaw.campaigns_release_actions();
 DROP TRIGGER accounts_release_actions ON thaw.accounts;
 DROP FUNCTION thaw.accounts_release_actions();
+DROP FUNCTION thaw.release_actions(bigint[], text);
 DROP FUNCTION thaw.close_invite(bigint, text);
 DROP FUNCTION thaw.expire_actions(integer);
 DROP FUNCTION thaw.publish_unknown(bigint[]);

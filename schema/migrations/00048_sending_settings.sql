@@ -463,33 +463,11 @@ $$;
 COMMENT ON FUNCTION thaw.verify_action(bigint, text, text, text) IS
     'Settles an action of which the outcome is unknown, after a person has looked at the provider: verified_sent or verified_absent. The latter gives the quota back, and the step may be done again. Returns the state.';
 
+-- The actions of v0.1.0 keep their function, under another name.
+ALTER FUNCTION thaw.instead_of_undo(text) RENAME TO instead_of_undo_core;
 -- +goose StatementBegin
-CREATE OR REPLACE FUNCTION thaw.instead_of_undo(p_what text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+CREATE FUNCTION thaw.instead_of_undo(p_what text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE p_what
-    WHEN 'safety_entered' THEN 'Exit safety mode instead.'
-    WHEN 'safety_exited' THEN 'Enter safety mode again instead.'
-    WHEN 'heal_started' THEN 'Stop the heal instead. What it has resumed stays resumed.'
-    WHEN 'heal_stopped' THEN 'Continue the heal instead.'
-    WHEN 'heal_resumed' THEN 'Stop the heal instead.'
-    WHEN 'settings_changed' THEN 'Set the old value again. The audit log has it.'
-    WHEN 'linked' THEN 'Accounts stay linked.'
-    WHEN 'imported' THEN 'Import a file with the earlier state instead.'
-    WHEN 'signals_replayed' THEN 'A newer signal about an account replaces its status.'
-    WHEN 'reconciled' THEN 'A newer signal about an account replaces its status.'
-    WHEN 'endpoint_added' THEN 'Remove the endpoint instead.'
-    WHEN 'endpoint_enabled' THEN 'Remove the endpoint instead.'
-    WHEN 'endpoint_removed' THEN 'Start a process with --webhook-url to add the endpoint again.'
-    WHEN 'messages_replayed' THEN 'Receivers detect repeated messages by their ID.'
-    WHEN 'token_created' THEN 'Revoke the token instead.'
-    WHEN 'token_revoked' THEN 'Create another token instead.'
-    WHEN 'jobs_changed' THEN 'Retry or resume the jobs in River UI instead.'
-    WHEN 'instance_adopted' THEN 'Adopt it under the name that it had before.'
-    WHEN 'adopted' THEN 'Use thaw adopt remove, or apply the mapping that it had before.'
-    WHEN 'adoption_fixed' THEN 'The copy follows the platform.'
-    WHEN 'adoption_removed' THEN 'Use thaw adopt apply.'
-    WHEN 'server_changed' THEN 'It is an event, not an action.'
-    WHEN 'prospect_erased' THEN 'What was erased cannot be restored.'
-    WHEN 'workspace_removed' THEN 'What was removed cannot be restored.'
     WHEN 'limit_set' THEN 'Set the old limit again. The audit log has it.'
     WHEN 'ceiling_set' THEN 'Set the old ceiling again. The audit log has it.'
     WHEN 'windows_set' THEN 'Set the old windows again. The audit log has them.'
@@ -497,10 +475,14 @@ RETURN CASE p_what
     WHEN 'kind_hold_corrected' THEN 'Put the kind on hold again instead.'
     WHEN 'action_settled' THEN 'What a person found out at the provider stays.'
     WHEN 'ramp_set' THEN 'Set the old date again. The audit log has it.'
-    WHEN 'undone' THEN 'Take the original action again instead.' END;
+    ELSE thaw.instead_of_undo_core(p_what) END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION thaw.is_undoable(p_action_id bigint, p_what text) RETURNS boolean LANGUAGE sql STABLE
+RETURN thaw.instead_of_undo(p_what) IS NULL AND NOT EXISTS (SELECT FROM thaw.manual_actions AS later WHERE later.undoes = p_action_id);
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION thaw.require_sending_reason(text, text), thaw.require_kind(text),
+REVOKE ALL ON FUNCTION thaw.instead_of_undo(text), thaw.require_sending_reason(text, text), thaw.require_kind(text),
     thaw.limit_text(text, integer, integer, interval, interval),
     thaw.set_action_limit(text, text, integer, integer, interval, interval, text, text, text, text, text),
     thaw.set_action_ceiling(text, integer, integer, interval, text, text), thaw.windows_of(jsonb),
@@ -511,34 +493,11 @@ REVOKE ALL ON FUNCTION thaw.require_sending_reason(text, text), thaw.require_kin
 
 -- +goose Down
 -- +goose StatementBegin
-CREATE OR REPLACE FUNCTION thaw.instead_of_undo(p_what text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE p_what
-    WHEN 'safety_entered' THEN 'Exit safety mode instead.'
-    WHEN 'safety_exited' THEN 'Enter safety mode again instead.'
-    WHEN 'heal_started' THEN 'Stop the heal instead. What it has resumed stays resumed.'
-    WHEN 'heal_stopped' THEN 'Continue the heal instead.'
-    WHEN 'heal_resumed' THEN 'Stop the heal instead.'
-    WHEN 'settings_changed' THEN 'Set the old value again. The audit log has it.'
-    WHEN 'linked' THEN 'Accounts stay linked.'
-    WHEN 'imported' THEN 'Import a file with the earlier state instead.'
-    WHEN 'signals_replayed' THEN 'A newer signal about an account replaces its status.'
-    WHEN 'reconciled' THEN 'A newer signal about an account replaces its status.'
-    WHEN 'endpoint_added' THEN 'Remove the endpoint instead.'
-    WHEN 'endpoint_enabled' THEN 'Remove the endpoint instead.'
-    WHEN 'endpoint_removed' THEN 'Start a process with --webhook-url to add the endpoint again.'
-    WHEN 'messages_replayed' THEN 'Receivers detect repeated messages by their ID.'
-    WHEN 'token_created' THEN 'Revoke the token instead.'
-    WHEN 'token_revoked' THEN 'Create another token instead.'
-    WHEN 'jobs_changed' THEN 'Retry or resume the jobs in River UI instead.'
-    WHEN 'instance_adopted' THEN 'Adopt it under the name that it had before.'
-    WHEN 'adopted' THEN 'Use thaw adopt remove, or apply the mapping that it had before.'
-    WHEN 'adoption_fixed' THEN 'The copy follows the platform.'
-    WHEN 'adoption_removed' THEN 'Use thaw adopt apply.'
-    WHEN 'server_changed' THEN 'It is an event, not an action.'
-    WHEN 'prospect_erased' THEN 'What was erased cannot be restored.'
-    WHEN 'workspace_removed' THEN 'What was removed cannot be restored.'
-    WHEN 'undone' THEN 'Take the original action again instead.' END;
+CREATE OR REPLACE FUNCTION thaw.is_undoable(p_action_id bigint, p_what text) RETURNS boolean LANGUAGE sql STABLE
+RETURN thaw.instead_of_undo_core(p_what) IS NULL AND NOT EXISTS (SELECT FROM thaw.manual_actions AS later WHERE later.undoes = p_action_id);
 -- +goose StatementEnd
+DROP FUNCTION thaw.instead_of_undo(text);
+ALTER FUNCTION thaw.instead_of_undo_core(text) RENAME TO instead_of_undo;
 DROP FUNCTION thaw.verify_action(bigint, text, text, text);
 DROP FUNCTION thaw.set_campaign_steps(text, text, jsonb);
 DROP FUNCTION thaw.open_enrollments(bigint, bigint);
