@@ -49,8 +49,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer listener.Release()
-	_, err = listener.Exec(ctx, "LISTEN thaw_actions")
-	for err == nil {
+	for _, err = listener.Exec(ctx, "LISTEN thaw_actions"); err == nil; {
 		var claimed []jobs.Claimed
 		err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) {
 			claimed, err = jobs.Claim(ctx, tx, jobs.ClaimOptions{Limit: 20, Actor: "sender-go"})
@@ -59,7 +58,7 @@ func run(ctx context.Context) error {
 		var calls sync.WaitGroup
 		for _, action := range claimed {
 			calls.Go(func() {
-				slog.Info(send(ctx, db, action), "action", action.ID, "kind", action.Kind, "account", action.Account, "to", action.ProspectURL) //nolint:gosec
+				slog.Info(send(context.WithoutCancel(ctx), db, action), "action", action.ID, "kind", action.Kind, "account", action.Account, "to", action.ProspectURL) //nolint:gosec
 			})
 		}
 		calls.Wait()
@@ -67,11 +66,10 @@ func run(ctx context.Context) error {
 			continue
 		}
 		waiting, cancel := context.WithTimeout(ctx, time.Minute)
-		_, err = listener.Conn().WaitForNotification(waiting)
-		cancel()
-		if errors.Is(err, context.DeadlineExceeded) {
+		if _, err = listener.Conn().WaitForNotification(waiting); errors.Is(err, context.DeadlineExceeded) {
 			err = nil
 		}
+		cancel()
 	}
 	return err
 }
@@ -79,25 +77,27 @@ func run(ctx context.Context) error {
 // send starts an action, which is committed before the call, and settles it, even if the process is
 // asked to stop meanwhile. It returns what came of it.
 func send(ctx context.Context, db *pgxpool.Pool, action jobs.Claimed) (what string) {
-	ctx = context.WithoutCancel(ctx)
 	var start jobs.Reservation
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) {
 		start, err = jobs.Start(ctx, tx, action.ID)
 		return err
 	})
 	if err != nil || start.Code != "" {
-		return fmt.Sprint("not sent: ", start.Code, err) // the reservation expires, and the action is due again
+		return fmt.Sprint("not sent: ", start.Code, err) // the reservation expires, or is unknown if the start was committed
 	}
 	outcome := call(action)
-	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		state, err := jobs.Settle(ctx, tx, action.ID, outcome)
-		what = string(state) + " " + outcome.ErrorCode
-		return err
-	})
-	if err != nil { // a started action that is not settled counts as unknown when its lease ends
-		return err.Error()
+	for last := time.Now().Add(time.Minute); ; <-time.After(time.Second) { // the same report again is harmless
+		err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+			state, err := jobs.Settle(ctx, tx, action.ID, outcome)
+			what = string(state) + " " + outcome.ErrorCode
+			return err
+		})
+		if err == nil {
+			return what
+		} else if errors.Is(err, jobs.ErrConflict) || time.Now().After(last) {
+			return err.Error() // without a report, the action counts as unknown when its lease ends
+		}
 	}
-	return what
 }
 
 func call(action jobs.Claimed) jobs.Settlement {

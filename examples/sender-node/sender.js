@@ -8,6 +8,8 @@ const provider = process.env.PROVIDER_URL ?? 'http://127.0.0.1:8090'
 const port = process.env.PORT ?? 3000
 const thaw = new pg.Pool({ connectionString: process.env.DATABASE_URL })
 const webhook = new Webhook(process.env.THAW_WEBHOOK_SECRET)
+// An idle connection that ends is no reason to end the process.
+thaw.on('error', (error) => console.error('database:', error.message))
 
 // Each query is a transaction of its own, so thaw.start is committed before the call.
 async function send({ reservation, kind, account, prospect_url: prospect }) {
@@ -18,10 +20,23 @@ async function send({ reservation, kind, account, prospect_url: prospect }) {
     await new Promise((resolve) => setTimeout(resolve, go.opens_at - Date.now()))
   }
   const { outcome, id, code, until } = await call(kind, account, prospect.split('/').pop())
-  const { rows: [settled] } = await thaw.query(
-    'SELECT thaw.settle($1, $2, provider_ref => $3, error_code => $4, until => $5) AS state',
-    [reservation, outcome, id, code, until])
-  console.log(reservation, kind, account, prospect, settled.state, code ?? id ?? '')
+  const state = await report([reservation, outcome, id, code, until])
+  console.log(reservation, kind, account, prospect, state, code ?? id ?? '')
+}
+
+// The database may be away. The same report again is harmless. Without a report, the action counts as
+// unknown when its lease ends. Thaw rejects a report with SQLSTATE 55000 or one of class 22.
+async function report(values) {
+  for (let tries = 1; ; tries++) {
+    try {
+      const { rows: [{ state }] } = await thaw.query(
+        'SELECT thaw.settle($1, $2, provider_ref => $3, error_code => $4, until => $5) AS state', values)
+      return state
+    } catch (error) {
+      if (/^(22|55000)/.test(error.code) || tries === 60) throw error
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+    }
+  }
 }
 
 async function call(kind, account, to) {
