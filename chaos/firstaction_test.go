@@ -14,8 +14,8 @@ import (
 )
 
 // Accounts with due actions and open gates reconnect, while others flap, large ones are healed, and
-// processes are killed. Measures the time from the answer to the connect signal until a first action
-// is given out: by the job schedule, in the outbox.
+// processes are killed. Measures the time from the answer to the connect signal until a first
+// action is given out: by the job schedule, in the outbox.
 func TestFirstActionIsPushed(t *testing.T) {
 	t.Parallel()
 	notByDefault(t)
@@ -131,7 +131,7 @@ func (l *load) reconnectAll(ids []int64, served func(since int64) ([]int64, erro
 			mu.Lock()
 			for _, id := range now {
 				if _, known := took[id]; !known {
-					// An answer may be under way when the first action is given out: it took no time.
+					// The answer may still be under way then: it took no time.
 					took[id] = 0
 					if began, answered := connected[id]; answered {
 						took[id] = at.Sub(began)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -119,7 +120,7 @@ func calledSender() error {
 		// The reservation is in the database: if this process dies, its lease ends.
 		w.WriteHeader(http.StatusNoContent)
 		if message.Type == "action.due" {
-			go func() { fmt.Fprintln(os.Stderr, message.Data.Reservation, message.Data.do(db)) }()
+			go func() { slog.Info(message.Data.do(db), "action", message.Data.Reservation) }()
 		}
 	}))
 }
@@ -159,7 +160,10 @@ func (d due) do(db *pgxpool.Pool) (what string) {
 			return err
 		})
 	})
-	return fmt.Sprint(state, " ", err)
+	if err != nil {
+		return err.Error()
+	}
+	return string(state)
 }
 
 // insist repeats a transaction until the database runs or rejects it. lost is true if an answer was
