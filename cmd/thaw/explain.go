@@ -262,7 +262,10 @@ func printNext(out io.Writer, next *readmodel.NextAction, zone string) {
 		expected = "expected now"
 	}
 	if next.Ahead > 0 {
-		expected += " at the earliest (" + explain.AheadInWords(next.Ahead, next.Kind) + " due before it)"
+		if expected += " at the earliest"; next.ExpectedOn != nil {
+			expected = "expected " + next.ExpectedOn.String()
+		}
+		expected += " (" + explain.AheadInWords(next.Ahead, next.Kind) + " due before it)"
 	}
 	printf(out, "  next: %s, %s", next.Kind, expected)
 	if next.IsHeld() {

@@ -212,8 +212,14 @@ func TestExplanationHasTheNextAction(t *testing.T) {
 	require.Equal(t, "The daily cap of invites is used up. Its limit is zero: raise the limit, or change the subscription of the account.", next["sentence"])
 	require.NotNil(t, next["due_at"])
 	require.Nil(t, asked["explanations"].([]any)[0].(map[string]any)["expected_at"], "the gate does not open at a known time")
+	require.NotContains(t, next, "expected_on")
 	waiting := s.send(t, call{path: "/prospects?url=linkedin.com/in/north-2-2", token: s.north}).json(t, http.StatusOK)
 	require.NotContains(t, waiting["explanations"].([]any)[0], "next")
+
+	s.Exec(t, "SELECT thaw.set_action_limit('north', 'invite', per_day => 5, reason => 'why')")
+	asked = s.send(t, call{path: fmt.Sprintf("/prospects?url=lead-%d", id), token: s.north}).json(t, http.StatusOK)["explanations"].([]any)[0].(map[string]any)
+	expected := asked["next"].(map[string]any)["expected_on"].(map[string]any)
+	require.Equal(t, expected["from"], expected["to"])
 }
 
 // What no database takes, or what is far too long, is a client's error that says what to do.

@@ -7,6 +7,8 @@ package dbsqlc
 import (
 	"database/sql/driver"
 	"fmt"
+
+	"time"
 )
 
 type ThawDeliveryState string
@@ -50,4 +52,13 @@ func (ns NullThawDeliveryState) Value() (driver.Value, error) {
 		return nil, nil
 	}
 	return string(ns.ThawDeliveryState), nil
+}
+
+// The steps of a linear campaign. position is the value of enrollments.step at which the step is done. A campaign with branches has none: the platform passes the next kind and time when it settles an action.
+type ThawCampaignStep struct {
+	CampaignID int64
+	Position   int32
+	Kind       string
+	// How long after the previous step this one is due.
+	Delay time.Duration
 }

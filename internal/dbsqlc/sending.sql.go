@@ -472,6 +472,417 @@ func (q *Queries) EnrollmentToReserve(ctx context.Context, arg EnrollmentToReser
 	return id, err
 }
 
+const forecastAccounts = `-- name: ForecastAccounts :many
+SELECT sending.account_id, sending.sender_id, coalesce(sending.served_at, 'epoch')::timestamptz AS served_at
+FROM thaw.sending_accounts AS sending
+JOIN thaw.accounts AS a ON a.id = sending.account_id
+WHERE sending.sender_id IN (SELECT own.sender_id FROM thaw.sending_accounts AS own WHERE own.account_id = ANY ($1::bigint[]))
+    AND thaw.account_gate(a, thaw.is_safety_on()) IS NULL
+ORDER BY sending.account_id
+`
+
+type ForecastAccountsRow struct {
+	AccountID int64
+	SenderID  int64
+	ServedAt  time.Time
+}
+
+// The accounts of the senders of given accounts that may send, for a forecast of the next actions
+// (package sendforecast). The queries below read the rest of it. served_at: 'epoch' for never.
+func (q *Queries) ForecastAccounts(ctx context.Context, accountIds []int64) ([]ForecastAccountsRow, error) {
+	rows, err := q.db.Query(ctx, forecastAccounts, accountIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ForecastAccountsRow
+	for rows.Next() {
+		var i ForecastAccountsRow
+		if err := rows.Scan(&i.AccountID, &i.SenderID, &i.ServedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const forecastDays = `-- name: ForecastDays :many
+SELECT n::integer AS n, ($1::text::date + n::integer)::text AS day, thaw.day_start($2::text, $1::text::date + n::integer + 1)::timestamptz AS ends_at
+FROM generate_series(1, $3::integer) AS n
+ORDER BY n
+`
+
+type ForecastDaysParams struct {
+	Day      string
+	Timezone string
+	Days     int32
+}
+
+type ForecastDaysRow struct {
+	N      int32
+	Day    string
+	EndsAt time.Time
+}
+
+// When the local days after a day end.
+func (q *Queries) ForecastDays(ctx context.Context, arg ForecastDaysParams) ([]ForecastDaysRow, error) {
+	rows, err := q.db.Query(ctx, forecastDays, arg.Day, arg.Timezone, arg.Days)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ForecastDaysRow
+	for rows.Next() {
+		var i ForecastDaysRow
+		if err := rows.Scan(&i.N, &i.Day, &i.EndsAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const forecastKinds = `-- name: ForecastKinds :many
+SELECT g.account_id::bigint AS account_id, g.sender_id::bigint AS sender_id, g.kind::text AS kind, g.timezone::text AS timezone, g.day::text AS day,
+    g.day_ends_at::timestamptz AS day_ends_at, coalesce(g.ramp_started_at, 'epoch')::timestamptz AS ramp_started_at,
+    g.gap_from::interval AS gap_from, g.gap_to::interval AS gap_to,
+    greatest(g.next_allowed_at, g.held_until, 'epoch')::timestamptz AS next_at,
+    limits.per_day::integer[] AS per_day, limits.per_week::integer[] AS per_week,
+    coalesce((SELECT s.pending_invites FROM thaw.settings AS s) - g.pending_invites, -1)::integer AS remaining
+FROM thaw.kind_gates($1::bigint[]) AS g
+JOIN thaw.accounts AS a ON a.id = g.account_id
+LEFT JOIN thaw.action_ceilings AS ceiling ON ceiling.kind = g.kind
+LEFT JOIN thaw.action_overrides AS own ON own.account_id = a.id AND own.kind = g.kind
+LEFT JOIN thaw.action_overrides AS common
+    ON common.workspace_id = a.workspace_id AND common.account_id IS NULL AND common.campaign_id IS NULL AND common.kind = g.kind
+CROSS JOIN LATERAL (
+    SELECT array_agg(CASE WHEN l.ramp_week < 6
+            THEN least(l.per_day, coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)
+            ELSE least(coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day) END ORDER BY l.ramp_week) AS per_day,
+        array_agg(coalesce(CASE WHEN l.ramp_week < 6
+            THEN least(l.per_week, coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week)
+            ELSE least(coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week) END, -1) ORDER BY l.ramp_week) AS per_week,
+        count(*) AS weeks
+    FROM thaw.action_limits AS l WHERE l.tier = a.tier AND l.kind = g.kind) AS limits
+WHERE g.account_code IS NULL AND g.per_day IS NOT NULL AND g.day IS NOT NULL AND limits.weeks = 6
+ORDER BY g.account_id, g.kind
+`
+
+type ForecastKindsRow struct {
+	AccountID     int64
+	SenderID      int64
+	Kind          string
+	Timezone      string
+	Day           string
+	DayEndsAt     time.Time
+	RampStartedAt time.Time
+	GapFrom       time.Duration
+	GapTo         time.Duration
+	NextAt        time.Time
+	PerDay        []int32
+	PerWeek       []int32
+	Remaining     int32
+}
+
+// The limits of each kind of accounts, by ramp week, as thaw.kind_gates applies them (a test
+// compares both), and until when a gap or a hold lasts. Kinds without limits are missing.
+// remaining: how many more may be open. Limits that do not exist are -1, an unknown start of the
+// ramp is 'epoch'.
+func (q *Queries) ForecastKinds(ctx context.Context, accountIds []int64) ([]ForecastKindsRow, error) {
+	rows, err := q.db.Query(ctx, forecastKinds, accountIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ForecastKindsRow
+	for rows.Next() {
+		var i ForecastKindsRow
+		if err := rows.Scan(
+			&i.AccountID,
+			&i.SenderID,
+			&i.Kind,
+			&i.Timezone,
+			&i.Day,
+			&i.DayEndsAt,
+			&i.RampStartedAt,
+			&i.GapFrom,
+			&i.GapTo,
+			&i.NextAt,
+			&i.PerDay,
+			&i.PerWeek,
+			&i.Remaining,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const forecastPace = `-- name: ForecastPace :one
+SELECT s.action_gap_from, s.action_gap_to, thaw.now()::timestamptz AS now FROM thaw.settings AS s
+`
+
+type ForecastPaceRow struct {
+	ActionGapFrom time.Duration
+	ActionGapTo   time.Duration
+	Now           time.Time
+}
+
+// The gaps between any two actions.
+func (q *Queries) ForecastPace(ctx context.Context) (ForecastPaceRow, error) {
+	row := q.db.QueryRow(ctx, forecastPace)
+	var i ForecastPaceRow
+	err := row.Scan(&i.ActionGapFrom, &i.ActionGapTo, &i.Now)
+	return i, err
+}
+
+const forecastProspects = `-- name: ForecastProspects :many
+SELECT e.account_id::bigint AS account_id, e.id, e.campaign_id, e.step, e.next_kind::text AS kind, e.due_at::timestamptz AS due_at,
+    coalesce((
+        SELECT x.state::text FROM thaw.actions AS x
+        WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = e.next_kind AND (x.is_used OR x.state = 'already') LIMIT 1), '')::text AS state,
+    EXISTS (SELECT FROM thaw.action_overrides AS own WHERE own.campaign_id = e.campaign_id)::boolean AS is_capped
+FROM unnest($1::bigint[]) AS account (id)
+CROSS JOIN LATERAL (
+    SELECT own.id, own.workspace_id, own.campaign_id, own.account_id, own.step, own.status, own.paused_reason, own.paused_at, own.next_action_at, own.waits_for_account, own.prospect_url, own.created_at, own.external_id, own.own_reason, own.next_kind, own.due_at FROM thaw.enrollments AS own
+    JOIN thaw.campaigns AS c ON c.id = own.campaign_id AND c.status = 'running'
+    WHERE own.account_id = account.id AND own.due_at IS NOT NULL
+    ORDER BY own.due_at, own.id LIMIT $2::integer) AS e
+ORDER BY e.account_id, e.due_at, e.id
+`
+
+type ForecastProspectsParams struct {
+	AccountIds []int64
+	Size       int32
+}
+
+type ForecastProspectsRow struct {
+	AccountID  int64
+	ID         int64
+	CampaignID int64
+	Step       int32
+	Kind       string
+	DueAt      time.Time
+	State      string
+	IsCapped   bool
+}
+
+// The active prospects of accounts, with the state of an action that is under way (empty: none). At
+// most size per account, the first due ones. is_capped: the campaign has a cap of its own.
+func (q *Queries) ForecastProspects(ctx context.Context, arg ForecastProspectsParams) ([]ForecastProspectsRow, error) {
+	rows, err := q.db.Query(ctx, forecastProspects, arg.AccountIds, arg.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ForecastProspectsRow
+	for rows.Next() {
+		var i ForecastProspectsRow
+		if err := rows.Scan(
+			&i.AccountID,
+			&i.ID,
+			&i.CampaignID,
+			&i.Step,
+			&i.Kind,
+			&i.DueAt,
+			&i.State,
+			&i.IsCapped,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const forecastSteps = `-- name: ForecastSteps :many
+SELECT s.campaign_id, s.position, s.kind, s.delay FROM thaw.campaign_steps AS s
+WHERE s.campaign_id = ANY ($1::bigint[]) ORDER BY s.campaign_id, s.position
+`
+
+// The steps of linear campaigns.
+func (q *Queries) ForecastSteps(ctx context.Context, campaignIds []int64) ([]ThawCampaignStep, error) {
+	rows, err := q.db.Query(ctx, forecastSteps, campaignIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ThawCampaignStep
+	for rows.Next() {
+		var i ThawCampaignStep
+		if err := rows.Scan(
+			&i.CampaignID,
+			&i.Position,
+			&i.Kind,
+			&i.Delay,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const forecastTurns = `-- name: ForecastTurns :many
+SELECT pair.account_id::bigint AS account_id, pair.campaign_id::bigint AS campaign_id, last.id
+FROM (SELECT unnest($1::bigint[]) AS account_id, unnest($2::bigint[]) AS campaign_id) AS pair
+CROSS JOIN LATERAL (
+    SELECT x.id FROM thaw.actions AS x
+    WHERE x.account_id = pair.account_id AND x.campaign_id = pair.campaign_id ORDER BY x.id DESC LIMIT 1) AS last
+`
+
+type ForecastTurnsParams struct {
+	AccountIds  []int64
+	CampaignIds []int64
+}
+
+type ForecastTurnsRow struct {
+	AccountID  int64
+	CampaignID int64
+	ID         int64
+}
+
+// The last action of each campaign of accounts: the campaigns of an account take turns.
+func (q *Queries) ForecastTurns(ctx context.Context, arg ForecastTurnsParams) ([]ForecastTurnsRow, error) {
+	rows, err := q.db.Query(ctx, forecastTurns, arg.AccountIds, arg.CampaignIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ForecastTurnsRow
+	for rows.Next() {
+		var i ForecastTurnsRow
+		if err := rows.Scan(&i.AccountID, &i.CampaignID, &i.ID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const forecastUsed = `-- name: ForecastUsed :many
+SELECT x.sender_id, x.kind, x.used_at, (x.local_day = current.day)::boolean AS is_today
+FROM (SELECT unnest($1::bigint[]) AS sender_id, unnest($2::text[])::date AS day) AS current
+JOIN thaw.actions AS x ON x.sender_id = current.sender_id AND x.kind = ANY ($3::text[]) AND x.used_at > thaw.now() - interval '168 hours' AND x.is_used
+`
+
+type ForecastUsedParams struct {
+	SenderIds []int64
+	Days      []string
+	Kinds     []string
+}
+
+type ForecastUsedRow struct {
+	SenderID int64
+	Kind     string
+	UsedAt   time.Time
+	IsToday  bool
+}
+
+// What counts toward the caps of senders. is_today: into their current local day.
+func (q *Queries) ForecastUsed(ctx context.Context, arg ForecastUsedParams) ([]ForecastUsedRow, error) {
+	rows, err := q.db.Query(ctx, forecastUsed, arg.SenderIds, arg.Days, arg.Kinds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ForecastUsedRow
+	for rows.Next() {
+		var i ForecastUsedRow
+		if err := rows.Scan(
+			&i.SenderID,
+			&i.Kind,
+			&i.UsedAt,
+			&i.IsToday,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const forecastWindows = `-- name: ForecastWindows :many
+WITH RECURSIVE applicable AS MATERIALIZED (
+    SELECT a.id AS account_id, w.weekdays, w.opens, w.closes, coalesce(thaw.zone_named(w.timezone), thaw.zone_named(a.timezone)) AS timezone
+    FROM thaw.accounts AS a
+    CROSS JOIN LATERAL (
+        SELECT x.id, x.workspace_id, x.account_id, x.weekdays, x.opens, x.closes, x.timezone, dense_rank() OVER (ORDER BY x.account_id IS NULL, x.workspace_id IS NULL) AS precedence
+        FROM thaw.sending_windows AS x
+        WHERE (x.workspace_id = a.workspace_id OR x.workspace_id IS NULL) AND (x.account_id = a.id OR x.account_id IS NULL)) AS w
+    WHERE a.id = ANY ($1::bigint[]) AND w.precedence = 1
+), openings AS (
+    SELECT hours.weekdays, hours.opens, hours.closes, hours.timezone, thaw.now() AS looked_at, state.is_open, state.closes_at, state.opens_at AS next_at
+    FROM (SELECT DISTINCT p.weekdays, p.opens, p.closes, p.timezone FROM applicable AS p WHERE p.timezone IS NOT NULL) AS hours
+    CROSS JOIN LATERAL thaw.window_at(hours.timezone, hours.weekdays, hours.opens, hours.closes, thaw.now()) AS state (is_open, opens_at, closes_at)
+    UNION ALL
+    SELECT o.weekdays, o.opens, o.closes, o.timezone, o.next_at, state.is_open, state.closes_at, state.opens_at
+    FROM openings AS o
+    CROSS JOIN LATERAL thaw.window_at(o.timezone, o.weekdays, o.opens, o.closes, o.next_at) AS state (is_open, opens_at, closes_at)
+    WHERE o.next_at < thaw.now() + make_interval(days => $2::integer)
+)
+SELECT p.account_id::bigint AS account_id, o.looked_at::timestamptz AS opens_at, o.closes_at::timestamptz AS closes_at
+FROM applicable AS p
+JOIN openings AS o ON o.weekdays = p.weekdays AND o.opens = p.opens AND o.closes = p.closes AND o.timezone = p.timezone
+WHERE o.is_open
+ORDER BY p.account_id, o.looked_at, o.closes_at
+`
+
+type ForecastWindowsParams struct {
+	AccountIds []int64
+	Days       int32
+}
+
+type ForecastWindowsRow struct {
+	AccountID int64
+	OpensAt   time.Time
+	ClosesAt  time.Time
+}
+
+// When accounts may send in the coming days, as thaw.kind_gates sees it (a test compares both): the
+// windows of an account, otherwise of its workspace, otherwise of the fleet.
+func (q *Queries) ForecastWindows(ctx context.Context, arg ForecastWindowsParams) ([]ForecastWindowsRow, error) {
+	rows, err := q.db.Query(ctx, forecastWindows, arg.AccountIds, arg.Days)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ForecastWindowsRow
+	for rows.Next() {
+		var i ForecastWindowsRow
+		if err := rows.Scan(&i.AccountID, &i.OpensAt, &i.ClosesAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const holdActionKind = `-- name: HoldActionKind :one
 SELECT thaw.hold_action_kind($1::text, $2::text, $3::timestamptz, $4::text,
     $5::text, $6::text)::timestamptz AS until

@@ -278,6 +278,20 @@ func TestBecause(t *testing.T) {
 			answerOf{Active, "This prospect is not paused. It is active in campaign spring. The daily cap of invites is used up (30 of 30). It opens at 2026-05-01T09:15Z. The invite is expected at 2026-05-01T09:30Z at the earliest: 2 other invites are due before it.", true, None, &tick, none},
 		},
 		{
+			"active, on a day", with(activeProspect(), func(f *Facts) {
+				f.Next = &NextFacts{
+					GateFacts: GateFacts{Code: GateWindowClosed, Kind: "invite", OpensAt: &later}, ExpectedAt: &tick, Ahead: 12, Days: &Days{"2026-05-02", "2026-05-02"},
+				}
+			}),
+			answerOf{Active, "This prospect is not paused. It is active in campaign spring. The sending window of the account is closed. It opens at 2026-05-01T09:15Z. The invite is expected on 2026-05-02: 12 other invites are due before it.", true, None, &tick, none},
+		},
+		{
+			"active, on one of two days", with(activeProspect(), func(f *Facts) {
+				f.Next = &NextFacts{GateFacts: GateFacts{Kind: "invite"}, ExpectedAt: &tick, Ahead: 12, Days: &Days{"2026-05-02", "2026-05-03"}}
+			}),
+			answerOf{Active, "This prospect is not paused. It is active in campaign spring. Nothing holds the next invite. The invite is expected between 2026-05-02 and 2026-05-03: 12 other invites are due before it.", true, None, &tick, none},
+		},
+		{
 			"active, expected when the gate opens", with(activeProspect(), func(f *Facts) {
 				f.Next = &NextFacts{GateFacts: GateFacts{Code: GateNotDue, Kind: "view", OpensAt: &later}, ExpectedAt: &later}
 			}),

@@ -70,6 +70,22 @@ type NextFacts struct {
 	// Ahead is how many actions of the same account and kind are due before it; [MaxAhead] or more
 	// are counted as MaxAhead.
 	Ahead int
+	// Days are the days on which it is expected. Nil: not known.
+	Days *Days
+}
+
+// Days are one day, or a range of days, in ISO 8601 and by the clock of a sender.
+type Days struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// String completes a sentence: "on 2026-03-04", "between 2026-03-04 and 2026-03-05".
+func (d Days) String() string {
+	if d.From == d.To {
+		return "on " + d.From
+	}
+	return "between " + d.From + " and " + d.To
 }
 
 // MaxAhead is how far the actions that are due before another one are counted.
@@ -81,6 +97,8 @@ func (n NextFacts) expectation() string {
 	switch {
 	case n.ExpectedAt == nil, n.Code == "" && n.Ahead == 0:
 		return ""
+	case n.Days != nil && n.Ahead > 0:
+		return " The " + one + " is expected " + n.Days.String() + ": " + AheadInWords(n.Ahead, n.Kind) + " due before it."
 	case n.OpensAt != nil && minute(*n.OpensAt) == minute(*n.ExpectedAt): // the time was said
 		if n.Ahead == 0 {
 			return ""

@@ -275,6 +275,9 @@ type NextAction struct {
 	ExpectedAt *time.Time `json:"expected_at"`
 	// Ahead is how many actions of the same account and kind are due before it, counted up to 100.
 	Ahead int `json:"ahead"`
+	// ExpectedOn are the days on which it is done if nothing else changes: one day, unless the day
+	// depends on the random gaps. Nil if they are not known.
+	ExpectedOn *explain.Days `json:"expected_on,omitempty"`
 }
 
 // IsHeld reports whether anything but its due time holds the action.
@@ -315,7 +318,7 @@ func nextActions(ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc.ProspectF
 			Kind: r.Kind, DueAt: notEpoch(r.DueAt), Used: f.Used, Cap: f.Cap, Gate: explain.BecauseOfGate(f.GateFacts), ExpectedAt: f.ExpectedAt, Ahead: f.Ahead,
 		}
 	}
-	return next, facts, nil
+	return next, facts, expectActions(ctx, q, rows, next, facts)
 }
 
 // A SendingWindow is a time of the week in which accounts send. Workspace and Account are empty for

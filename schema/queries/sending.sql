@@ -166,3 +166,114 @@ SELECT thaw.set_ramp(sqlc.arg(account)::text, sqlc.narg(started_on)::text::date,
 
 -- name: VerifyAction :one
 SELECT thaw.verify_action(sqlc.arg(id)::bigint, sqlc.arg(outcome)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text)::text AS state;
+
+-- name: ForecastAccounts :many
+-- The accounts of the senders of given accounts that may send, for a forecast of the next actions
+-- (package sendforecast). The queries below read the rest of it. served_at: 'epoch' for never.
+SELECT sending.account_id, sending.sender_id, coalesce(sending.served_at, 'epoch')::timestamptz AS served_at
+FROM thaw.sending_accounts AS sending
+JOIN thaw.accounts AS a ON a.id = sending.account_id
+WHERE sending.sender_id IN (SELECT own.sender_id FROM thaw.sending_accounts AS own WHERE own.account_id = ANY (sqlc.arg(account_ids)::bigint[]))
+    AND thaw.account_gate(a, thaw.is_safety_on()) IS NULL
+ORDER BY sending.account_id;
+
+-- name: ForecastKinds :many
+-- The limits of each kind of accounts, by ramp week, as thaw.kind_gates applies them (a test
+-- compares both), and until when a gap or a hold lasts. Kinds without limits are missing.
+-- remaining: how many more may be open. Limits that do not exist are -1, an unknown start of the
+-- ramp is 'epoch'.
+SELECT g.account_id::bigint AS account_id, g.sender_id::bigint AS sender_id, g.kind::text AS kind, g.timezone::text AS timezone, g.day::text AS day,
+    g.day_ends_at::timestamptz AS day_ends_at, coalesce(g.ramp_started_at, 'epoch')::timestamptz AS ramp_started_at,
+    g.gap_from::interval AS gap_from, g.gap_to::interval AS gap_to,
+    greatest(g.next_allowed_at, g.held_until, 'epoch')::timestamptz AS next_at,
+    limits.per_day::integer[] AS per_day, limits.per_week::integer[] AS per_week,
+    coalesce((SELECT s.pending_invites FROM thaw.settings AS s) - g.pending_invites, -1)::integer AS remaining
+FROM thaw.kind_gates(sqlc.arg(account_ids)::bigint[]) AS g
+JOIN thaw.accounts AS a ON a.id = g.account_id
+LEFT JOIN thaw.action_ceilings AS ceiling ON ceiling.kind = g.kind
+LEFT JOIN thaw.action_overrides AS own ON own.account_id = a.id AND own.kind = g.kind
+LEFT JOIN thaw.action_overrides AS common
+    ON common.workspace_id = a.workspace_id AND common.account_id IS NULL AND common.campaign_id IS NULL AND common.kind = g.kind
+CROSS JOIN LATERAL (
+    SELECT array_agg(CASE WHEN l.ramp_week < 6
+            THEN least(l.per_day, coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)
+            ELSE least(coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day) END ORDER BY l.ramp_week) AS per_day,
+        array_agg(coalesce(CASE WHEN l.ramp_week < 6
+            THEN least(l.per_week, coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week)
+            ELSE least(coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week) END, -1) ORDER BY l.ramp_week) AS per_week,
+        count(*) AS weeks
+    FROM thaw.action_limits AS l WHERE l.tier = a.tier AND l.kind = g.kind) AS limits
+WHERE g.account_code IS NULL AND g.per_day IS NOT NULL AND g.day IS NOT NULL AND limits.weeks = 6
+ORDER BY g.account_id, g.kind;
+
+-- name: ForecastDays :many
+-- When the local days after a day end.
+SELECT n::integer AS n, (sqlc.arg(day)::text::date + n::integer)::text AS day, thaw.day_start(sqlc.arg(timezone)::text, sqlc.arg(day)::text::date + n::integer + 1)::timestamptz AS ends_at
+FROM generate_series(1, sqlc.arg(days)::integer) AS n
+ORDER BY n;
+
+-- name: ForecastWindows :many
+-- When accounts may send in the coming days, as thaw.kind_gates sees it (a test compares both): the
+-- windows of an account, otherwise of its workspace, otherwise of the fleet.
+WITH RECURSIVE applicable AS MATERIALIZED (
+    SELECT a.id AS account_id, w.weekdays, w.opens, w.closes, coalesce(thaw.zone_named(w.timezone), thaw.zone_named(a.timezone)) AS timezone
+    FROM thaw.accounts AS a
+    CROSS JOIN LATERAL (
+        SELECT x.*, dense_rank() OVER (ORDER BY x.account_id IS NULL, x.workspace_id IS NULL) AS precedence
+        FROM thaw.sending_windows AS x
+        WHERE (x.workspace_id = a.workspace_id OR x.workspace_id IS NULL) AND (x.account_id = a.id OR x.account_id IS NULL)) AS w
+    WHERE a.id = ANY (sqlc.arg(account_ids)::bigint[]) AND w.precedence = 1
+), openings AS (
+    SELECT hours.*, thaw.now() AS looked_at, state.is_open, state.closes_at, state.opens_at AS next_at
+    FROM (SELECT DISTINCT p.weekdays, p.opens, p.closes, p.timezone FROM applicable AS p WHERE p.timezone IS NOT NULL) AS hours
+    CROSS JOIN LATERAL thaw.window_at(hours.timezone, hours.weekdays, hours.opens, hours.closes, thaw.now()) AS state (is_open, opens_at, closes_at)
+    UNION ALL
+    SELECT o.weekdays, o.opens, o.closes, o.timezone, o.next_at, state.is_open, state.closes_at, state.opens_at
+    FROM openings AS o
+    CROSS JOIN LATERAL thaw.window_at(o.timezone, o.weekdays, o.opens, o.closes, o.next_at) AS state (is_open, opens_at, closes_at)
+    WHERE o.next_at < thaw.now() + make_interval(days => sqlc.arg(days)::integer)
+)
+SELECT p.account_id::bigint AS account_id, o.looked_at::timestamptz AS opens_at, o.closes_at::timestamptz AS closes_at
+FROM applicable AS p
+JOIN openings AS o ON o.weekdays = p.weekdays AND o.opens = p.opens AND o.closes = p.closes AND o.timezone = p.timezone
+WHERE o.is_open
+ORDER BY p.account_id, o.looked_at, o.closes_at;
+
+-- name: ForecastUsed :many
+-- What counts toward the caps of senders. is_today: into their current local day.
+SELECT x.sender_id, x.kind, x.used_at, (x.local_day = current.day)::boolean AS is_today
+FROM (SELECT unnest(sqlc.arg(sender_ids)::bigint[]) AS sender_id, unnest(sqlc.arg(days)::text[])::date AS day) AS current
+JOIN thaw.actions AS x ON x.sender_id = current.sender_id AND x.kind = ANY (sqlc.arg(kinds)::text[]) AND x.used_at > thaw.now() - interval '168 hours' AND x.is_used;
+
+-- name: ForecastProspects :many
+-- The active prospects of accounts, with the state of an action that is under way (empty: none). At
+-- most size per account, the first due ones. is_capped: the campaign has a cap of its own.
+SELECT e.account_id::bigint AS account_id, e.id, e.campaign_id, e.step, e.next_kind::text AS kind, e.due_at::timestamptz AS due_at,
+    coalesce((
+        SELECT x.state::text FROM thaw.actions AS x
+        WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = e.next_kind AND (x.is_used OR x.state = 'already') LIMIT 1), '')::text AS state,
+    EXISTS (SELECT FROM thaw.action_overrides AS own WHERE own.campaign_id = e.campaign_id)::boolean AS is_capped
+FROM unnest(sqlc.arg(account_ids)::bigint[]) AS account (id)
+CROSS JOIN LATERAL (
+    SELECT own.* FROM thaw.enrollments AS own
+    JOIN thaw.campaigns AS c ON c.id = own.campaign_id AND c.status = 'running'
+    WHERE own.account_id = account.id AND own.due_at IS NOT NULL
+    ORDER BY own.due_at, own.id LIMIT sqlc.arg(size)::integer) AS e
+ORDER BY e.account_id, e.due_at, e.id;
+
+-- name: ForecastTurns :many
+-- The last action of each campaign of accounts: the campaigns of an account take turns.
+SELECT pair.account_id::bigint AS account_id, pair.campaign_id::bigint AS campaign_id, last.id
+FROM (SELECT unnest(sqlc.arg(account_ids)::bigint[]) AS account_id, unnest(sqlc.arg(campaign_ids)::bigint[]) AS campaign_id) AS pair
+CROSS JOIN LATERAL (
+    SELECT x.id FROM thaw.actions AS x
+    WHERE x.account_id = pair.account_id AND x.campaign_id = pair.campaign_id ORDER BY x.id DESC LIMIT 1) AS last;
+
+-- name: ForecastSteps :many
+-- The steps of linear campaigns.
+SELECT s.campaign_id, s.position, s.kind, s.delay FROM thaw.campaign_steps AS s
+WHERE s.campaign_id = ANY (sqlc.arg(campaign_ids)::bigint[]) ORDER BY s.campaign_id, s.position;
+
+-- name: ForecastPace :one
+-- The gaps between any two actions.
+SELECT s.action_gap_from, s.action_gap_to, thaw.now()::timestamptz AS now FROM thaw.settings AS s;

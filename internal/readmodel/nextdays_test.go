@@ -1,0 +1,70 @@
+package readmodel
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// The forecast of actions reads limits for weeks to come and windows of days to come. For now, both
+// are what the gates apply.
+func TestForecastOfActionsAgreesWithGates(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	random := rand.New(rand.NewPCG(3, 3))
+	db.Exec(t, `
+		INSERT INTO thaw.workspaces (key) SELECT 'w' || n FROM generate_series(1, 3) AS n;
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, timezone, tier)
+		SELECT 1 + n % 3, 'a' || n, 'm' || n, 'connected', (ARRAY['UTC', 'America/New_York', 'Asia/Kolkata'])[1 + n % 3], (enum_range(NULL::thaw.account_tier))[1 + n % 4]
+		FROM generate_series(0, 23) AS n;
+		SELECT thaw.ensure_senders(array_agg(a.id)) FROM thaw.accounts AS a;
+		UPDATE thaw.senders SET ramp_started_at = thaw.now() - (id % 8) * interval '7 days', last_sent_at = thaw.now() - interval '1 day' WHERE id % 5 > 0;
+		INSERT INTO thaw.sending_windows (workspace_id, weekdays, opens, closes) VALUES (2, '{1,2,3,4,5,6,7}', '22:00', '04:00');`)
+	for account := 1; account <= 24; account++ {
+		workspace := testdb.Value[int64](t, db, "SELECT workspace_id FROM thaw.accounts WHERE id = $1", account)
+		if random.IntN(3) > 0 {
+			db.Exec(t, `
+				INSERT INTO thaw.action_overrides (workspace_id, account_id, kind, per_day, per_week, reason, actor) VALUES ($1, $2, 'invite', $3, $4, 'test', 'test')
+				ON CONFLICT DO NOTHING`, workspace, []any{account, nil}[random.IntN(2)], random.IntN(120), random.IntN(300))
+		}
+		if random.IntN(3) == 0 {
+			opens := random.IntN(23)
+			db.Exec(t, `
+				INSERT INTO thaw.sending_windows (workspace_id, account_id, weekdays, opens, closes) VALUES ($1, $2, '{1,3,5,6}', $3::time, $4::time)`,
+				workspace, account, fmt.Sprintf("%02d:00", opens), fmt.Sprintf("%02d:30", opens))
+		}
+	}
+	ids := testdb.Column[int64](t, db, "SELECT id FROM thaw.accounts ORDER BY id")
+	q := dbsqlc.New(db.Pool)
+	kinds, err := q.ForecastKinds(t.Context(), ids)
+	require.NoError(t, err)
+	require.Len(t, kinds, 24*5)
+	for _, k := range kinds {
+		var week int
+		var perDay, perWeek int32
+		require.NoError(t, db.Pool.QueryRow(t.Context(), `
+			SELECT g.ramp_week, g.per_day, coalesce(g.per_week, -1) FROM thaw.kind_gates(ARRAY[$1::bigint], ARRAY[$2]) AS g`, k.AccountID, k.Kind).
+			Scan(&week, &perDay, &perWeek))
+		require.Equal(t, []int32{perDay, perWeek}, []int32{k.PerDay[week-1], k.PerWeek[week-1]}, "%s of account %d in week %d", k.Kind, k.AccountID, week)
+	}
+	windows, err := q.ForecastWindows(t.Context(), dbsqlc.ForecastWindowsParams{AccountIds: ids, Days: 20})
+	require.NoError(t, err)
+	first := map[int64]dbsqlc.ForecastWindowsRow{}
+	for _, w := range windows {
+		if _, known := first[w.AccountID]; !known {
+			first[w.AccountID] = w
+		}
+		require.True(t, w.ClosesAt.After(w.OpensAt))
+	}
+	require.Len(t, first, 24)
+	for id, w := range first {
+		require.True(t, testdb.Value[bool](t, db, `
+			SELECT CASE WHEN g.window_closes_at IS NULL THEN g.window_opens_at = $2 ELSE $2 <= thaw.now() AND g.window_closes_at >= $3 END
+			FROM thaw.kind_gates(ARRAY[$1::bigint], ARRAY['view']) AS g`, id, w.OpensAt, w.ClosesAt), "account %d: %v", id, w)
+	}
+}

@@ -1,0 +1,149 @@
+package sendforecast
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var monday = time.Date(2026, time.March, 2, 8, 0, 0, 0, time.UTC)
+
+// office returns the local days and the windows, from 9:00 to 17:00 on weekdays, of some weeks.
+func office(now time.Time, days int) (all []Day, windows []Window) {
+	day := now.Truncate(24 * time.Hour)
+	for range days {
+		all = append(all, Day{day.Format(time.DateOnly), day.AddDate(0, 0, 1)})
+		if w := day.Weekday(); w != time.Saturday && w != time.Sunday {
+			windows = append(windows, Window{day.Add(9 * time.Hour), day.Add(17 * time.Hour)})
+		}
+		day = day.AddDate(0, 0, 1)
+	}
+	return all, windows
+}
+
+func same(n int) (caps [6]int) {
+	for i := range caps {
+		caps[i] = n
+	}
+	return caps
+}
+
+func one(prospects ...Prospect) Sender {
+	days, windows := office(monday, 60)
+	return Sender{
+		Now: monday, Days: days, RampStartedAt: monday.AddDate(0, 0, -100), GapFrom: time.Minute, GapTo: 3 * time.Minute,
+		Accounts: []Account{{
+			ID: 1, Windows: windows, Campaigns: map[int64]int64{}, Prospects: prospects,
+			Kinds: map[string]Kind{
+				"invite": {PerDay: same(10), PerWeek: same(45), GapFrom: 3 * time.Minute, GapTo: 8 * time.Minute, Remaining: 500},
+				"view":   {PerDay: same(40), PerWeek: same(-1), Remaining: -1},
+			},
+		}},
+		Steps: map[int64][]Step{7: {{"view", 0}, {"invite", time.Hour}}, 8: {{"view", 0}, {"invite", time.Hour}}},
+	}
+}
+
+func invites(n int) (all []Prospect) {
+	for i := range n {
+		all = append(all, Prospect{ID: int64(i + 1), Campaign: 9, Step: 0, Kind: "invite", DueAt: monday.Add(time.Duration(i) * time.Second)})
+	}
+	return all
+}
+
+// Ten a day, 45 in a week: the days of one campaign are certain.
+func TestCapsOfDayAndWeek(t *testing.T) {
+	t.Parallel()
+	s := one(invites(60)...)
+	got := s.Expect(1, 10, 11, 45, 46, 60)
+	for id, day := range map[int64]string{1: "2026-03-02", 10: "2026-03-02", 11: "2026-03-03", 45: "2026-03-06", 46: "2026-03-09", 60: "2026-03-10"} {
+		require.Equal(t, day, got[id].From, id)
+		require.Equal(t, day, got[id].To, id)
+	}
+	require.Equal(t, monday.Add(time.Hour), got[1].At, "the window opens")
+}
+
+func TestWhatIsUsedCounts(t *testing.T) {
+	t.Parallel()
+	s := one(invites(3)...)
+	for i := range 9 {
+		s.Used = append(s.Used, Use{"invite", monday.Add(-time.Duration(i) * time.Minute), true})
+	}
+	got := s.Expect(1, 2)
+	require.Equal(t, "2026-03-02", got[1].To)
+	require.Equal(t, "2026-03-03", got[2].From)
+}
+
+func TestHoldsDueTimesAndCeiling(t *testing.T) {
+	t.Parallel()
+	s := one(invites(3)...)
+	s.Accounts[0].Prospects[2].DueAt = monday.AddDate(0, 0, 5) // a Saturday
+	kind := s.Accounts[0].Kinds["invite"]
+	kind.NextAt, kind.Remaining = monday.AddDate(0, 0, 1), 2
+	s.Accounts[0].Kinds["invite"] = kind
+	got := s.Expect(1, 2, 3)
+	require.Equal(t, "2026-03-03", got[1].From)
+	require.NotContains(t, got, int64(3), "only two more invites may be open")
+	kind.Remaining = -1
+	s.Accounts[0].Kinds["invite"] = kind
+	require.Equal(t, "2026-03-09", s.Expect(3)[3].From)
+}
+
+// The ramp grows within the forecast: five a day in the first week, ten in the second.
+func TestRampGrows(t *testing.T) {
+	t.Parallel()
+	s := one(invites(40)...)
+	s.RampStartedAt = time.Time{}
+	kind := s.Accounts[0].Kinds["invite"]
+	kind.PerDay, kind.PerWeek = [6]int{5, 10, 10, 10, 10, 10}, same(-1)
+	s.Accounts[0].Kinds["invite"] = kind
+	got := s.Expect(25, 26, 35, 36)
+	require.Equal(t, "2026-03-06", got[25].To)
+	require.Equal(t, "2026-03-09", got[26].From)
+	require.Equal(t, "2026-03-09", got[35].To)
+	require.Equal(t, "2026-03-10", got[36].From)
+}
+
+// What then happens, with other gaps, is on the day that was named, or within the range.
+func TestDaysAreRight(t *testing.T) {
+	t.Parallel()
+	source := rand.New(rand.NewPCG(5, 5))
+	asked, certain, wrong := 0, 0, ""
+	for range 60 {
+		var prospects []Prospect
+		var ids []int64
+		for i := range 20 + source.IntN(80) {
+			prospects = append(prospects, Prospect{
+				ID: int64(i + 1), Campaign: 7 + int64(i%2), Kind: "view", DueAt: monday.Add(time.Duration(max(i-30, 0)) * 3 * time.Hour),
+			})
+			ids = append(ids, int64(i+1))
+		}
+		s := one(prospects...)
+		s.Now = monday.Add(time.Duration(source.IntN(5*24)) * time.Hour)
+		// The next action of half of the prospects is the invite.
+		for i := range s.Accounts[0].Prospects {
+			if p := &s.Accounts[0].Prospects[i]; p.DueAt.Before(s.Now) && i%4 < 2 {
+				p.Step, p.Kind = 1, "invite"
+			}
+		}
+		expected := s.Expect(ids...)
+		happened := s.run(func(from, to time.Duration) time.Duration {
+			return (from + time.Duration(source.Float64()*float64(to-from)) + time.Minute - 1).Truncate(time.Minute)
+		}, ids)
+		for _, id := range ids {
+			x, day := expected[id], s.day(happened[id].at)
+			asked++
+			if x.From == x.To {
+				certain++
+			}
+			if day < x.From || day > x.To {
+				wrong += fmt.Sprintln(id, x, day)
+			}
+		}
+	}
+	t.Logf("%d asked, %d with one day", asked, certain)
+	require.Empty(t, wrong)
+	require.Greater(t, certain*10, asked*6)
+}
