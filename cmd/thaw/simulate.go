@@ -14,6 +14,7 @@ type simulateCmd struct {
 	Accounts  int    `help:"Accounts, 10 to 5,000." default:"500"`
 	Prospects int    `help:"Prospects, 10 to 1,000,000." default:"50000"`
 	Seed      uint64 `help:"The same seed gives the same result." default:"1"`
+	Static    bool   `help:"Nothing happens to accounts, processes and requests: compare forecasts with what is sent."`
 	Charts    string `help:"Also write charts as SVG files into this folder." placeholder:"FOLDER"`
 	JSON      bool   `help:"Print JSON."`
 
@@ -44,7 +45,7 @@ func (c *simulateCmd) Run(ctx context.Context, e *env) error {
 	}
 	began := time.Now()
 	report, err := simulate.Run(ctx, simulate.Options{
-		Days: c.Days, Accounts: c.Accounts, Prospects: c.Prospects, Seed: c.Seed, Program: program,
+		Days: c.Days, Accounts: c.Accounts, Prospects: c.Prospects, Seed: c.Seed, Static: c.Static, Program: program,
 		Progress: func(day int, now time.Time) {
 			printf(e.stderr, "day %d of %d (%s), after %s\n", day+1, c.Days, now.Format(time.DateOnly), time.Since(began).Round(time.Second))
 		},

@@ -148,15 +148,15 @@ func (d *driver) histories() map[string]*history {
 	for i := range d.people {
 		p := &d.people[i]
 		all[p.member] = &history{
-			person: p, number: i, location: locations[p.zone], started: p.rampStarted, restricted: d.restrictions[i],
+			person: p, number: i, location: zoneOf[p.zone], started: p.rampStarted, restricted: d.restrictions[i],
 			lastOfKind: map[string]time.Time{}, used: map[string][]use{},
 		}
 	}
 	return all
 }
 
-// locations are the zones, by name.
-var locations = func() map[string]*time.Location {
+// zoneOf are the zones, by name.
+var zoneOf = func() map[string]*time.Location {
 	all := map[string]*time.Location{}
 	for _, zone := range zones {
 		all[zone], _ = time.LoadLocation(zone) // the database knows them too
@@ -167,7 +167,7 @@ var locations = func() map[string]*time.Location {
 // moveTo moves the person to the zone of a time.
 func (d *driver) moveTo(h *history, at time.Time) {
 	if change, ok := d.zoneAt[h.number]; ok && !at.Before(change.at) {
-		h.location = locations[change.zone]
+		h.location = zoneOf[change.zone]
 	}
 }
 

@@ -204,9 +204,6 @@ func (d *driver) step(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := d.expect(ctx); err != nil {
-		return err
-	}
 	for {
 		due, err := d.isDue(ctx)
 		if err != nil || !due {
@@ -389,6 +386,8 @@ func (d *driver) happen(ctx context.Context, e event) error {
 		d.dies = death{1 + d.random.IntN(3), []stage{afterClaim, afterStart, afterRequest}[d.random.IntN(3)]}
 	case check:
 		return d.settleUnknown(ctx)
+	case asked:
+		return d.explain(ctx)
 	}
 	return nil
 }

@@ -13,7 +13,8 @@ type Options struct {
 	Accounts  int
 	Prospects int
 	Seed      uint64
-	// Static leaves out everything that happens to accounts, processes and requests.
+	// Static leaves out everything that happens to accounts, processes and requests, and compares the
+	// days that explanations name with those of the requests.
 	Static bool
 	// Program is the path of the thaw program, which is started as server and as sender.
 	Program string
@@ -89,6 +90,7 @@ const (
 	zoneChanged  eventKind = "zone changed"  // a person moves to another time zone
 	serverDies   eventKind = "server dies"   // kill -9 of the thaw process
 	senderDies   eventKind = "sender dies"   // kill -9 of a sender at work
+	asked        eventKind = "asked"         // explanations of active prospects name the days of their actions
 	check        eventKind = "check"         // a person settles unknown actions by the provider's list
 )
 
@@ -150,6 +152,10 @@ func newScenario(o Options) *scenario {
 	s.enroll()
 	if !o.Static {
 		s.plan()
+	} else {
+		for at := start.Add(time.Hour); at.Before(s.end); at = at.Add(askedEvery) {
+			s.add(at, asked, 0, "", "")
+		}
 	}
 	slices.SortStableFunc(s.events, func(a, b event) int { return a.at.Compare(b.at) })
 	return s
