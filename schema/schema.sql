@@ -8166,6 +8166,8 @@ CREATE FUNCTION thaw.resume_rows(p_cause thaw.cause, p_places tid[], p_source_id
     AS $$
 DECLARE
     jitter interval := (SELECT s.jitter FROM thaw.settings AS s);
+    -- With the minute in which a sender polls, the first action of an account follows within five.
+    scheduled_jitter constant interval := least(jitter, interval '4 minutes');
 BEGIN
     PERFORM set_config('thaw.counts_by_statement', 'on', true);
     WITH claimed AS MATERIALIZED (
@@ -8182,7 +8184,7 @@ BEGIN
     ), changed AS (
         UPDATE thaw.enrollments AS e SET
             status = 'active', paused_reason = NULL, paused_at = NULL, account_id = slots.target_id,
-            next_action_at = greatest(e.next_action_at, thaw.now() + thaw.spread(slots.i, slots.n, jitter))
+            next_action_at = greatest(e.next_action_at, thaw.now() + thaw.spread(slots.i, slots.n, CASE WHEN e.next_kind IS NULL THEN jitter ELSE scheduled_jitter END))
         FROM slots
         WHERE e.ctid = slots.ctid
         RETURNING e.id, e.step, slots.from_account_id, slots.target_id, slots.paused_reason, slots.paused_at
