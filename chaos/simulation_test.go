@@ -12,27 +12,42 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
+// simulated runs a simulation in which nothing happens that must not.
+func simulated(t *testing.T, flags ...string) (report simulate.Report, text string) {
+	t.Helper()
+	path, err := program()
+	require.NoError(t, err)
+	command := exec.CommandContext(t.Context(), path, append([]string{"simulate", "--json"}, flags...)...)
+	var out, log bytes.Buffer
+	command.Stdout, command.Stderr = &out, &log
+	require.NoError(t, command.Run(), "%s\n%s", &out, &log)
+	require.NoError(t, json.Unmarshal(out.Bytes(), &report))
+	require.Len(t, report.Zero, 13)
+	for _, c := range report.Zero {
+		require.Zero(t, c.N, "%s: %s", c.Name, c.Example)
+	}
+	return report, out.String()
+}
+
 // A day of a small fleet, twice: nothing happens that must not, and the same seed gives the same
 // result. The simulation kills its server and its sender.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	testdb.RequireFull(t)
-	path, err := program()
-	require.NoError(t, err)
-	run := func() string {
-		command := exec.CommandContext(t.Context(), path, "simulate", "--days", "1", "--accounts", "20", "--prospects", "400", "--json")
-		var out, log bytes.Buffer
-		command.Stdout, command.Stderr = &out, &log
-		require.NoError(t, command.Run(), "%s\n%s", &out, &log)
-		return out.String()
-	}
-	first := run()
-	var report simulate.Report
-	require.NoError(t, json.Unmarshal([]byte(first), &report))
-	require.Len(t, report.Zero, 13)
-	for _, c := range report.Zero {
-		require.Zero(t, c.N, "%s: %s", c.Name, c.Example)
-	}
+	flags := []string{"--days", "1", "--accounts", "20", "--prospects", "400"}
+	report, first := simulated(t, flags...)
 	require.NotEmpty(t, report.FirstSend)
-	require.Equal(t, first, run())
+	require.LessOrEqual(t, report.FirstSend[1].Max, 300.0, "the first request after a reconnect with its signal")
+	_, second := simulated(t, flags...)
+	require.Equal(t, first, second)
+}
+
+// The day that an explanation names for the next action is the day on which it is sent, if nothing
+// else changes.
+func TestSimulationOfForecasts(t *testing.T) {
+	t.Parallel()
+	testdb.RequireFull(t)
+	report, _ := simulated(t, "--static", "--days", "3", "--accounts", "10", "--prospects", "300")
+	require.NotZero(t, report.Forecasts[1].N, "one day, and it was right")
+	require.Zero(t, report.Forecasts[4].N, "no day")
 }
