@@ -53,6 +53,7 @@ func (c *simulateCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	printf(e.stderr, "took %s, %s of CPU time of all processes, %d steps of the clock\n", report.Took.Round(time.Second), report.CPU.Round(time.Second), report.Steps)
 	if c.Charts != "" {
 		if err := report.WriteCharts(c.Charts); err != nil {
 			return err
