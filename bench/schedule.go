@@ -42,9 +42,9 @@ func (db *database) fillCrowd(ctx context.Context, c crowd) error {
 			return err
 		}
 	}
-	// Gaps keep an account from a second action in the same tick.
+	// The gap keeps an account from a second action in the same tick, however long that takes.
 	if err := db.script(ctx, sendAtAnyTime+fmt.Sprintf(`
-		UPDATE thaw.settings SET action_gap_from = '1 minute', action_gap_to = '1 minute', push_actions = true;
+		UPDATE thaw.settings SET action_gap_from = '1 day', action_gap_to = '1 day', push_actions = true;
 		INSERT INTO thaw.webhook_endpoints (url) VALUES ('http://127.0.0.1:9/');
 		UPDATE thaw.action_limits SET per_day = %d WHERE tier = 'premium' AND kind = 'message';
 		UPDATE thaw.accounts SET tier = 'premium' WHERE id > %d;`, cappedRows, c.due)); err != nil {

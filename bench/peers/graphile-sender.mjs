@@ -36,8 +36,9 @@ async function send(first, last) {
   queued = Infinity;
   const done = new Promise((resolve) => (finish = resolve));
   const { rows } = await planner.query(
-    `SELECT count(graphile_worker.add_job('send', json_build_object('lead', l.id, 'account', l.account_id)))::integer AS queued
-     FROM bucket.leads AS l WHERE l.account_id BETWEEN $1 AND $2 AND bucket.allow(l.id)`,
+    `SELECT count(*)::integer AS queued FROM graphile_worker.add_jobs((
+       SELECT array_agg(ROW('send', json_build_object('lead', l.id, 'account', l.account_id), NULL, NULL, NULL, NULL, NULL, NULL)::graphile_worker.job_spec)
+       FROM bucket.leads AS l WHERE l.account_id BETWEEN $1 AND $2 AND bucket.allow(l.id)))`,
     [first, last],
   );
   queued = rows[0].queued;

@@ -12,18 +12,18 @@ WITH pick AS MATERIALIZED (
     WHERE sending.next_at <= thaw.now()
 ), sender AS (
     UPDATE thaw.senders AS s SET
-        next_allowed_at = thaw.now() + interval '1 minute', day = thaw.now()::date, day_began_at = date_trunc('day', thaw.now()),
+        next_allowed_at = thaw.now() + interval '1 day', day = thaw.now()::date, day_began_at = date_trunc('day', thaw.now()),
         day_timezone = 'UTC', ramp_started_at = s.ramp_started_at, restriction_seen_at = s.restriction_seen_at
     FROM pick WHERE s.id = pick.sender_id
 ), account AS (
-    UPDATE thaw.sending_accounts AS s SET next_at = thaw.now() + interval '1 minute', code = NULL, served_at = thaw.now()
+    UPDATE thaw.sending_accounts AS s SET next_at = thaw.now() + interval '1 day', code = NULL, served_at = thaw.now()
     FROM pick WHERE s.account_id = pick.account_id
 ), action AS (
     INSERT INTO thaw.actions (
         workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, member_id, prospect_url, step, kind, actor, reserved_at,
         lease_until, used_at, local_day, timezone, gap, next_of_kind_at)
     SELECT pick.workspace_id, pick.account_id, pick.sender_id, pick.campaign_id, pick.id, pick.provider, pick.member_id, pick.prospect_url, pick.step,
-        'message', 'bench', thaw.now(), thaw.now() + interval '10 minutes', thaw.now(), thaw.now()::date, 'UTC', '1 minute', thaw.now()
+        'message', 'bench', thaw.now(), thaw.now() + interval '10 minutes', thaw.now(), thaw.now()::date, 'UTC', '1 day', thaw.now()
     FROM pick
     RETURNING id, workspace_id, account_id, campaign_id, enrollment_id, kind, step, lease_until, prospect_url
 )
