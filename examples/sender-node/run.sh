@@ -16,6 +16,9 @@ thaw migrate up
 psql "$DATABASE_URL" -q -v ON_ERROR_STOP=1 -f fleet.sql >/dev/null
 thaw provider-sim --addr "$PROVIDER_ADDR" --faults reset=0.1,limit_as_500=0.05,invalid_recipient=0.05 \
   --status-url "http://$THAW_ADDR/webhooks/unipile/v1" --status-secret "$THAW_UNIPILE_V1_SECRET" &
+export THAW_URL=http://$THAW_ADDR
+THAW_TOKEN=$(thaw token create --fleet --send --name "the sender")
+export THAW_TOKEN
 thaw serve &
-node sender.js &
+env -u DATABASE_URL node sender.js &
 wait -n

@@ -1,40 +1,50 @@
 // A sender that Thaw calls: it receives the webhook action.due, calls the provider, and reports what
-// came of the call. It decides nothing: caps, windows and gaps are Thaw's.
+// came of the call over Thaw's HTTP API. It decides nothing: caps, windows and gaps are Thaw's.
 import http from 'node:http'
-import pg from 'pg'
 import { Webhook } from 'standardwebhooks'
 
 const provider = process.env.PROVIDER_URL ?? 'http://127.0.0.1:8090'
 const port = process.env.PORT ?? 3000
-const thaw = new pg.Pool({ connectionString: process.env.DATABASE_URL })
+const thaw = (process.env.THAW_URL ?? 'http://127.0.0.1:8080') + '/api/v1/sending/actions/'
 const webhook = new Webhook(process.env.THAW_WEBHOOK_SECRET)
-// An idle connection that ends is no reason to end the process.
-thaw.on('error', (error) => console.error('database:', error.message))
 
-// Each query is a transaction of its own, so thaw.start is committed before the call.
+// Posts to Thaw with a token that may only send (thaw token create --send).
+async function post(path, body = {}) {
+  const response = await fetch(thaw + path, {
+    method: 'POST', headers: { Authorization: `Bearer ${process.env.THAW_TOKEN}`, 'Content-Type': 'application/json' },
+    body: JSON.stringify(body), signal: AbortSignal.timeout(30_000),
+  })
+  const answer = await response.json()
+  if (!response.ok) throw Object.assign(new Error(answer.detail), { isFinal: response.status < 500 })
+  return answer
+}
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
 async function send({ reservation, kind, account, prospect_url: prospect }) {
+  // The start is committed when Thaw answers. If its answer is lost, no call is made: the action is
+  // unknown when its lease ends.
   for (;;) {
-    const { rows: [go] } = await thaw.query('SELECT code, id, opens_at FROM thaw.start($1)', [reservation])
+    const go = await post(`${reservation}/start`)
     if (!go.code) break
     if (go.code !== 'cooldown' || !go.id) return console.log(reservation, 'not sent:', go.code)
-    await new Promise((resolve) => setTimeout(resolve, go.opens_at - Date.now()))
+    await sleep(new Date(go.opens_at) - Date.now())
   }
   const { outcome, id, code, until } = await call(kind, account, prospect.split('/').pop())
-  const state = await report([reservation, outcome, id, code, until])
+  const { state } = await settle(reservation, { outcome, provider_ref: id, error_code: code, until })
   console.log(reservation, kind, account, prospect, state, code ?? id ?? '')
 }
 
-// The database may be away. The same report again is harmless. Without a report, the action counts as
-// unknown when its lease ends. Thaw rejects a report with SQLSTATE 55000 or one of class 22.
-async function report(values) {
-  for (let tries = 1; ; tries++) {
+// Thaw may be away. The same report again is harmless. Without a report, the action counts as unknown
+// when its lease ends.
+async function settle(reservation, report) {
+  for (let wait = 1000; ; wait = Math.min(2 * wait, 60_000)) {
     try {
-      const { rows: [{ state }] } = await thaw.query(
-        'SELECT thaw.settle($1, $2, provider_ref => $3, error_code => $4, until => $5) AS state', values)
-      return state
+      return await post(`${reservation}/settle`, report)
     } catch (error) {
-      if (/^(22|55000)/.test(error.code) || tries === 60) throw error
-      await new Promise((resolve) => setTimeout(resolve, 1000))
+      if (error.isFinal) throw error
+      console.error(reservation, 'not reported yet:', error.message)
+      await sleep(wait)
     }
   }
 }
