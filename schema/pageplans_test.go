@@ -147,6 +147,13 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 	const url = "https://example.com/in/1-200" // in the queue, or would be
 	giant := testdb.Value[int64](t, db, "SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = 'giant-waiting'")
 
+	// The last of many due actions of an account.
+	const scheduled = "https://example.com/in/giant-active-1"
+	db.Exec(t, `
+		UPDATE thaw.accounts AS a SET timezone = 'Europe/Berlin' WHERE a.provider_account_id = 'giant-active';
+		UPDATE thaw.enrollments AS e SET next_kind = 'invite', next_action_at = now() - e.id * interval '1 millisecond'
+		FROM thaw.accounts AS a WHERE a.id = e.account_id AND a.provider_account_id = 'giant-active'`)
+
 	// A lost account with pending prospects, which move to its sibling.
 	db.Exec(t, `
 		UPDATE thaw.accounts AS a SET status = 'removed', member_id = 'moving' WHERE a.provider_account_id = 'account-41';
@@ -250,20 +257,45 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 					}
 					return nil
 				},
-				"audit log":                 returns(watched, scope, readmodel.AuditFilter{}, readmodel.Audit),
-				"audit log of an actor":     returns(watched, scope, readmodel.AuditFilter{Actor: "monitor"}, readmodel.Audit),
-				"audit log of a kind":       returns(watched, scope, readmodel.AuditFilter{What: "safety_entered"}, readmodel.Audit),
-				"audit log of a workspace":  returns(watched, readmodel.OfWorkspace(2), readmodel.AuditFilter{}, readmodel.Audit),
-				"audit log of a day":        returns(watched, scope, readmodel.AuditFilter{Within: 24 * time.Hour}, readmodel.Audit),
-				"deliveries":                deliveries(watched, scope, readmodel.DeliveryFilter{}),
-				"deliveries of an outcome":  deliveries(watched, scope, readmodel.DeliveryFilter{Outcome: "unknown_account"}),
-				"deliveries of an account":  deliveries(watched, scope, readmodel.DeliveryFilter{Provider: "linkedin", Account: "account-1"}),
-				"messages":                  filtered(watched, "", readmodel.Messages),
-				"messages that have failed": filtered(watched, "failed", readmodel.Messages),
-				"actions":                   sending(watched, scope, readmodel.SendingFilter{}),
-				"unknown actions":           sending(watched, scope, readmodel.SendingFilter{State: "unknown"}),
-				"actions of an account":     sending(watched, scope, readmodel.SendingFilter{AccountID: account, State: "sent"}),
-				"actions of a prospect":     sending(watched, scope, readmodel.SendingFilter{EnrollmentID: 1}),
+				"audit log":                     returns(watched, scope, readmodel.AuditFilter{}, readmodel.Audit),
+				"audit log of an actor":         returns(watched, scope, readmodel.AuditFilter{Actor: "monitor"}, readmodel.Audit),
+				"audit log of a kind":           returns(watched, scope, readmodel.AuditFilter{What: "safety_entered"}, readmodel.Audit),
+				"audit log of a workspace":      returns(watched, readmodel.OfWorkspace(2), readmodel.AuditFilter{}, readmodel.Audit),
+				"audit log of a day":            returns(watched, scope, readmodel.AuditFilter{Within: 24 * time.Hour}, readmodel.Audit),
+				"deliveries":                    deliveries(watched, scope, readmodel.DeliveryFilter{}),
+				"deliveries of an outcome":      deliveries(watched, scope, readmodel.DeliveryFilter{Outcome: "unknown_account"}),
+				"deliveries of an account":      deliveries(watched, scope, readmodel.DeliveryFilter{Provider: "linkedin", Account: "account-1"}),
+				"messages":                      filtered(watched, "", readmodel.Messages),
+				"messages that have failed":     filtered(watched, "failed", readmodel.Messages),
+				"actions":                       sending(watched, scope, readmodel.SendingFilter{}),
+				"unknown actions":               sending(watched, scope, readmodel.SendingFilter{State: "unknown"}),
+				"actions of an account":         sending(watched, scope, readmodel.SendingFilter{AccountID: account, State: "sent"}),
+				"actions of a prospect":         sending(watched, scope, readmodel.SendingFilter{EnrollmentID: 1}),
+				"reserved actions":              sending(watched, scope, readmodel.SendingFilter{State: "reserved"}),
+				"actions of a kind":             sending(watched, scope, readmodel.SendingFilter{Kind: "invite"}),
+				"unknown actions of an account": sending(watched, scope, readmodel.SendingFilter{AccountID: account, State: "unknown", Kind: "invite"}),
+				"action": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.SendingActionByID(ctx, watched, readmodel.Everything(), 1)
+					return err
+				},
+				"limits of sending": of(watched, scope, func(ctx context.Context, db *store.Store, s readmodel.Scope, p readmodel.Paging) (readmodel.Page[readmodel.OwnLimit], error) {
+					limits, err := readmodel.LimitsOfSending(ctx, db, s, p)
+					return limits.Page, err
+				}),
+				"windows": returns(watched, scope, account, readmodel.SendingWindows),
+				"explanation of an active prospect": func(ctx context.Context, _ readmodel.Paging) error {
+					found, err := readmodel.NewExplainer(watched, readmodel.Everything()).Explain(ctx, []string{scheduled})
+					if assert.Len(t, found[0].Explanations, 1) {
+						assert.NotNil(t, found[0].Explanations[0].Next)
+					}
+					return err
+				},
+				"count of action hours": func(ctx context.Context, _ readmodel.Paging) error {
+					// The first count reads a month.
+					db.Exec(t, "UPDATE thaw.scheduler SET hours_counted_at = thaw.now() - interval '5 minutes'")
+					_, err := watched.Pool().Exec(ctx, "SELECT thaw.count_action_hours()")
+					return err
+				},
 				"sending of an account": func(ctx context.Context, _ readmodel.Paging) error {
 					_, err := readmodel.Sending(ctx, watched, readmodel.Everything(), account)
 					return err

@@ -21,6 +21,13 @@ BEGIN
         SELECT a.id FROM thaw.actions AS a
         WHERE a.enrollment_id = p_enrollment_id AND a.id < p_before_id
         ORDER BY a.id DESC LIMIT p_scan;
+    ELSIF p_state = 'unknown' THEN
+        -- There are few. Those of an account may be older than all of its newest actions.
+        RETURN QUERY
+        SELECT a.id FROM thaw.actions AS a
+        WHERE a.state = 'unknown' AND a.workspace_id BETWEEN p_first_workspace AND p_last_workspace AND a.id < p_before_id
+            AND (p_account_id IS NULL OR a.account_id = p_account_id)
+        ORDER BY a.id DESC LIMIT p_scan;
     ELSIF p_account_id IS NOT NULL THEN
         RETURN QUERY
         WITH RECURSIVE campaign AS (
@@ -38,11 +45,6 @@ BEGIN
             ORDER BY a.id DESC LIMIT p_scan) AS newest
         WHERE campaign.campaign_id IS NOT NULL
         ORDER BY newest.id DESC LIMIT p_scan;
-    ELSIF p_state = 'unknown' THEN
-        RETURN QUERY
-        SELECT a.id FROM thaw.actions AS a
-        WHERE a.state = 'unknown' AND a.workspace_id BETWEEN p_first_workspace AND p_last_workspace AND a.id < p_before_id
-        ORDER BY a.id DESC LIMIT p_scan;
     ELSIF p_state IN ('reserved', 'started') THEN
         RETURN QUERY
         SELECT a.id FROM thaw.actions AS a WHERE a.lease_until IS NOT NULL AND a.id < p_before_id ORDER BY a.id DESC LIMIT p_scan;
