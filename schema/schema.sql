@@ -1100,17 +1100,17 @@ BEGIN
         taken := ARRAY(SELECT t FROM unnest(taken) AS t WHERE t.row_id IS NULL OR t.kept_ids IS NOT NULL
             OR EXISTS (SELECT FROM thaw.accounts AS a WHERE a.id = t.row_id AND a.external_id IS NULL));
     END IF;
-    INSERT INTO thaw.accounts (external_id, workspace_id, provider, provider_account_id, member_id, display_name, timezone)
+    INSERT INTO thaw.accounts (external_id, workspace_id, provider, provider_account_id, member_id, display_name, timezone, tier)
     SELECT t.external_id, t.workspace_id, coalesce(t.change ->> 'provider', 'linkedin'),
         coalesce(nullif(t.change ->> 'provider_account_id', ''), 'not-connected:' || t.external_id), nullif(t.change ->> 'member_id', ''),
-        coalesce(t.change ->> 'name', ''), nullif(t.change ->> 'timezone', '')
+        coalesce(t.change ->> 'name', ''), nullif(t.change ->> 'timezone', ''), coalesce(t.change ->> 'tier', 'free')::thaw.account_tier
     FROM unnest(taken) AS t
     WHERE t.row_id IS NULL AND t.code IS NULL
     ORDER BY length(t.external_id), t.external_id;
     locked := thaw.lock_taken('thaw.accounts', ARRAY(SELECT t.row_id FROM unnest(taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL));
     taken := thaw.set_aside(taken, locked);
     UPDATE thaw.accounts AS a SET external_id = new.external_id, provider = new.provider, provider_account_id = new.provider_account_id,
-        member_id = new.member_id, display_name = new.display_name, timezone = new.timezone, parked_reason = new.parked_reason
+        member_id = new.member_id, display_name = new.display_name, timezone = new.timezone, tier = new.tier, parked_reason = new.parked_reason
     FROM (
         SELECT t.row_id, t.external_id, coalesce(t.change ->> 'provider', old.provider) AS provider,
             CASE WHEN t.change ? 'provider_account_id' THEN coalesce(nullif(t.change ->> 'provider_account_id', ''), 'not-connected:' || t.external_id)
@@ -1118,12 +1118,13 @@ BEGIN
             CASE WHEN t.change ? 'member_id' THEN nullif(t.change ->> 'member_id', '') ELSE old.member_id END AS member_id,
             CASE WHEN t.change ? 'name' THEN coalesce(t.change ->> 'name', '') ELSE old.display_name END AS display_name,
             CASE WHEN t.change ? 'timezone' THEN nullif(t.change ->> 'timezone', '') ELSE old.timezone END AS timezone,
+            CASE WHEN t.change ? 'tier' THEN coalesce(t.change ->> 'tier', 'free')::thaw.account_tier ELSE old.tier END AS tier,
             CASE WHEN NOT t.was_parked THEN old.parked_reason END AS parked_reason
         FROM unnest(taken) AS t JOIN thaw.accounts AS old ON old.id = t.row_id
         WHERE t.code IS NULL) AS new
     WHERE a.id = new.row_id
-        AND (a.external_id, a.provider, a.provider_account_id, a.member_id, a.display_name, a.timezone, a.parked_reason)
-            IS DISTINCT FROM (new.external_id, new.provider, new.provider_account_id, new.member_id, new.display_name, new.timezone, new.parked_reason);
+        AND (a.external_id, a.provider, a.provider_account_id, a.member_id, a.display_name, a.timezone, a.tier, a.parked_reason)
+            IS DISTINCT FROM (new.external_id, new.provider, new.provider_account_id, new.member_id, new.display_name, new.timezone, new.tier, new.parked_reason);
     FOR one IN
         SELECT a.*, word.status AS new_status
         FROM unnest(taken) AS t
@@ -1347,9 +1348,9 @@ BEGIN
     -- Without rows, the triggers of the statement would still run.
     IF EXISTS (SELECT FROM unnest(taken) AS t WHERE t.row_id IS NULL AND t.code IS NULL) THEN
         INSERT INTO thaw.enrollments (
-            external_id, workspace_id, campaign_id, account_id, step, status, paused_reason, paused_at, own_reason, next_action_at, prospect_url)
+            external_id, workspace_id, campaign_id, account_id, step, status, paused_reason, paused_at, own_reason, next_action_at, next_kind, prospect_url)
         SELECT t.external_id, t.workspace_id, t.campaign_id, t.account_id, coalesce((ruled.new).step, 0), (ruled.new).status, (ruled.new).paused_reason,
-            (ruled.new).paused_at, (ruled.new).own_reason, (ruled.new).next_action_at, (ruled.new).prospect_url
+            (ruled.new).paused_at, (ruled.new).own_reason, (ruled.new).next_action_at, (ruled.new).next_kind, (ruled.new).prospect_url
         FROM unnest(taken) AS t
         CROSS JOIN LATERAL thaw.taken_enrollment(NULL, t, NULL) AS ruled
         WHERE t.row_id IS NULL AND t.code IS NULL AND NOT (is_complete AND coalesce((t.change ->> 'deleted')::boolean, false))
@@ -1370,7 +1371,7 @@ BEGIN
         UPDATE thaw.enrollments AS e SET external_id = (ruled.new).external_id, campaign_id = (ruled.new).campaign_id,
             account_id = (ruled.new).account_id, step = (ruled.new).step, status = (ruled.new).status,
             paused_reason = (ruled.new).paused_reason, paused_at = (ruled.new).paused_at, own_reason = (ruled.new).own_reason,
-            next_action_at = (ruled.new).next_action_at, prospect_url = (ruled.new).prospect_url
+            next_action_at = (ruled.new).next_action_at, next_kind = (ruled.new).next_kind, prospect_url = (ruled.new).prospect_url
         FROM ruled
         WHERE e.id = ruled.row_id AND ruled.new IS DISTINCT FROM ruled.old
     ), written AS (
@@ -5698,6 +5699,13 @@ BEGIN
         SELECT a.id FROM thaw.actions AS a
         WHERE a.enrollment_id = p_enrollment_id AND a.id < p_before_id
         ORDER BY a.id DESC LIMIT p_scan;
+    ELSIF p_state = 'unknown' THEN
+        -- There are few. Those of an account may be older than all of its newest actions.
+        RETURN QUERY
+        SELECT a.id FROM thaw.actions AS a
+        WHERE a.state = 'unknown' AND a.workspace_id BETWEEN p_first_workspace AND p_last_workspace AND a.id < p_before_id
+            AND (p_account_id IS NULL OR a.account_id = p_account_id)
+        ORDER BY a.id DESC LIMIT p_scan;
     ELSIF p_account_id IS NOT NULL THEN
         RETURN QUERY
         WITH RECURSIVE campaign AS (
@@ -5715,11 +5723,6 @@ BEGIN
             ORDER BY a.id DESC LIMIT p_scan) AS newest
         WHERE campaign.campaign_id IS NOT NULL
         ORDER BY newest.id DESC LIMIT p_scan;
-    ELSIF p_state = 'unknown' THEN
-        RETURN QUERY
-        SELECT a.id FROM thaw.actions AS a
-        WHERE a.state = 'unknown' AND a.workspace_id BETWEEN p_first_workspace AND p_last_workspace AND a.id < p_before_id
-        ORDER BY a.id DESC LIMIT p_scan;
     ELSIF p_state IN ('reserved', 'started') THEN
         RETURN QUERY
         SELECT a.id FROM thaw.actions AS a WHERE a.lease_until IS NOT NULL AND a.id < p_before_id ORDER BY a.id DESC LIMIT p_scan;
@@ -9483,7 +9486,7 @@ BEGIN
     RETURN failed;
 END;
 $$;
-COMMENT ON FUNCTION thaw.take_accounts(rows jsonb, is_backfill boolean) IS 'Copies changes of the platform''s accounts: an array of objects with id, workspace and the changed ones of provider, provider_account_id, member_id, name, timezone, status (or unknown: a word that is not mapped), deleted. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
+COMMENT ON FUNCTION thaw.take_accounts(rows jsonb, is_backfill boolean) IS 'Copies changes of the platform''s accounts: an array of objects with id, workspace and the changed ones of provider, provider_account_id, member_id, name, timezone, tier, status (or unknown: a word that is not mapped), deleted. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
 CREATE FUNCTION thaw.take_campaigns(rows jsonb, is_backfill boolean DEFAULT false) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -9581,7 +9584,7 @@ BEGIN
     RETURN thaw.take('enrollment', rows, is_backfill);
 END;
 $$;
-COMMENT ON FUNCTION thaw.take_enrollments(rows jsonb, is_backfill boolean) IS 'Copies changes of the platform''s prospects: an array of objects with id, campaign and the changed ones of account, prospect_url, status (or unknown), reason, own_reason, step, next_action_at, paused_at, deleted. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
+COMMENT ON FUNCTION thaw.take_enrollments(rows jsonb, is_backfill boolean) IS 'Copies changes of the platform''s prospects: an array of objects with id, campaign and the changed ones of account, prospect_url, status (or unknown), reason, own_reason, step, next_action_at, next_kind, paused_at, deleted. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
 CREATE FUNCTION thaw.take_nudges(p_size integer DEFAULT 10000) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -9734,14 +9737,17 @@ BEGIN
         new.paused_at := NULL;
         new.own_reason := NULL;
     END CASE;
-    -- The step and the time of the next action of a running prospect are not copied. A change of
-    -- status takes them along.
-    IF new.status <> 'active' OR p_old.status IS DISTINCT FROM 'active' THEN
+    -- The step and the time of the next action of a running prospect are not copied, unless Thaw
+    -- schedules it: its kind comes with them then. A change of status takes them along.
+    IF new.status <> 'active' OR p_old.status IS DISTINCT FROM 'active' OR change ? 'next_kind' THEN
         IF change ? 'step' THEN
             new.step := coalesce((change ->> 'step')::integer, 0);
         END IF;
         IF change ? 'next_action_at' THEN
             new.next_action_at := (change ->> 'next_action_at')::timestamptz;
+        END IF;
+        IF change ? 'next_kind' THEN
+            new.next_kind := change ->> 'next_kind';
         END IF;
     END IF;
 END;

@@ -31,6 +31,8 @@ type adoptionStatus struct {
 	// After is the key for --after if there are more workspaces.
 	After    string          `json:"after,omitempty"`
 	Failures []adopt.Failure `json:"failures"` // the newest ones
+	// WithoutZone is how many accounts send nothing because no time zone is known for them.
+	WithoutZone int64 `json:"accounts_without_zone"`
 }
 
 func (c *adoptStatusCmd) Run(ctx context.Context, e *env) error {
@@ -48,6 +50,9 @@ func (c *adoptStatusCmd) Run(ctx context.Context, e *env) error {
 			s.After = s.Workspaces[shownWorkspaces-1].Key
 		}
 		if s.Failures, err = adopt.Failures(ctx, db.Pool(), shownFailures); err != nil {
+			return err
+		}
+		if s.WithoutZone, err = adopt.WithoutZone(ctx, db.Pool()); err != nil {
 			return err
 		}
 		if c.JSON {
@@ -88,6 +93,10 @@ func printAdoption(w io.Writer, s adoptionStatus) {
 	}
 	printf(w, ".\nChanges of the platform that are not in the copy: %s parked, %s deferred, %s.\n",
 		many(s.Parked, "row"), many(s.Deferred, "row"), many(s.Failed, "failed statement"))
+	if s.WithoutZone > 0 {
+		printf(w, "Nothing is sent through %s: no time zone is known. Set it in the column that accounts.timezone maps, or with thaw windows set.\n",
+			many(s.WithoutZone, "account"))
+	}
 	for _, f := range s.Failures {
 		printf(w, "  %s %s: %s (%s, %s)\n", f.Kind, f.ID, f.Problem, f.Code, stamp(f.At))
 	}

@@ -309,11 +309,15 @@ func (e *Entity) again(row values, raw json.RawMessage, different []string) (jso
 	if different == nil {
 		return raw, nil
 	}
-	status := []string{"status", "unknown", "reason", "own_reason", "step", "next_action_at", "deleted"}
+	status := []string{"status", "unknown", "reason", "own_reason", "step", "next_action_at", "next_kind", "deleted"}
 	isStatus := slices.ContainsFunc(different, func(key string) bool { return slices.Contains(status[:4], key) })
+	next := []string{"step", "next_action_at", "next_kind"}
+	isNext := e.schedules() && slices.ContainsFunc(different, func(key string) bool { return slices.Contains(next, key) })
 	change := values{}
 	for key, value := range row {
-		if slices.Contains([]string{"id", "workspace", "campaign"}, key) || slices.Contains(different, key) || isStatus && slices.Contains(status, key) {
+		if isNext && slices.Contains(next, key) {
+			change[key] = value
+		} else if slices.Contains([]string{"id", "workspace", "campaign"}, key) || slices.Contains(different, key) || isStatus && slices.Contains(status, key) {
 			change[key] = value
 		}
 	}
@@ -361,7 +365,7 @@ func (e *Entity) differences(p values, t copied) []string {
 	isActive := p["status"] == string(enum.EnrollmentActive) || t.row["status"] == string(enum.EnrollmentActive) || p["deleted"] == true
 	for _, f := range fields[e.Kind] {
 		theirs, isSent := p[f.key]
-		if !isSent || f.name == "paused_at" || f.running && isActive {
+		if !isSent || f.name == "paused_at" || e.isIdle(f) && isActive {
 			continue
 		}
 		switch {

@@ -26,7 +26,7 @@
 //     functions depend on no table or column: the platform can rename, drop and retype everything.
 //     What broke is found by the check, and recorded by the triggers themselves.
 //   - They write nothing if no mapped value changed, and nothing for the step and the due time of
-//     an active enrollment. So a sender that moves a prospect to its next step writes no WAL for
+//     an active enrollment, unless the mapping has its next_kind: then Thaw schedules it. So a sender that moves a prospect to its next step writes no WAL for
 //     Thaw. They send only values that changed: a status that did not change may be older than what
 //     Thaw has decided since.
 //   - They do nothing in a transaction that has set thaw.applying to on: that one writes what Thaw

@@ -229,6 +229,8 @@ func (g *generator) triggers(on Name, t Trigger) {
 // parts returns what identifies a row and its parents, which is always sent, and the other values.
 func (g *generator) parts(e *Entity, row string) (always []string, parts []part) {
 	always = []string{"'id', " + row + "." + name(e.ID) + "::text"}
+	// If Thaw schedules, the step, the kind and the time of the next action belong together.
+	var next part
 	for _, f := range fields[e.Kind] {
 		v, ok := e.Values[f.name]
 		if !ok {
@@ -238,11 +240,18 @@ func (g *generator) parts(e *Entity, row string) (always []string, parts []part)
 		if isParent {
 			always = append(always, g.pair(e, f, row))
 		}
-		p := part{columns: columnsOf(v), running: f.running}
+		p := part{columns: columnsOf(v), running: e.isIdle(f)}
 		if !isParent {
 			p.pairs = []string{g.pair(e, f, row)}
 		}
+		if f.running && e.schedules() {
+			next.columns, next.pairs = append(next.columns, p.columns...), append(next.pairs, p.pairs...)
+			continue
+		}
 		parts = append(parts, p)
+	}
+	if next.pairs != nil {
+		parts = append(parts, next)
 	}
 	if e.Status == nil {
 		return always, parts
@@ -279,6 +288,33 @@ func (g *generator) pair(e *Entity, f field, row string) string {
 }
 
 func (g *generator) value(e *Entity, f field, row string) string {
+	v, theirs := e.Values[f.name], g.theirs(e, f, row)
+	if f.words == nil {
+		return theirs
+	}
+	otherwise := "NULL"
+	if f.otherwise != "" {
+		otherwise = quoteText(f.otherwise)
+	}
+	switch {
+	case v.Map != nil:
+		var cases strings.Builder
+		for _, word := range v.Map {
+			fmt.Fprintf(&cases, " WHEN %s THEN %s", quoteText(word.Theirs), quoteText(word.Ours))
+		}
+		return fmt.Sprintf("CASE %s%s ELSE %s END", theirs, cases.String(), otherwise)
+	case f.name == "next_kind":
+		return fmt.Sprintf("CASE WHEN %[1]s ~ %[2]s THEN %[1]s END", theirs, quoteText(kindPattern.String()))
+	}
+	known := make([]string, len(f.words))
+	for i, word := range f.words {
+		known[i] = quoteText(word)
+	}
+	return fmt.Sprintf("CASE WHEN %[1]s IN (%[2]s) THEN %[1]s ELSE %[3]s END", theirs, strings.Join(known, ", "), otherwise)
+}
+
+// theirs returns the platform's value of a field, before a translation.
+func (g *generator) theirs(e *Entity, f field, row string) string {
 	v := e.Values[f.name]
 	switch {
 	case v.Fixed != nil:

@@ -1,6 +1,10 @@
 package adopt
 
-import "github.com/thawline/thaw/internal/enum"
+import (
+	"regexp"
+
+	"github.com/thawline/thaw/internal/enum"
+)
 
 // A Kind is one of the four kinds of rows that Thaw has a copy of.
 type Kind string
@@ -26,8 +30,18 @@ type field struct {
 	// running is true for a value that a sender changes with every step. Thaw reads it only when the
 	// enrollment is paused.
 	running bool
-	about   string // what it is, for a proposal
+	// words are Thaw's words, if the platform's are translated: the mapping may have a map, without
+	// which the words are Thaw's own. Another word means otherwise; empty: null.
+	words     []string
+	otherwise string
+	about     string // what it is, for a proposal
 }
+
+// kindPattern is that of thaw.action_kinds. A platform may have added kinds there.
+var kindPattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
+// usualKinds are the kinds of actions that every installation has.
+var usualKinds = []string{"invite", "message", "inmail", "view", "email"}
 
 // A class says which types of columns a field can have.
 type class int
@@ -50,7 +64,8 @@ var fields = map[Kind][]field{
 		{name: "provider_account_id", key: "provider_account_id", required: true, about: "the ID of the account at the provider, as in its webhooks"},
 		{name: "member", key: "member_id", about: "the person behind the account, which stays the same when they connect again"},
 		{name: "name", key: "name", about: "the name that people see"},
-		{name: "timezone", key: "timezone", about: "an IANA time zone, such as Europe/Paris"},
+		{name: "timezone", key: "timezone", about: "an IANA time zone, such as Europe/Paris; without it, nothing is sent"},
+		{name: "tier", key: "tier", words: enum.Names(enum.AccountTiers), otherwise: string(enum.TierFree), about: "the subscription, which selects the caps of sending; without it, free"},
 	},
 	Campaigns: {
 		{name: "workspace", key: "workspace", required: true, isFixed: true, about: "the id of the workspace"},
@@ -64,6 +79,7 @@ var fields = map[Kind][]field{
 		{name: "prospect_url", key: "prospect_url", required: true, about: "the profile URL or the address of the prospect"},
 		{name: "step", key: "step", holds: integer, running: true, about: "the number of the current step"},
 		{name: "next_action_at", key: "next_action_at", holds: moment, running: true, about: "when the next step is due"},
+		{name: "next_kind", key: "next_kind", running: true, words: usualKinds, about: "the kind of the next step (invite, message, …), if Thaw is to schedule it"},
 		{name: "paused_at", key: "paused_at", holds: moment, about: "when it was paused: Thaw sets and clears it too; without it, when Thaw first saw it paused"},
 	},
 }

@@ -50,7 +50,19 @@ type Value struct {
 	Column string
 	Fixed  *string
 	Join   *Join
+	// Map translates the words of a field that has words. Nil: they are Thaw's.
+	Map []Word
 }
+
+// schedules reports whether Thaw schedules the next actions of enrollments, so that the step of one
+// that runs matters.
+func (e *Entity) schedules() bool {
+	_, ok := e.Values["next_kind"]
+	return ok
+}
+
+// isIdle reports whether Thaw reads a field only while the enrollment does not run.
+func (e *Entity) isIdle(f field) bool { return f.running && !e.schedules() }
 
 // A Join finds the row of another table whose key is in the column By.
 type Join struct {

@@ -173,14 +173,14 @@ func (d *decoder) entity(node *yaml.Node, kind Kind) *Entity {
 		case "reason":
 			e.Reason = d.words(value, at, kind, true)
 		case "deleted":
-			if v, ok := d.value(value, at, false); ok {
+			if v, ok := d.value(value, at, field{}); ok {
 				e.Deleted = &v
 			}
 		case "delete":
 			e.Delete = d.choice(value, at, deletes[kind])
 		default:
 			i := slices.IndexFunc(fields[kind], func(f field) bool { return f.name == key.Value })
-			if v, ok := d.value(value, at, fields[kind][i].isFixed); ok {
+			if v, ok := d.value(value, at, fields[kind][i]); ok {
 				e.Values[key.Value] = v
 			}
 		}
@@ -271,7 +271,7 @@ func (d *decoder) choice(node *yaml.Node, path string, allowed []string) string 
 	return text
 }
 
-func (d *decoder) value(node *yaml.Node, path string, isFixed bool) (Value, bool) {
+func (d *decoder) value(node *yaml.Node, path string, f field) (Value, bool) {
 	before := d.Total
 	v := Value{Line: node.Line}
 	if node.Kind != yaml.MappingNode {
@@ -279,8 +279,11 @@ func (d *decoder) value(node *yaml.Node, path string, isFixed bool) (Value, bool
 		return v, d.Total == before
 	}
 	allowed := []string{"table", "by", "key", "column"}
-	if isFixed {
+	if f.isFixed {
 		allowed = append(allowed, "value")
+	}
+	if f.words != nil {
+		allowed = append(allowed, "map")
 	}
 	j := Join{Key: "id"}
 	d.fields(node, path, allowed, func(key, value *yaml.Node) {
@@ -294,6 +297,10 @@ func (d *decoder) value(node *yaml.Node, path string, isFixed bool) (Value, bool
 			j.Key = d.name(value, at)
 		case "column":
 			j.Column = d.name(value, at)
+		case "map":
+			d.pairs(value, at, func(key, value *yaml.Node) {
+				v.Map = append(v.Map, Word{Line: key.Line, Theirs: key.Value, Ours: d.word(value, at+"."+key.Value, f)})
+			})
 		default:
 			text, _ := d.scalar(value, at, "the value of all rows")
 			v.Fixed = &text
@@ -305,6 +312,8 @@ func (d *decoder) value(node *yaml.Node, path string, isFixed bool) (Value, bool
 	case v.Fixed != nil && (j.Table.Table != "" || j.By != "" || j.Column != ""):
 		d.add(node.Line, path, "a value of all rows comes from no table", "Keep value, or table, by and column.")
 	case v.Fixed != nil:
+	case f.words != nil && j.Table.Table == "" && j.By == "" && j.Column != "":
+		v.Column = j.Column
 	case j.Table.Table == "" || j.By == "" || j.Column == "":
 		d.add(node.Line, path, "a value in another table needs table, by and column",
 			"Write {table: app.leads, by: lead_id, column: linkedin_url}: by is the column here that refers to the other table. Its key is id, or add key.")
@@ -312,6 +321,18 @@ func (d *decoder) value(node *yaml.Node, path string, isFixed bool) (Value, bool
 		v.Join = &j
 	}
 	return v, d.Total == before
+}
+
+// word reads what a word of a translated field means.
+func (d *decoder) word(node *yaml.Node, path string, f field) string {
+	if f.name != "next_kind" {
+		return d.choice(node, path, f.words)
+	}
+	text, ok := d.scalar(node, path, "one of "+strings.Join(f.words, ", ")+", or a kind of your own in thaw.action_kinds")
+	if ok && !kindPattern.MatchString(text) {
+		d.add(node.Line, path, fmt.Sprintf("%q is no kind of action", text), "Use "+strings.Join(f.words, ", ")+".")
+	}
+	return text
 }
 
 func (d *decoder) words(node *yaml.Node, path string, kind Kind, isReason bool) *Words {

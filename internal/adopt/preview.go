@@ -260,11 +260,33 @@ func (g *generator) rules(e *Entity) []rule {
 			all = append(all, rule{fmt.Sprintf("NOT thaw.is_visible(%s)", expression), "the URL has invisible characters", isParked})
 		case "timezone":
 			all = append(all, rule{fmt.Sprintf("%[1]s <> '' AND %[1]s NOT IN (SELECT z.name FROM pg_catalog.pg_timezone_names AS z)", expression), "the time zone is unknown to Postgres", isIgnored})
+		case "tier":
+			all = append(all, rule{fmt.Sprintf("%s <> '' AND %s", g.theirs(e, f, "n"), g.isNoWord(e, f, "n")), "the word for the subscription is no tier of Thaw", "Thaw sends within the lowest caps (free)"})
+		case "next_kind":
+			theirs := g.theirs(e, f, "n")
+			all = append(all, rule{fmt.Sprintf("%s <> '' AND %s IS NULL", theirs, expression), "the word for the next step means no kind of action", "Thaw does not schedule the step"})
+			all = append(all, rule{fmt.Sprintf("%s IS NOT NULL AND %[1]s NOT IN (SELECT k.kind FROM thaw.action_kinds AS k)", expression), "the kind of the next step is not in thaw.action_kinds", "nothing is sent until it is added there, with limits"})
 		case "step":
 			all = append(all, rule{fmt.Sprintf("%s IS NULL OR %[1]s NOT BETWEEN 0 AND 2147483647", expression), "the step is null or not between 0 and 2147483647", isIgnored})
 		}
 	}
 	return all
+}
+
+// isNoWord is the condition that a translated field has a word that means nothing.
+func (g *generator) isNoWord(e *Entity, f field, row string) string {
+	known := f.words
+	if words := e.Values[f.name].Map; words != nil {
+		known = nil
+		for _, word := range words {
+			known = append(known, word.Theirs)
+		}
+	}
+	quoted := make([]string, len(known))
+	for i, word := range known {
+		quoted[i] = quoteText(word)
+	}
+	return fmt.Sprintf("%s NOT IN (%s)", g.theirs(e, f, row), strings.Join(quoted, ", "))
 }
 
 // duplicates are queries for rows that share a value which should be theirs alone.

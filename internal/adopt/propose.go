@@ -111,7 +111,10 @@ func (p *proposal) section(kind Kind) (*yaml.Node, error) {
 	}
 	var absent []string
 	for _, f := range fields[kind] {
-		value := p.value(t, kind, f)
+		value, err := p.value(t, kind, f)
+		if err != nil {
+			return nil, err
+		}
 		switch {
 		case value != nil:
 			put(node, f.name, value)
@@ -164,18 +167,17 @@ func (p *proposal) section(kind Kind) (*yaml.Node, error) {
 	return node, nil
 }
 
-func (p *proposal) value(t *Table, kind Kind, f field) *yaml.Node {
+func (p *proposal) value(t *Table, kind Kind, f field) (*yaml.Node, error) {
 	column := p.find(t, f.name)
-	if f.name == "prospect_url" && column == nil {
-		return p.joined(t, f.name)
+	switch {
+	case f.name == "tier":
+		return p.words(t, kind, f.name, tierMeanings, f.words)
+	case f.name == "prospect_url" && column == nil, column == nil && f.name == "workspace" && kind != Enrollments:
+		return p.joined(t, f.name), nil
+	case column == nil || column.Name == idOf(t) && f.name != "key":
+		return nil, nil
 	}
-	if column == nil && f.name == "workspace" && kind != Enrollments {
-		return p.joined(t, f.name)
-	}
-	if column == nil || column.Name == idOf(t) && f.name != "key" {
-		return nil
-	}
-	return scalar(column.Name)
+	return scalar(column.Name), nil
 }
 
 // joined finds a value in a table that a foreign key refers to.

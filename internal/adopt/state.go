@@ -19,6 +19,8 @@ var (
 	errorsSQL string
 	//go:embed sql/parked.sql
 	parkedSQL string
+	//go:embed sql/zoneless.sql
+	zonelessSQL string
 )
 
 // ErrNotAdopted is returned by everything that needs an applied mapping.
@@ -111,6 +113,13 @@ type Failure struct {
 	Problem    string    `json:"problem"`
 	IsDeferred bool      `json:"is_deferred"`
 	At         time.Time `json:"at"`
+}
+
+// WithoutZone returns how many accounts have actions to send but send nothing, because no time zone
+// is known for them. It counts up to 10,000.
+func WithoutZone(ctx context.Context, db Queryer) (n int64, err error) {
+	err = each(ctx, db, zonelessSQL, nil, []any{&n}, func() {})
+	return n, err
 }
 
 // Failures reads the newest n failures.

@@ -42,7 +42,7 @@ func (p *proposal) words(t *Table, kind Kind, fieldName string, usual map[string
 		return node, nil
 	}
 	all := p.wordMap(found, comment, usual, ours)
-	if !isComplete {
+	if !isComplete && fieldName == "status" {
 		addWritten(all, kind)
 	}
 	put(node, "map", all)

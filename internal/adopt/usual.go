@@ -26,6 +26,7 @@ var columnNamesOf = map[string][]*regexp.Regexp{
 	"provider_account_id": patterns(`unipile_account_id`, `unipile_id`, `provider_account_id`, `provider_id`, `external_account_id`, `external_id`, `remote_id`,
 		`account_id`, `email_address`, `email`),
 	"member":         patterns(`member_id`, `member_urn`, `urn`, `provider_member_id`, `person_id`, `profile_urn`, `linked_?in_id`),
+	"tier":           patterns(`tier`, `subscription`, `subscription_(tier|type|plan)`, `linked_?in_(plan|tier|subscription)`, `plan`, `licen[sc]e`, `seat_type`),
 	"timezone":       patterns(`time_?zone`, `tz`, `time_zone_name`),
 	"campaign":       patterns(`campaign_id`, `campaign`, `sequence_id`, `sequence`, `cadence_id`, `flow_id`),
 	"account":        patterns(`sender_account_id`, `linked_?in_account_id`, `account_id`, `sender_id`, `seat_id`, `mailbox_id`, `sender`, `account`),
@@ -65,6 +66,14 @@ var meanings = map[Kind]map[string]string{
 		enum.EnrollmentRemoved:   "removed deleted unsubscribed opted_out cancelled canceled stopped",
 	}),
 }
+
+// tierMeanings are the usual words for the subscription of an account.
+var tierMeanings = words(map[enum.AccountTier]string{
+	enum.TierFree:           "free basic none",
+	enum.TierPremium:        "premium premium_career premium_business career business",
+	enum.TierSalesNavigator: "sales_navigator sales_nav salesnavigator sales_navigator_core sales_navigator_advanced navigator",
+	enum.TierRecruiter:      "recruiter recruiter_lite recruiter_corporate",
+})
 
 // reasonMeanings are the usual words for the reason of a pause.
 var reasonMeanings = words(map[enum.PauseReason]string{

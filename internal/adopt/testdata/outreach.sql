@@ -17,6 +17,7 @@ CREATE TABLE app.linkedin_accounts (
     urn                text,
     full_name          text NOT NULL,
     tz                 text NOT NULL DEFAULT 'Europe/Paris',
+    subscription       text NOT NULL DEFAULT 'basic' CHECK (subscription IN ('basic', 'premium', 'sales_nav')),
     state              app.account_state NOT NULL DEFAULT 'connecting',
     settings           jsonb NOT NULL DEFAULT '{}'
 );
