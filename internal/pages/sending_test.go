@@ -197,6 +197,15 @@ func TestProspectShowsItsNextAction(t *testing.T) {
 	require.Contains(t, page, `<span class="quiet">limited</span> <span class="quiet">errors/limit_exceeded</span>`)
 }
 
+// An action with others before it has the day on which it is expected.
+func TestProspectShowsTheDayOfItsNextAction(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	d.LetSend(t)
+	page := d.get(t, "/prospects?url="+url.QueryEscape(pagestest.Prospect(pagestest.FullCap, 33))).text
+	require.Regexp(t, `<dt>Next action</dt><dd>invite, expected on \d{4}-\d\d-\d\d, held by <strong>daily cap \(30 of 30\)</strong>\. 2 other invites are due before it</dd>`, page)
+}
+
 // The chart of the fleet counts what was settled per hour, also when it is counted again.
 func TestFleetChartOfActions(t *testing.T) {
 	t.Parallel()
