@@ -74,7 +74,7 @@ func (r *Report) Failed() bool {
 // an hour although every gate is open, and paused ones that no rule keeps paused.
 const unexplained = `
 	WITH due AS (
-		SELECT array_agg(e.id) AS ids FROM thaw.enrollments AS e WHERE e.due_at < thaw.now() - interval '1 hour')
+		SELECT coalesce(array_agg(e.id), '{}') AS ids FROM thaw.enrollments AS e WHERE e.due_at < thaw.now() - interval '1 hour')
 	SELECT (SELECT count(*) FROM due, thaw.action_gates(due.ids, array_fill(NULL::text, ARRAY[cardinality(due.ids)])) AS g WHERE g.code IS NULL
 			-- The account is at work, or waits for its gap.
 			AND NOT EXISTS (SELECT FROM thaw.sending_accounts AS s WHERE s.account_id = g.account_id AND s.next_at <= thaw.now() + interval '1 hour'))

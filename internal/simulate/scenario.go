@@ -161,8 +161,8 @@ func newScenario(o Options) *scenario {
 	return s
 }
 
-// enroll gives each account its prospects. A third of them is due at once, the others within the
-// first half of the run.
+// enroll gives each account its prospects. A third of them is due at once, the others until nine
+// tenths of the run have passed: both changes of the clocks need accounts at work.
 func (s *scenario) enroll() {
 	accounts := 0
 	for _, p := range s.people {
@@ -172,7 +172,7 @@ func (s *scenario) enroll() {
 	for i, p := range s.people {
 		for _, account := range p.accounts {
 			for n := range each {
-				late := s.end.Sub(start) / 2 * time.Duration(max(n-each/3, 0)) / time.Duration(each)
+				late := time.Duration(0.9 * float64(s.end.Sub(start)) * float64(max(n-each/3, 0)) / float64(each))
 				s.prospects = append(s.prospects, prospect{fmt.Sprintf("%s-prospect-%d", account, n), account, i, start.Add(late.Truncate(time.Second))})
 			}
 		}
