@@ -2181,7 +2181,7 @@ BEGIN
     RETURN true;
 END;
 $$;
-COMMENT ON FUNCTION thaw.close_invite(reservation bigint, as_what text) IS 'Records that a sent invite was accepted or withdrawn. Until then it counts toward the ceiling of pending invites, and no second one goes to the prospect. Returns false if this was recorded before.';
+COMMENT ON FUNCTION thaw.close_invite(reservation bigint, as_what text) IS 'Records that a sent invite was accepted or withdrawn. Until then it counts toward the ceiling of pending invites, and no second one goes to the prospect. An accepted invite stays accepted. Returns false if this was recorded before.';
 CREATE FUNCTION thaw.close_pause(p_account_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'

@@ -272,7 +272,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.close_invite(bigint, text) IS
-    'Records that a sent invite was accepted or withdrawn. Until then it counts toward the ceiling of pending invites, and no second one goes to the prospect. Returns false if this was recorded before.';
+    'Records that a sent invite was accepted or withdrawn. Until then it counts toward the ceiling of pending invites, and no second one goes to the prospect. An accepted invite stays accepted. Returns false if this was recorded before.';
 
 -- Releases what is reserved when an account, a campaign or a prospect stops. What is started goes
 -- on: the request may be under way. Rows that a sender has locked are left to its last look
