@@ -11,12 +11,17 @@ WITH changed (kind, workspace_id, account_id, campaign_id, at) AS MATERIALIZED (
         UNION ALL
         SELECT o.kind, o.workspace_id, o.account_id, o.campaign_id, o.changed_at FROM thaw.action_overrides AS o) AS c
     GROUP BY c.kind, c.workspace_id, c.account_id, c.campaign_id
-), common (kind, at) AS MATERIALIZED (
-    SELECT c.kind, max(c.at) + interval '5 minutes'
+), common AS MATERIALIZED (
+    -- With the lowest cap there is: most starts are below it, and need no other look.
+    SELECT c.kind, max(c.at) + interval '5 minutes' AS at, min(c.per_day) AS per_day, min(c.per_week) AS per_week
     FROM (
-        SELECT l.kind, l.changed_at AS at FROM thaw.action_limits AS l
+        SELECT l.kind, l.changed_at AS at, l.per_day, l.per_week FROM thaw.action_limits AS l
         UNION ALL
-        SELECT split_part(m.detail, ':', 1), m.at FROM thaw.manual_actions AS m WHERE m.what = 'ceiling_set') AS c
+        SELECT split_part(m.detail, ':', 1), m.at, NULL, NULL FROM thaw.manual_actions AS m WHERE m.what = 'ceiling_set'
+        UNION ALL
+        SELECT ceiling.kind, NULL, ceiling.per_day, ceiling.per_week FROM thaw.action_ceilings AS ceiling
+        UNION ALL
+        SELECT o.kind, NULL, o.per_day, o.per_week FROM thaw.action_overrides AS o) AS c
     GROUP BY c.kind
 ), started AS MATERIALIZED (
     SELECT a.id, a.kind, a.state, a.local_day, a.reserved_at, a.started_at, a.settled_at, a.workspace_id, a.account_id, a.campaign_id,
@@ -63,15 +68,16 @@ WITH changed (kind, workspace_id, account_id, campaign_id, at) AS MATERIALIZED (
     LEFT JOIN thaw.action_overrides AS shared
         ON shared.workspace_id = c.workspace_id AND shared.account_id IS NULL AND shared.campaign_id IS NULL AND shared.kind = c.kind
     LEFT JOIN thaw.action_overrides AS campaign ON campaign.campaign_id = c.campaign_id AND campaign.kind = c.kind
-    LEFT JOIN common ON common.kind = c.kind
+    JOIN common ON common.kind = c.kind
     WHERE NOT c.is_moved AND c.started_at > coalesce(common.at, '-infinity')
+        AND (c.in_day > common.per_day OR c.in_week > common.per_week OR c.in_campaign > campaign.per_day)
 ), class AS MATERIALIZED (
     -- Many actions have the same limits.
-    SELECT f.*, dense_rank() OVER (ORDER BY f.kind, f.tier, f.week, f.is_known, f.is_limited, f.own_per_day, f.own_per_week) AS class
+    SELECT f.*, format('%s %s %s %s %s %s %s', f.kind, f.tier, f.week, f.is_known, f.is_limited, f.own_per_day, f.own_per_week) AS class
     FROM facts AS f
 ), cap AS (
     SELECT c.class, max(possible.per_day) AS per_day, CASE WHEN bool_and(possible.per_week IS NOT NULL) THEN max(possible.per_week) END AS per_week
-    FROM (SELECT DISTINCT ON (x.class) x.class, x.kind, x.tier, x.week, x.is_known, x.is_limited, x.own_per_day, x.own_per_week FROM class AS x) AS c
+    FROM (SELECT DISTINCT x.class, x.kind, x.tier, x.week, x.is_known, x.is_limited, x.own_per_day, x.own_per_week FROM class AS x) AS c
     JOIN thaw.action_ceilings AS ceiling ON ceiling.kind = c.kind
     JOIN thaw.action_limits AS l ON l.kind = c.kind AND l.tier = coalesce(c.tier, l.tier) AND l.ramp_week = coalesce(c.week, l.ramp_week)
     CROSS JOIN LATERAL (
