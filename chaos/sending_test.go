@@ -95,7 +95,8 @@ type sending struct {
 	senders []*sender
 }
 
-const sendingAccounts, limitedAccounts, limitedProspects = 8, 2, 6
+// Limited accounts need a week for their prospects at full size, and two days at small size.
+const sendingAccounts, limitedAccounts = 8, 2
 
 const sendingFleet = `
 	UPDATE thaw.settings SET safety_accounts = 1000000, flap_limit = 0;
@@ -165,7 +166,7 @@ func (x *sending) wave() {
 		CROSS JOIN LATERAL (
 			SELECT count(*) AS n, count(*) FILTER (WHERE e.status = 'active') AS active FROM thaw.enrollments AS e WHERE e.account_id = a.id) AS has
 		WHERE has.active - (SELECT count(*) FROM thaw.actions AS x WHERE x.account_id = a.id AND x.state IN ('started', 'unknown')) < 2
-			AND (a.id > $2 OR has.n < $3)`, x.waves, limitedAccounts, limitedProspects)
+			AND (a.id > $2 OR has.n < $3)`, x.waves, limitedAccounts, scale(3, 6))
 	x.advance(11 * time.Minute)
 }
 
