@@ -49,7 +49,8 @@ SELECT a.workspace_id, a.id, s.id, 1, a.id, a.provider, 'https://example.com/in/
 FROM generate_series({per account}, 1, -1) AS n
 CROSS JOIN LATERAL (SELECT now() - n * interval '1 hour' AS at) AS past
 CROSS JOIN thaw.accounts AS a
-JOIN thaw.senders AS s ON s.key = 'account:' || a.id AND s.provider = a.provider;
+JOIN thaw.senders AS s ON s.key = 'account:' || a.id AND s.provider = a.provider
+ORDER BY n DESC; -- in the order of time, as in a ledger
 INSERT INTO thaw.manual_actions (what, actor, reason)
 SELECT what.name, 'monitor', 'accounts were lost' FROM generate_series(1, 10), (VALUES ('safety_entered'), ('safety_exited')) AS what (name);
 `
