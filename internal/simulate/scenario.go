@@ -172,7 +172,7 @@ func (s *scenario) enroll() {
 	for i, p := range s.people {
 		for _, account := range p.accounts {
 			for n := range each {
-				late := time.Duration(0.9 * float64(s.end.Sub(start)) * float64(max(n-each/3, 0)) / float64(each))
+				late := time.Duration(0.9 * float64(s.end.Sub(start)) * float64(max(n-each/3, 0)) / float64(each-each/3))
 				s.prospects = append(s.prospects, prospect{fmt.Sprintf("%s-prospect-%d", account, n), account, i, start.Add(late.Truncate(time.Second))})
 			}
 		}
