@@ -11,6 +11,8 @@ import (
 var (
 	//go:embed sql/fill_caps.sql
 	fillCaps string
+	//go:embed sql/fill_history.sql
+	fillHistory string
 	//go:embed sql/bare_tick.sql
 	bareTick string
 	//go:embed sql/bare_messages.sql
@@ -50,7 +52,7 @@ func (db *database) fillCrowd(ctx context.Context, c crowd) error {
 		UPDATE thaw.accounts SET tier = 'premium' WHERE id > %d;`, cappedRows, c.due)); err != nil {
 		return err
 	}
-	if err := db.script(ctx, fillCaps); err != nil {
+	if err := db.script(ctx, fillHistory+fillCaps); err != nil {
 		return fmt.Errorf("filling caps: %w", err)
 	}
 	for _, look := range []string{takeNudges, thawTicks[0].query} {
