@@ -344,22 +344,15 @@ COMMENT ON COLUMN thaw.accounts.parked_reason IS 'Why Thaw cannot tell what the 
 COMMENT ON COLUMN thaw.accounts.tier IS 'The subscription of the account at the provider. It selects the caps of thaw.action_limits. The default has the lowest.';
 COMMENT ON COLUMN thaw.accounts.tier_changed_at IS 'When tier last changed. Null: never. thaw verify compares later actions with it.';
 COMMENT ON COLUMN thaw.accounts.restricted_at IS 'When the provider last restricted the account. Null: never. The ramp starts again at half its week then.';
+CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean, p_is_shadow boolean) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).locked_at IS NOT NULL) THEN 'account_locked'::text WHEN ((p_account).parked_reason IS NOT NULL) THEN 'account_parked'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN ((p_account).resume_after > thaw.now()) THEN 'account_flapping'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text WHEN p_is_shadow THEN 'shadow_mode'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.account_gate(p_account thaw.accounts, p_is_safety_on boolean) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
+    LANGUAGE sql STABLE
     RETURN thaw.block_reason(p_account, p_is_safety_on, true, false);
-END;
-$$;
 CREATE FUNCTION thaw.account_gate_opens_at(p_account thaw.accounts, p_code text) RETURNS timestamp with time zone
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    RETURN CASE p_code WHEN 'account_on_hold' THEN p_account.hold_until WHEN 'account_flapping' THEN p_account.resume_after END;
-END;
-$$;
+    LANGUAGE sql STABLE
+    RETURN CASE p_code WHEN 'account_on_hold'::text THEN (p_account).hold_until WHEN 'account_flapping'::text THEN (p_account).resume_after ELSE NULL::timestamp with time zone END;
 CREATE FUNCTION thaw.accounts_apply_early_signals() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -536,7 +529,7 @@ BEGIN
     RETURN NULL;
 END;
 $$;
-CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint DEFAULT NULL::bigint) RETURNS TABLE(account_id bigint)
+CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint DEFAULT NULL::bigint) RETURNS TABLE(account_id bigint, place bigint)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -544,33 +537,24 @@ CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint 
     AS $$
 #variable_conflict use_column
 DECLARE
-    at         timestamptz := thaw.now();
-    workspaces bigint[];
+    at timestamptz := thaw.now();
 BEGIN
-    WITH RECURSIVE loose AS (
-        (SELECT s.workspace_id FROM thaw.sending_accounts AS s
-         WHERE s.next_at < 'infinity' AND (p_workspace_id IS NULL OR s.workspace_id = p_workspace_id)
-         ORDER BY s.workspace_id LIMIT 1)
-        UNION ALL
-        SELECT (SELECT s.workspace_id FROM thaw.sending_accounts AS s
-                WHERE s.next_at < 'infinity' AND s.workspace_id > loose.workspace_id AND p_workspace_id IS NULL
-                ORDER BY s.workspace_id LIMIT 1)
-        FROM loose WHERE loose.workspace_id IS NOT NULL
-    )
-    SELECT array_agg(loose.workspace_id) INTO workspaces FROM loose
-    WHERE EXISTS (SELECT FROM thaw.sending_accounts AS s WHERE s.workspace_id = loose.workspace_id AND s.next_at <= at AND s.next_at < 'infinity')
-        AND NOT (SELECT w.shadow FROM thaw.workspaces AS w WHERE w.id = loose.workspace_id);
-    RETURN QUERY
-    SELECT due.account_id
-    FROM unnest(workspaces) AS workspace (id)
-    CROSS JOIN LATERAL (
-        SELECT s.account_id, s.next_at, row_number() OVER (ORDER BY s.next_at, s.account_id) AS place
+    IF p_workspace_id IS NOT NULL THEN
+        RETURN QUERY
+        SELECT s.account_id, row_number() OVER (ORDER BY s.next_at, s.account_id) FROM thaw.sending_accounts AS s
+        WHERE s.workspace_id = p_workspace_id AND s.next_at <= at AND s.next_at < 'infinity'
+        ORDER BY s.next_at, s.account_id LIMIT p_limit;
+    ELSE
+        RETURN QUERY
+        SELECT turn.account_id, row_number() OVER (ORDER BY turn.round, turn.next_at, turn.account_id)
         FROM (
-            SELECT x.account_id, x.next_at FROM thaw.sending_accounts AS x
-            WHERE x.workspace_id = workspace.id AND x.next_at <= at AND x.next_at < 'infinity'
-            ORDER BY x.next_at LIMIT ceil(p_limit::numeric / cardinality(workspaces))) AS s) AS due
-    ORDER BY due.place, due.next_at, due.account_id
-    LIMIT p_limit;
+            SELECT oldest.*, row_number() OVER (PARTITION BY oldest.workspace_id ORDER BY oldest.next_at, oldest.account_id) AS round
+            FROM (
+                SELECT s.account_id, s.workspace_id, s.next_at FROM thaw.sending_accounts AS s
+                WHERE s.next_at <= at AND s.next_at < 'infinity'
+                ORDER BY s.next_at LIMIT greatest(10 * p_limit, 1000)) AS oldest) AS turn
+        ORDER BY turn.round, turn.next_at, turn.account_id LIMIT p_limit;
+    END IF;
 END;
 $$;
 CREATE FUNCTION thaw.accounts_write_history() RETURNS trigger
@@ -678,7 +662,7 @@ BEGIN
     changed := thaw.apply_action(action_id, locked);
 END;
 $$;
-CREATE FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_starting bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(enrollment_id bigint, kind text, code text, opens_at timestamp with time zone, used integer, cap integer, workspace_id bigint, account_id bigint, campaign_id bigint, sender_id bigint, provider text, member_id text, prospect_url text, step integer, timezone text, day date, day_began_at timestamp with time zone, ramp_started_at timestamp with time zone, restricted_at timestamp with time zone, gap_from interval, gap_to interval)
+CREATE FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_starting bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(enrollment_id bigint, kind text, code text, opens_at timestamp with time zone, used integer, cap integer, workspace_id bigint, account_id bigint, campaign_id bigint, sender_id bigint, provider text, member_id text, prospect_url text, step integer, timezone text, day date, day_began_at timestamp with time zone, ramp_started_at timestamp with time zone, restricted_at timestamp with time zone, gap_from interval, gap_to interval, campaign_remaining integer)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -694,7 +678,7 @@ BEGIN
             campaign.status AS campaign_status, step.kind AS step_kind, coalesce(e.next_kind, step.kind) AS expected,
             coalesce(asked.kind, e.next_kind, step.kind) AS kind,
             EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = e.campaign_id) AS has_steps,
-            account.provider, account.member_id, account
+            account.provider, account.member_id
         FROM unnest(p_enrollment_ids, p_kinds) AS asked (id, kind)
         JOIN thaw.enrollments AS e ON e.id = asked.id
         JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
@@ -704,11 +688,13 @@ BEGIN
         SELECT * FROM thaw.kind_gates(
             ARRAY(SELECT DISTINCT asked.account_id FROM asked WHERE asked.account_id IS NOT NULL),
             ARRAY(SELECT DISTINCT asked.kind FROM asked WHERE asked.kind IS NOT NULL), p_starting)
-    ), facts AS (
+    ), facts AS MATERIALIZED (
         SELECT asked.*,
             -- Without a known kind there is no row of gates.
             CASE WHEN g.account_id IS NOT NULL THEN g.account_code
-                WHEN asked.account_id IS NOT NULL THEN thaw.account_gate(asked.account, thaw.is_safety_on()) END AS account_code,
+                ELSE (SELECT thaw.account_gate(a, thaw.is_safety_on()) FROM thaw.accounts AS a WHERE a.id = asked.account_id) END AS account_code,
+            CASE WHEN g.account_id IS NOT NULL THEN g.account_opens_at
+                ELSE (SELECT thaw.account_gate_opens_at(a, thaw.account_gate(a, thaw.is_safety_on())) FROM thaw.accounts AS a WHERE a.id = asked.account_id) END AS account_opens_at,
             g.sender_id, g.code AS kind_code, g.opens_at AS kind_opens_at, g.pending_code,
             g.timezone, g.day, g.day_began_at, g.day_ends_at, g.used_today, g.per_day, g.used_in_week, g.per_week, g.pending_invites,
             g.ramp_started_at, g.restricted_at, g.gap_from, g.gap_to, g.account_id IS NULL AS is_unlimited,
@@ -738,7 +724,7 @@ BEGIN
     )
     SELECT facts.id, facts.kind, closed.code,
         CASE closed.code
-            WHEN facts.account_code THEN thaw.account_gate_opens_at(facts.account, facts.account_code)
+            WHEN facts.account_code THEN facts.account_opens_at
             WHEN 'not_due' THEN facts.next_action_at
             WHEN 'campaign_cap' THEN CASE WHEN facts.campaign_cap > 0 THEN facts.day_ends_at END
             WHEN 'invite_withdrawn' THEN facts.withdrawn_at + interval '21 days'
@@ -749,7 +735,8 @@ BEGIN
         CASE closed.code WHEN 'daily_cap' THEN facts.per_day WHEN 'weekly_cap' THEN facts.per_week
             WHEN 'campaign_cap' THEN facts.campaign_cap WHEN 'pending_invites' THEN facts.pending_invites END,
         facts.workspace_id, facts.account_id, facts.campaign_id, facts.sender_id, facts.provider, facts.member_id, facts.prospect_url, facts.step,
-        facts.timezone, facts.day, facts.day_began_at, facts.ramp_started_at, facts.restricted_at, facts.gap_from, facts.gap_to
+        facts.timezone, facts.day, facts.day_began_at, facts.ramp_started_at, facts.restricted_at, facts.gap_from, facts.gap_to,
+        facts.campaign_cap - facts.campaign_used
     FROM facts
     CROSS JOIN LATERAL (
         SELECT CASE
@@ -915,13 +902,8 @@ END;
 $_$;
 COMMENT ON FUNCTION thaw.adopt_instance(name text, reason text, actor text) IS 'Makes this database an instance of its own, or renames it. In a copy of a database, this ends safety mode; waiting messages of the original are not delivered. Returns true if it was a copy.';
 CREATE FUNCTION thaw.counts_as_used(p_state thaw.action_state) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    RETURN p_state IN ('reserved', 'started', 'sent', 'unknown');
-END;
-$$;
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (p_state = ANY (ARRAY['reserved'::thaw.action_state, 'started'::thaw.action_state, 'sent'::thaw.action_state, 'unknown'::thaw.action_state]));
 CREATE TABLE thaw.actions (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -1649,9 +1631,6 @@ BEGIN
     RETURN NEW;
 END;
 $$;
-CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean, p_is_shadow boolean) RETURNS text
-    LANGUAGE sql STABLE
-    RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).locked_at IS NOT NULL) THEN 'account_locked'::text WHEN ((p_account).parked_reason IS NOT NULL) THEN 'account_parked'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN ((p_account).resume_after > thaw.now()) THEN 'account_flapping'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text WHEN p_is_shadow THEN 'shadow_mode'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2492,14 +2471,20 @@ CREATE FUNCTION thaw.current_reason(p_reason thaw.pause_reason) RETURNS thaw.pau
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE p_reason WHEN 'linkedin_account_disconnected'::thaw.pause_reason THEN 'account_disconnected'::thaw.pause_reason WHEN 'linkedin_account_issue'::thaw.pause_reason THEN 'account_issue'::thaw.pause_reason WHEN 'linkedin_high_failure_rate'::thaw.pause_reason THEN 'high_failure_rate'::thaw.pause_reason ELSE p_reason END;
 COMMENT ON FUNCTION thaw.current_reason(p_reason thaw.pause_reason) IS 'The reason that replaces a deprecated pause reason; any other reason is returned unchanged.';
-CREATE FUNCTION thaw.day_start(p_zone text, p_day date) RETURNS timestamp with time zone
+CREATE FUNCTION thaw.first_instant(p_zone text, p_local timestamp without time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    later   timestamptz := p_local AT TIME ZONE p_zone;
+    earlier timestamptz := (p_local - thaw.utc_offset(p_zone, later - interval '6 hours')) AT TIME ZONE 'UTC';
 BEGIN
-    RETURN thaw.first_instant(p_zone, p_day::timestamp);
+    RETURN CASE WHEN earlier < later AND earlier AT TIME ZONE p_zone = p_local THEN earlier ELSE later END;
 END;
 $$;
+CREATE FUNCTION thaw.day_start(p_zone text, p_day date) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    RETURN thaw.first_instant(p_zone, (p_day)::timestamp without time zone);
 CREATE FUNCTION thaw.default_heal_cap() RETURNS integer
     LANGUAGE sql IMMUTABLE
     RETURN 5000;
@@ -2588,19 +2573,25 @@ BEGIN
     RETURN dropped;
 END;
 $$;
-CREATE FUNCTION thaw.due_lines(p_account_id bigint) RETURNS TABLE(campaign_id bigint, kind text, due_at timestamp with time zone)
-    LANGUAGE sql STABLE ROWS 10
+CREATE FUNCTION thaw.due_lines(p_account_ids bigint[]) RETURNS TABLE(account_id bigint, campaign_id bigint, kind text, due_at timestamp with time zone)
+    LANGUAGE sql STABLE
     BEGIN ATOMIC
  WITH RECURSIVE loose AS (
-         ( SELECT e.campaign_id,
-             e.next_kind,
-             e.due_at
-            FROM thaw.enrollments e
-           WHERE ((e.account_id = due_lines.p_account_id) AND (e.due_at IS NOT NULL))
-           ORDER BY e.campaign_id, e.next_kind, e.due_at
-          LIMIT 1)
+          SELECT account.id AS account_id,
+             line.campaign_id,
+             line.next_kind,
+             line.due_at
+            FROM (unnest(due_lines.p_account_ids) account(id)
+              CROSS JOIN LATERAL ( SELECT e.campaign_id,
+                     e.next_kind,
+                     e.due_at
+                    FROM thaw.enrollments e
+                   WHERE ((e.account_id = account.id) AND (e.due_at IS NOT NULL))
+                   ORDER BY e.campaign_id, e.next_kind, e.due_at
+                  LIMIT 1) line)
          UNION ALL
-          SELECT next.campaign_id,
+          SELECT loose_1.account_id,
+             next.campaign_id,
              next.next_kind,
              next.due_at
             FROM (loose loose_1
@@ -2608,11 +2599,12 @@ CREATE FUNCTION thaw.due_lines(p_account_id bigint) RETURNS TABLE(campaign_id bi
                      e.next_kind,
                      e.due_at
                     FROM thaw.enrollments e
-                   WHERE ((e.account_id = due_lines.p_account_id) AND (e.due_at IS NOT NULL) AND (ROW(e.campaign_id, e.next_kind) > ROW(loose_1.campaign_id, loose_1.next_kind)))
+                   WHERE ((e.account_id = loose_1.account_id) AND (e.due_at IS NOT NULL) AND (ROW(e.campaign_id, e.next_kind) > ROW(loose_1.campaign_id, loose_1.next_kind)))
                    ORDER BY e.campaign_id, e.next_kind, e.due_at
                   LIMIT 1) next)
          )
-  SELECT loose.campaign_id,
+  SELECT loose.account_id,
+     loose.campaign_id,
      loose.next_kind,
      loose.due_at
     FROM loose;
@@ -3143,16 +3135,14 @@ DECLARE
     expired integer;
     unknown bigint[];
 BEGIN
-    WITH ended AS MATERIALIZED (
-        SELECT a.id FROM thaw.actions AS a
-        WHERE a.lease_until <= at
-        ORDER BY a.lease_until LIMIT p_size FOR NO KEY UPDATE SKIP LOCKED
-    ), changed AS (
+    WITH changed AS (
         UPDATE thaw.actions AS a SET
             state = CASE a.state WHEN 'reserved' THEN 'expired' ELSE 'unknown' END::thaw.action_state,
             used_at = CASE a.state WHEN 'started' THEN greatest(a.used_at, least(a.lease_until, at)) ELSE a.used_at END,
             lease_until = NULL, settled_at = at
-        FROM ended WHERE a.id = ended.id
+        WHERE a.id = ANY (ARRAY(
+            SELECT ended.id FROM thaw.actions AS ended
+            WHERE ended.lease_until <= at ORDER BY ended.lease_until LIMIT p_size FOR NO KEY UPDATE SKIP LOCKED))
         RETURNING a.id, a.state, a.account_id
     ), nudged AS (
         INSERT INTO thaw.nudges (account_id, at) SELECT DISTINCT changed.account_id, at FROM changed
@@ -3368,17 +3358,6 @@ BEGIN
         accounts = heal.accounts, accounts_done = heal.accounts_done, first_source_ids = NULL, is_moving = false, stopped_reason = NULL, stopped_at = NULL
     WHERE h.id = heal.id;
     DELETE FROM thaw.heal_order AS part WHERE part.heal_id = p_heal_id;
-END;
-$$;
-CREATE FUNCTION thaw.first_instant(p_zone text, p_local timestamp without time zone) RETURNS timestamp with time zone
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    later   timestamptz := p_local AT TIME ZONE p_zone;
-    earlier timestamptz := (p_local - thaw.utc_offset(p_zone, later - interval '6 hours')) AT TIME ZONE 'UTC';
-BEGIN
-    RETURN CASE WHEN earlier < later AND earlier AT TIME ZONE p_zone = p_local THEN earlier ELSE later END;
 END;
 $$;
 CREATE FUNCTION thaw.fold_counts(p_size integer DEFAULT 20000) RETURNS integer
@@ -4970,34 +4949,44 @@ BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
     RETURN QUERY
     WITH account AS MATERIALIZED (
-        SELECT a.id, a.workspace_id, a.tier, thaw.zone_named(a.timezone) AS timezone,
+        SELECT a.id, a.workspace_id, a.tier, zone.name AS timezone,
             gate.code AS block, thaw.account_gate_opens_at(a, gate.code) AS block_ends_at,
-            s AS sender,
+            s.id AS sender_id, s.day AS last_day, s.day_began_at AS last_day_began_at, s.day_timezone AS last_day_zone,
+            s.next_allowed_at, s.last_started_at, s.last_sent_at, s.ramp_started_at, s.restriction_seen_at,
             greatest(a.restricted_at, (
                 SELECT max(m.restricted_at) FROM thaw.accounts AS m WHERE m.provider = a.provider AND m.member_id = a.member_id), (
                 SELECT max(m.restricted_at) FROM thaw.sending_accounts AS sibling JOIN thaw.accounts AS m ON m.id = sibling.account_id
                 WHERE sibling.sender_id = s.id)) AS restricted_at
         FROM thaw.accounts AS a
-        CROSS JOIN LATERAL (SELECT thaw.account_gate(a, is_safety) AS code) AS gate
+        -- OFFSET: the gate is evaluated once.
+        CROSS JOIN LATERAL (SELECT thaw.account_gate(a, is_safety) AS code OFFSET 0) AS gate
         LEFT JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
+        LEFT JOIN thaw.zones AS zone ON zone.key = lower(a.timezone) COLLATE "C"
         WHERE a.id = ANY (p_account_ids)
     ), applicable AS MATERIALIZED (
-        SELECT account.id, w.weekdays, w.opens, w.closes, coalesce(thaw.zone_named(w.timezone), account.timezone) AS timezone
+        -- The windows of the account, or those of its workspace, or those of the fleet.
+        SELECT account.id, w.weekdays, w.opens, w.closes, coalesce(zone.name, account.timezone) AS timezone
         FROM account
         CROSS JOIN LATERAL (
-            SELECT own.*, dense_rank() OVER (ORDER BY own.account_id IS NULL, own.workspace_id IS NULL) AS precedence
-            FROM (
-                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id = account.id
-                UNION ALL
-                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id IS NULL
-                UNION ALL
-                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id IS NULL AND x.account_id IS NULL) AS own) AS w
-        WHERE w.precedence = 1
+            SELECT CASE
+                WHEN EXISTS (SELECT FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id = account.id) THEN 'account'
+                WHEN EXISTS (SELECT FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id IS NULL) THEN 'workspace'
+                ELSE 'fleet' END AS level OFFSET 0) AS owner
+        CROSS JOIN LATERAL (
+            SELECT x.* FROM thaw.sending_windows AS x
+            WHERE owner.level = 'account' AND x.workspace_id = account.workspace_id AND x.account_id = account.id
+            UNION ALL
+            SELECT x.* FROM thaw.sending_windows AS x
+            WHERE owner.level = 'workspace' AND x.workspace_id = account.workspace_id AND x.account_id IS NULL
+            UNION ALL
+            SELECT x.* FROM thaw.sending_windows AS x
+            WHERE owner.level = 'fleet' AND x.workspace_id IS NULL AND x.account_id IS NULL) AS w
+        LEFT JOIN thaw.zones AS zone ON zone.key = lower(w.timezone) COLLATE "C"
     ), hours AS MATERIALIZED (
         -- Many accounts share a window: each is evaluated once.
-        SELECT distinct_hours.*, state.is_open, state.opens_at, state.closes_at
-        FROM (SELECT DISTINCT a.weekdays, a.opens, a.closes, a.timezone FROM applicable AS a WHERE a.timezone IS NOT NULL) AS distinct_hours
-        CROSS JOIN LATERAL thaw.window_at(distinct_hours.timezone, distinct_hours.weekdays, distinct_hours.opens, distinct_hours.closes, moment) AS state
+        SELECT shared.*, state.is_open, state.opens_at, state.closes_at
+        FROM (SELECT DISTINCT a.weekdays, a.opens, a.closes, a.timezone FROM applicable AS a WHERE a.timezone IS NOT NULL) AS shared
+        CROSS JOIN LATERAL thaw.window_at(shared.timezone, shared.weekdays, shared.opens, shared.closes, moment) AS state
     ), schedule AS MATERIALIZED (
         SELECT a.id, min(a.timezone) AS timezone, coalesce(bool_or(h.is_open), false) AS is_open, min(h.opens_at) AS opens_at,
             max(h.closes_at) AS closes_at
@@ -5005,18 +4994,25 @@ BEGIN
         LEFT JOIN hours AS h
             ON h.weekdays = a.weekdays AND h.opens = a.opens AND h.closes = a.closes AND h.timezone = a.timezone
         GROUP BY a.id
-    ), state AS MATERIALIZED (
+    ), zoned AS MATERIALIZED (
         SELECT account.*, schedule.is_open, schedule.opens_at AS window_opens_at, schedule.closes_at AS window_closes_at,
-            coalesce(account.timezone, schedule.timezone) AS day_zone, local.day, local.began_at, local.ends_at,
-            ramp.week, ramp.started_at
+            coalesce(account.timezone, schedule.timezone) AS day_zone
         FROM account
         LEFT JOIN schedule ON schedule.id = account.id
-        CROSS JOIN LATERAL thaw.local_day(
-            (account.sender).day, (account.sender).day_began_at, (account.sender).day_timezone,
-            coalesce(account.timezone, schedule.timezone), moment) AS local
+    ), days AS MATERIALIZED (
+        -- Many accounts share a day, too.
+        SELECT shared.*, local.*
+        FROM (SELECT DISTINCT z.last_day, z.last_day_began_at, z.last_day_zone, z.day_zone FROM zoned AS z WHERE z.day_zone IS NOT NULL) AS shared
+        CROSS JOIN LATERAL thaw.local_day(shared.last_day, shared.last_day_began_at, shared.last_day_zone, shared.day_zone, moment) AS local
+    ), state AS MATERIALIZED (
+        SELECT zoned.*, days.day, days.began_at, days.ends_at, ramp.week, ramp.started_at
+        FROM zoned
+        LEFT JOIN days
+            ON days.day_zone = zoned.day_zone AND coalesce(days.last_day, 'infinity') = coalesce(zoned.last_day, 'infinity')
+                AND coalesce(days.last_day_began_at, 'infinity') = coalesce(zoned.last_day_began_at, 'infinity')
+                AND coalesce(days.last_day_zone, '') = coalesce(zoned.last_day_zone, '')
         CROSS JOIN LATERAL thaw.ramp_at(
-            (account.sender).ramp_started_at, (account.sender).last_sent_at, account.restricted_at,
-            (account.sender).restriction_seen_at, moment) AS ramp
+            zoned.ramp_started_at, zoned.last_sent_at, zoned.restricted_at, zoned.restriction_seen_at, moment) AS ramp
     ), used AS MATERIALIZED (
         SELECT state.*, k.kind,
             -- Without a default or a ceiling nothing is allowed.
@@ -5034,7 +5030,7 @@ BEGIN
             CASE WHEN k.kind = 'invite' THEN (
                 SELECT count(*) FROM (
                     SELECT FROM thaw.actions AS x
-                    WHERE x.sender_id = (state.sender).id AND x.kind = 'invite' AND x.is_used AND x.closed_at IS NULL
+                    WHERE x.sender_id = state.sender_id AND x.kind = 'invite' AND x.is_used AND x.closed_at IS NULL
                         AND x.used_at > moment - interval '180 days' AND NOT x.id = ANY (coalesce(p_starting, '{}'))
                     LIMIT settings.pending_invites) AS open_invite) END::integer AS open_invites
         FROM state
@@ -5048,19 +5044,19 @@ BEGIN
             SELECT count(*) FILTER (WHERE x.is_used AND x.local_day = state.day) AS today, count(*) FILTER (WHERE x.is_used) AS in_week,
                 max(x.next_of_kind_at) FILTER (WHERE x.is_used OR x.started_at IS NOT NULL) AS next_of_kind_at, max(x.started_at) AS last_start
             FROM thaw.actions AS x
-            WHERE x.sender_id = (state.sender).id AND x.kind = k.kind AND x.used_at > moment - interval '168 hours'
+            WHERE x.sender_id = state.sender_id AND x.kind = k.kind AND x.used_at > moment - interval '168 hours'
                 AND NOT x.id = ANY (coalesce(p_starting, '{}'))) AS ledger ON true
         LEFT JOIN LATERAL (
             SELECT h.until, h.code FROM thaw.action_holds AS h
-            WHERE (h.account_id = state.id OR h.sender_id = (state.sender).id) AND h.kind = k.kind AND h.until > moment
+            WHERE (h.account_id = state.id OR h.sender_id = state.sender_id) AND h.kind = k.kind AND h.until > moment
             ORDER BY h.until DESC LIMIT 1) AS held ON true
     ), gap AS (
         SELECT used.*, CASE WHEN p_starting IS NULL
-            THEN greatest((used.sender).next_allowed_at, used.next_of_kind_at)
-            ELSE greatest((used.sender).last_started_at + settings.action_gap_from, used.last_start + used.gap_from) END AS allowed_at
+            THEN greatest(used.next_allowed_at, used.next_of_kind_at)
+            ELSE greatest(used.last_started_at + settings.action_gap_from, used.last_start + used.gap_from) END AS allowed_at
         FROM used
     )
-    SELECT gap.id, gap.kind, (gap.sender).id,
+    SELECT gap.id, gap.kind, gap.sender_id,
         gap.block, gap.block_ends_at,
         closed.code,
         CASE closed.code
@@ -5070,7 +5066,7 @@ BEGIN
             WHEN 'daily_cap' THEN CASE WHEN gap.per_day > 0 THEN gap.ends_at END
             WHEN 'weekly_cap' THEN CASE WHEN gap.per_week > 0 THEN (
                 SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
-                WHERE x.sender_id = (gap.sender).id AND x.kind = gap.kind AND x.is_used AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+                WHERE x.sender_id = gap.sender_id AND x.kind = gap.kind AND x.is_used AND NOT x.id = ANY (coalesce(p_starting, '{}'))
                 ORDER BY x.used_at DESC OFFSET gap.per_week - 1 LIMIT 1) END
         END,
         CASE WHEN gap.open_invites >= settings.pending_invites THEN 'pending_invites' END,
@@ -5217,6 +5213,20 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.linked_person_of(p_account thaw.accounts) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+BEGIN
+    RETURN coalesce(
+        'member:' || (
+            SELECT min(linked.member_id) FROM thaw.accounts AS linked
+            WHERE linked.workspace_id = p_account.workspace_id AND linked.provider = p_account.provider
+                AND (linked.id = p_account.link_id OR linked.link_id = coalesce(p_account.link_id, p_account.id))),
+        'account:' || coalesce(p_account.link_id, p_account.id));
+END;
+$$;
 CREATE FUNCTION thaw.local_day(p_day date, p_began_at timestamp with time zone, p_day_zone text, p_zone text, p_at timestamp with time zone, OUT day date, OUT began_at timestamp with time zone, OUT ends_at timestamp with time zone) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5246,14 +5256,12 @@ BEGIN
     ends_at := thaw.day_start(p_zone, day + 1);
 END;
 $$;
-CREATE FUNCTION thaw.lock_campaign_caps(p_enrollment_ids bigint[]) RETURNS void
+CREATE FUNCTION thaw.lock_campaign_caps(p_campaign_ids bigint[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM own.id FROM thaw.action_overrides AS own
-    WHERE own.campaign_id IN (SELECT e.campaign_id FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids))
-    ORDER BY own.id FOR NO KEY UPDATE;
+    PERFORM own.id FROM thaw.action_overrides AS own WHERE own.campaign_id = ANY (p_campaign_ids) ORDER BY own.id FOR NO KEY UPDATE;
 END;
 $$;
 CREATE FUNCTION thaw.lock_campaigns(p_campaign_ids bigint[]) RETURNS boolean
@@ -6324,22 +6332,8 @@ CREATE FUNCTION thaw.pending_campaigns(p_account_id bigint) RETURNS TABLE(campai
            WHERE (c.id = loose.campaign_id));
 END;
 CREATE FUNCTION thaw.person_of(p_account thaw.accounts) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    AS $$
-BEGIN
-    IF p_account.member_id IS NOT NULL THEN
-        RETURN 'member:' || p_account.member_id;
-    END IF;
-    RETURN coalesce(
-        'member:' || (
-            SELECT min(linked.member_id) FROM thaw.accounts AS linked
-            WHERE linked.workspace_id = p_account.workspace_id AND linked.provider = p_account.provider
-                AND (linked.id = p_account.link_id OR linked.link_id = coalesce(p_account.link_id, p_account.id))),
-        'account:' || coalesce(p_account.link_id, p_account.id));
-END;
-$$;
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN ((p_account).member_id IS NOT NULL) THEN ('member:'::text || (p_account).member_id) ELSE thaw.linked_person_of(p_account) END;
 CREATE FUNCTION thaw.pick_up_signals(p_within interval) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6906,26 +6900,25 @@ BEGIN
     ORDER BY subject.id;
 END;
 $$;
-CREATE FUNCTION thaw.ramp_at(p_started_at timestamp with time zone, p_last_sent_at timestamp with time zone, p_restricted_at timestamp with time zone, p_restriction_seen_at timestamp with time zone, p_at timestamp with time zone, OUT started_at timestamp with time zone, OUT week smallint) RETURNS record
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    week_length constant interval := interval '168 hours';
-    then_week integer;
-BEGIN
-    started_at := p_started_at;
-    IF p_last_sent_at < p_at - interval '30 days' AND p_last_sent_at >= started_at THEN
-        then_week := least(floor(extract(epoch FROM p_last_sent_at - started_at) / 604800) + 1, 6);
-        started_at := p_at - (greatest(then_week - 1, 1) - 1) * week_length;
-    END IF;
-    IF p_restricted_at > coalesce(p_restriction_seen_at, '-infinity') AND started_at IS NOT NULL THEN
-        then_week := least(greatest(floor(extract(epoch FROM p_at - started_at) / 604800) + 1, 1), 6);
-        started_at := p_at - (greatest(then_week / 2, 1) - 1) * week_length;
-    END IF;
-    week := coalesce(least(greatest(floor(extract(epoch FROM p_at - started_at) / 604800) + 1, 1), 6), 1);
+CREATE FUNCTION thaw.ramp_week(p_started_at timestamp with time zone, p_at timestamp with time zone) RETURNS smallint
+    LANGUAGE sql IMMUTABLE
+    RETURN LEAST(GREATEST((floor((EXTRACT(epoch FROM (p_at - p_started_at)) / (604800)::numeric)) + (1)::numeric), (1)::numeric), (6)::numeric);
+CREATE FUNCTION thaw.ramp_at(p_started_at timestamp with time zone, p_last_sent_at timestamp with time zone, p_restricted_at timestamp with time zone, p_restriction_seen_at timestamp with time zone, p_at timestamp with time zone) RETURNS TABLE(started_at timestamp with time zone, week smallint)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+ SELECT ramp.started_at,
+     thaw.ramp_week(ramp.started_at, ramp_at.p_at) AS ramp_week
+    FROM (( SELECT
+                 CASE
+                     WHEN ((ramp_at.p_last_sent_at < (ramp_at.p_at - '30 days'::interval)) AND (ramp_at.p_last_sent_at >= ramp_at.p_started_at)) THEN (ramp_at.p_at - (((GREATEST((thaw.ramp_week(ramp_at.p_started_at, ramp_at.p_last_sent_at) - 1), 1) - 1))::double precision * '168:00:00'::interval))
+                     ELSE ramp_at.p_started_at
+                 END AS p_started_at) idle(started_at)
+      CROSS JOIN LATERAL ( SELECT
+                 CASE
+                     WHEN ((ramp_at.p_restricted_at > COALESCE(ramp_at.p_restriction_seen_at, '-infinity'::timestamp with time zone)) AND (idle.started_at IS NOT NULL)) THEN (ramp_at.p_at - (((GREATEST((thaw.ramp_week(idle.started_at, ramp_at.p_at) / 2), 1) - 1))::double precision * '168:00:00'::interval))
+                     ELSE idle.started_at
+                 END AS started_at) ramp(started_at));
 END;
-$$;
 CREATE FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb, p_product text DEFAULT NULL::text, p_v1_account_id text DEFAULT NULL::text) RETURNS thaw.signal_outcome
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7822,14 +7815,15 @@ CREATE FUNCTION thaw.reserve(enrollment bigint, action text DEFAULT NULL::text, 
     AS $$
 DECLARE
     result  thaw.reservation;
-    found_account bigint;
+    found_account  bigint;
+    found_campaign bigint;
     given   record;
 BEGIN
     PERFORM thaw.require_short_transaction(), thaw.require_actor(reserve.actor);
     lease := thaw.checked_lease(reserve.lease);
     -- An enrollment may move to another account while this transaction waits for the first one.
     FOR attempt IN 1..3 LOOP
-        SELECT e.account_id INTO found_account FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
+        SELECT e.account_id, e.campaign_id INTO found_account, found_campaign FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'there is no enrollment %', coalesce(reserve.enrollment::text, 'null')
                 USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
@@ -7840,7 +7834,7 @@ BEGIN
         PERFORM s.id FROM thaw.senders AS s
         WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = found_account)
         FOR NO KEY UPDATE;
-        PERFORM thaw.lock_campaign_caps(ARRAY[reserve.enrollment]);
+        PERFORM thaw.lock_campaign_caps(ARRAY[found_campaign]);
         PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
         EXIT WHEN FOUND;
     END LOOP;
@@ -7856,7 +7850,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.reserve(enrollment bigint, action text, lease interval, actor text) IS 'Reserves the next action of an enrollment, if all gates are open: id is the reservation. Otherwise code is the closed gate, and opens_at when to ask again (null: not at a known time); nothing changes. action is the kind, such as invite (null: that of the next step). The reservation ends after lease (null: settings.action_lease) unless thaw.start is called. Commit soon: the account is locked until then.';
-CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text) RETURNS TABLE(enrollment_id bigint, account_id bigint, action_id bigint, code text, opens_at timestamp with time zone, next_allowed_at timestamp with time zone)
+CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text) RETURNS TABLE(enrollment_id bigint, account_id bigint, campaign_id bigint, action_id bigint, code text, opens_at timestamp with time zone, next_allowed_at timestamp with time zone)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -7870,45 +7864,44 @@ BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
     RETURN QUERY
     WITH gate AS MATERIALIZED (
-        SELECT g.*,
-            settings.action_gap_from + (settings.action_gap_to - settings.action_gap_from) * thaw.draw(format('gap %s %s', g.enrollment_id, g.step)) AS gap,
-            g.gap_from + (g.gap_to - g.gap_from) * thaw.draw(format('kind gap %s %s', g.enrollment_id, g.step)) AS kind_gap,
-            -- Several accounts may ask for one campaign at once: its cap allows the first ones.
-            CASE WHEN g.code IS NULL THEN row_number() OVER (PARTITION BY g.campaign_id, g.kind, g.day, g.code IS NULL ORDER BY g.enrollment_id) END AS turn
+        SELECT g.*, CASE WHEN g.code IS NULL
+            THEN row_number() OVER (PARTITION BY g.account_id, g.code IS NULL ORDER BY asked.place) = 1 END AS is_first
         FROM thaw.action_gates(p_enrollment_ids, p_kinds) AS g
-    ), allowed AS MATERIALIZED (
-        SELECT gate.*, own.per_day - (
-                SELECT count(*) FROM thaw.actions AS x
-                WHERE x.campaign_id = gate.campaign_id AND x.kind = gate.kind AND x.local_day = gate.day AND x.is_used) AS remaining
+        JOIN unnest(p_enrollment_ids) WITH ORDINALITY AS asked (id, place) ON asked.id = g.enrollment_id
+    ), pick AS MATERIALIZED (
+        -- Several accounts may ask for one campaign at once: its cap allows the first ones.
+        SELECT gate.*, row_number() OVER (PARTITION BY gate.campaign_id, gate.kind, gate.day ORDER BY gate.enrollment_id) AS turn,
+            settings.action_gap_from + (settings.action_gap_to - settings.action_gap_from) * thaw.draw(format('gap %s %s', gate.enrollment_id, gate.step)) AS gap,
+            gate.gap_from + (gate.gap_to - gate.gap_from) * thaw.draw(format('kind gap %s %s', gate.enrollment_id, gate.step)) AS kind_gap
         FROM gate
-        LEFT JOIN thaw.action_overrides AS own ON own.campaign_id = gate.campaign_id AND own.kind = gate.kind
-        WHERE gate.code IS NULL
+        WHERE gate.is_first
     ), reserved AS (
         INSERT INTO thaw.actions (
             workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, member_id, prospect_url, step, kind, actor, reserved_at,
             lease_until, used_at, local_day, timezone, gap, next_of_kind_at)
-        SELECT allowed.workspace_id, allowed.account_id, allowed.sender_id, allowed.campaign_id, allowed.enrollment_id, allowed.provider,
-            allowed.member_id, allowed.prospect_url, allowed.step, allowed.kind, p_actor, at, at + p_lease, at, allowed.day, allowed.timezone, allowed.gap,
-            at + allowed.kind_gap
-        FROM allowed
-        WHERE allowed.remaining IS NULL OR allowed.turn <= allowed.remaining
-        RETURNING id, enrollment_id, sender_id
+        SELECT pick.workspace_id, pick.account_id, pick.sender_id, pick.campaign_id, pick.enrollment_id, pick.provider, pick.member_id,
+            pick.prospect_url, pick.step, pick.kind, p_actor, at, at + p_lease, at, pick.day, pick.timezone, pick.gap, at + pick.kind_gap
+        FROM pick
+        WHERE pick.campaign_remaining IS NULL OR pick.turn <= pick.campaign_remaining
+        RETURNING id, enrollment_id
     ), paced AS (
         UPDATE thaw.senders AS s SET
-            day = allowed.day, day_began_at = allowed.day_began_at,
-            day_timezone = CASE WHEN s.day = allowed.day THEN s.day_timezone ELSE allowed.timezone END,
-            next_allowed_at = at + allowed.gap, ramp_started_at = allowed.ramp_started_at,
-            restriction_seen_at = greatest(s.restriction_seen_at, allowed.restricted_at)
+            day = pick.day, day_began_at = pick.day_began_at,
+            day_timezone = CASE WHEN s.day = pick.day THEN s.day_timezone ELSE pick.timezone END,
+            next_allowed_at = at + pick.gap, ramp_started_at = pick.ramp_started_at,
+            restriction_seen_at = greatest(s.restriction_seen_at, pick.restricted_at)
         FROM reserved
-        JOIN allowed ON allowed.enrollment_id = reserved.enrollment_id
-        WHERE s.id = reserved.sender_id
-        RETURNING s.id, s.next_allowed_at
+        JOIN pick ON pick.enrollment_id = reserved.enrollment_id
+        WHERE s.id = pick.sender_id
     )
-    SELECT gate.enrollment_id, gate.account_id, reserved.id,
-        CASE WHEN reserved.id IS NULL THEN coalesce(gate.code, 'campaign_cap') END, gate.opens_at, paced.next_allowed_at
+    SELECT gate.enrollment_id, gate.account_id, gate.campaign_id, reserved.id,
+        CASE WHEN gate.is_first AND reserved.id IS NULL THEN 'campaign_cap' ELSE gate.code END,
+        -- Those that were first may still be refused at their start.
+        CASE WHEN gate.is_first AND reserved.id IS NULL THEN at + interval '1 minute' ELSE gate.opens_at END,
+        CASE WHEN reserved.id IS NOT NULL THEN at + pick.gap END
     FROM gate
-    LEFT JOIN reserved ON reserved.enrollment_id = gate.enrollment_id
-    LEFT JOIN paced ON paced.id = reserved.sender_id;
+    LEFT JOIN pick ON pick.enrollment_id = gate.enrollment_id
+    LEFT JOIN reserved ON reserved.enrollment_id = gate.enrollment_id;
 END;
 $$;
 CREATE FUNCTION thaw.waiting_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
@@ -8397,16 +8390,28 @@ DECLARE
     at       timestamptz := thaw.now();
     accounts bigint[];
     senders  bigint[];
-    -- The first action of each campaign and kind of these accounts.
+    turns    bigint[];
+    -- The campaigns and kinds of the accounts with due actions, and their places in the turn of the
+    -- account.
+    owners    bigint[];
+    campaigns bigint[];
+    kinds     text[];
+    places    bigint[];
+    -- The first due action of these, and those of them that no other transaction has locked.
     heads    bigint[];
-    locked   bigint[];
-    picks    bigint[];
+    free     bigint[];
+    -- What one round reserved, and the accounts for which the next round tries something else.
+    reserved bigint[];
+    others   bigint[];
 BEGIN
     looked := 0;
+    action_ids := '{}';
+    -- Of twice as many, so that several callers find work at the same time.
     SELECT array_agg(l.id) INTO accounts FROM (
-        SELECT a.id FROM thaw.accounts AS a
-        WHERE a.id = ANY (ARRAY(SELECT due.account_id FROM thaw.accounts_to_look_at(p_limit, p_workspace_id) AS due))
-        ORDER BY a.id FOR NO KEY UPDATE SKIP LOCKED) AS l;
+        SELECT a.id
+        FROM thaw.accounts_to_look_at(2 * p_limit, p_workspace_id) AS due
+        JOIN thaw.accounts AS a ON a.id = due.account_id
+        ORDER BY due.place LIMIT p_limit FOR NO KEY UPDATE OF a SKIP LOCKED) AS l;
     IF accounts IS NULL THEN
         RETURN;
     END IF;
@@ -8420,9 +8425,8 @@ BEGIN
     WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
     -- One account per sender, because its accounts share one pace. Another transaction may have
     -- served the account while this one waited.
-    PERFORM sending.account_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
-    SELECT array_agg(l.account_id) INTO accounts FROM (
-        SELECT DISTINCT ON (sending.sender_id) sending.account_id
+    SELECT array_agg(l.account_id), array_agg(l.turn) INTO accounts, turns FROM (
+        SELECT DISTINCT ON (sending.sender_id) sending.account_id, coalesce(sending.served_campaign_id, 0) AS turn
         FROM thaw.sending_accounts AS sending
         WHERE sending.account_id = ANY (accounts) AND sending.sender_id = ANY (senders) AND sending.next_at <= at
         ORDER BY sending.sender_id, sending.served_at NULLS FIRST, sending.account_id) AS l;
@@ -8430,70 +8434,88 @@ BEGIN
     IF looked = 0 THEN
         RETURN;
     END IF;
-    SELECT array_agg(head.id) INTO heads
-    FROM unnest(accounts) AS account (id)
-    CROSS JOIN LATERAL thaw.due_lines(account.id) AS line
-    CROSS JOIN LATERAL (
-        -- Actions that are under way or unknown are skipped: an account has few of them. Scalar
-        -- subqueries check row by row, so that the planner does not join with all enrollments.
-        SELECT e.id FROM thaw.enrollments AS e
-        WHERE e.account_id = account.id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind AND e.due_at IS NOT NULL
-            AND (
-                SELECT true FROM thaw.actions AS x
-                WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
-        ORDER BY e.due_at, e.id LIMIT 1) AS head;
-    PERFORM thaw.lock_campaign_caps(heads);
-    -- Rows that the platform has locked are left to the next look.
-    locked := heads;
-    heads := ARRAY(
-        SELECT l.id FROM (
-            SELECT e.id FROM thaw.enrollments AS e WHERE e.id = ANY (heads) ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
-    locked := ARRAY(SELECT unnest(locked) EXCEPT SELECT unnest(heads));
-    WITH gate AS MATERIALIZED (
-        SELECT g.* FROM thaw.action_gates(heads, NULL) AS g
-    ), pick AS (
-        SELECT DISTINCT ON (gate.account_id) gate.account_id, gate.enrollment_id
-        FROM gate
-        WHERE gate.code IS NULL
-        ORDER BY gate.account_id,
-            (SELECT x.id FROM thaw.actions AS x WHERE x.account_id = gate.account_id AND x.campaign_id = gate.campaign_id ORDER BY x.id DESC LIMIT 1) NULLS FIRST,
-            gate.enrollment_id
-    ), deferred AS (
-        -- A prospect who has an invite already does not hold up those behind. The next look decides
-        -- again: the invite may be withdrawn by then.
-        UPDATE thaw.enrollments AS e SET
-            next_action_at = coalesce((SELECT gate.opens_at FROM gate WHERE gate.enrollment_id = e.id), at + interval '1 day')
-        WHERE e.id = ANY (ARRAY(SELECT gate.enrollment_id FROM gate WHERE gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn')))
-        RETURNING e.id
-    ), closed AS (
-        -- The gate that opens first.
-        SELECT DISTINCT ON (account.id) account.id, gate.code, look.next_at
-        FROM unnest(accounts) AS account (id)
-        LEFT JOIN gate ON gate.account_id = account.id
-        CROSS JOIN LATERAL (
-            SELECT least(CASE WHEN gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn') THEN at + interval '1 second'
-                WHEN gate.code IS NOT NULL THEN coalesce(gate.opens_at, at + interval '1 hour')
-                -- Everything is under way or unknown, or nothing is due at all.
-                WHEN (SELECT true FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.due_at IS NOT NULL LIMIT 1) THEN at + interval '1 hour'
-                ELSE 'infinity' END,
-                CASE WHEN (SELECT true FROM thaw.enrollments AS e WHERE e.id = ANY (locked) AND e.account_id = account.id LIMIT 1) THEN at + interval '1 minute' END
-            ) AS next_at) AS look
-        WHERE account.id NOT IN (SELECT pick.account_id FROM pick)
-        ORDER BY account.id, look.next_at
-    ), noted AS (
-        UPDATE thaw.sending_accounts AS s SET next_at = closed.next_at, code = closed.code
-        FROM closed WHERE s.account_id = closed.id
+    -- The end of shadow mode is a nudge.
+    WITH parked AS (
+        UPDATE thaw.sending_accounts AS s SET next_at = 'infinity', code = 'shadow_mode'
+        FROM thaw.workspaces AS w
+        WHERE s.account_id = ANY (accounts) AND w.id = s.workspace_id AND w.shadow
+        RETURNING s.account_id
     )
-    SELECT array_agg(pick.enrollment_id) INTO picks FROM pick;
-    WITH given AS MATERIALIZED (
-        SELECT r.* FROM thaw.reserve_rows(picks, NULL, p_lease, p_actor) AS r
-    ), noted AS (
-        UPDATE thaw.sending_accounts AS s SET
-            next_at = coalesce(given.next_allowed_at, given.opens_at, at + interval '1 minute'), code = given.code,
-            served_at = CASE WHEN given.action_id IS NULL THEN s.served_at ELSE at END
-        FROM given WHERE s.account_id = given.account_id
-    )
-    SELECT array_agg(given.action_id) FILTER (WHERE given.action_id IS NOT NULL) INTO action_ids FROM given;
+    SELECT array_agg(a.id), array_agg(a.turn) INTO accounts, turns
+    FROM unnest(accounts, turns) AS a (id, turn) WHERE a.id NOT IN (SELECT parked.account_id FROM parked);
+    SELECT array_agg(turn.account_id), array_agg(turn.campaign_id), array_agg(turn.kind), array_agg(turn.place)
+    INTO owners, campaigns, kinds, places
+    FROM (
+        SELECT line.*, row_number() OVER (
+            PARTITION BY line.account_id
+            ORDER BY line.due_at > at, line.campaign_id <= account.turn, line.campaign_id, line.due_at, line.kind) AS place
+        FROM thaw.due_lines(accounts) AS line
+        JOIN unnest(accounts, turns) AS account (id, turn) ON account.id = line.account_id) AS turn;
+    PERFORM thaw.lock_campaign_caps(campaigns);
+    others := accounts;
+    -- First what is next in the turn of each account. If it is held up, one of the others may go.
+    FOR round IN 1..2 LOOP
+        heads := ARRAY(
+            SELECT head.id
+            FROM unnest(owners, campaigns, kinds, places) AS line (account_id, campaign_id, kind, place)
+            CROSS JOIN LATERAL (
+                -- Actions that are under way or unknown are skipped: an account has few of them.
+                -- Scalar subqueries check row by row, so that the planner does not join with all
+                -- enrollments.
+                SELECT e.id FROM thaw.enrollments AS e
+                WHERE e.account_id = line.account_id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind AND e.due_at IS NOT NULL
+                    AND (
+                        SELECT true FROM thaw.actions AS x
+                        WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
+                ORDER BY e.due_at, e.id LIMIT 1) AS head
+            WHERE CASE round WHEN 1 THEN line.place = 1 ELSE line.place > 1 END AND line.account_id IN (SELECT unnest(others))
+            ORDER BY line.place);
+        -- Rows that the platform has locked are left to the next look.
+        free := ARRAY(
+            SELECT l.id FROM (
+                SELECT e.id FROM thaw.enrollments AS e WHERE e.id = ANY (heads) ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
+        WITH result AS MATERIALIZED (
+            SELECT r.*, r.code IN ('already_invited', 'already_connected', 'invite_withdrawn') AS is_passed
+            FROM thaw.reserve_rows(ARRAY(
+                SELECT head.id FROM unnest(heads) WITH ORDINALITY AS head (id, place) JOIN unnest(free) AS unlocked (id) ON unlocked.id = head.id
+                ORDER BY head.place), NULL, p_lease, p_actor) AS r
+        ), deferred AS (
+            -- A prospect who has an invite already does not hold up those behind. The next look
+            -- decides again: the invite may be withdrawn by then.
+            UPDATE thaw.enrollments AS e SET
+                next_action_at = coalesce((SELECT result.opens_at FROM result WHERE result.enrollment_id = e.id), at + interval '1 day')
+            WHERE e.id = ANY (ARRAY(SELECT result.enrollment_id FROM result WHERE result.is_passed))
+        ), look AS MATERIALIZED (
+            -- When to look again: after the gap, or when the first gate opens.
+            SELECT DISTINCT ON (account.id) account.id, result.action_id, result.campaign_id, result.code,
+                CASE
+                    WHEN result.action_id IS NOT NULL THEN result.next_allowed_at
+                    WHEN result.is_passed THEN at + interval '1 second'
+                    WHEN result.enrollment_id IS NOT NULL THEN coalesce(result.opens_at, at + interval '1 hour')
+                    -- It may have been a row of this account.
+                    WHEN cardinality(free) < cardinality(heads) THEN at + interval '1 minute'
+                    -- Everything is under way or unknown, or nothing is due at all.
+                    WHEN account.id IN (SELECT unnest(owners)) THEN at + interval '1 hour'
+                    ELSE 'infinity'
+                END AS next_at
+            FROM unnest(others) AS account (id)
+            LEFT JOIN result ON result.account_id = account.id
+            ORDER BY account.id, result.action_id, next_at
+        ), noted AS (
+            UPDATE thaw.sending_accounts AS s SET
+                next_at = look.next_at, code = look.code,
+                served_at = CASE WHEN look.action_id IS NULL THEN s.served_at ELSE at END,
+                served_campaign_id = CASE WHEN look.action_id IS NULL THEN s.served_campaign_id ELSE look.campaign_id END
+            FROM look WHERE s.account_id = look.id AND (round = 1 OR look.action_id IS NOT NULL OR look.next_at < s.next_at)
+        )
+        SELECT array_agg(look.action_id) FILTER (WHERE look.action_id IS NOT NULL), array_agg(look.id) FILTER (WHERE look.action_id IS NULL)
+        INTO reserved, others FROM look;
+        action_ids := action_ids || coalesce(reserved, '{}');
+        others := ARRAY(
+            SELECT other.id FROM unnest(others) AS other (id)
+            WHERE other.id IN (SELECT line.account_id FROM unnest(owners, places) AS line (account_id, place) WHERE line.place > 1));
+        EXIT WHEN others = '{}';
+    END LOOP;
 END;
 $$;
 CREATE FUNCTION thaw.search_key(text text) RETURNS text
@@ -9154,7 +9176,7 @@ BEGIN
     PERFORM thaw.ensure_senders(ARRAY[action.account_id]);
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation;
     PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
-    PERFORM thaw.lock_campaign_caps(ARRAY[action.enrollment_id]);
+    PERFORM thaw.lock_campaign_caps(ARRAY[action.campaign_id]);
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation FOR NO KEY UPDATE;
     result.kind := action.kind;
@@ -9889,13 +9911,8 @@ BEGIN
 END;
 $$;
 CREATE FUNCTION thaw.utc_offset(p_zone text, p_at timestamp with time zone) RETURNS interval
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    RETURN (p_at AT TIME ZONE p_zone) - (p_at AT TIME ZONE 'UTC');
-END;
-$$;
+    LANGUAGE sql STABLE
+    RETURN ((p_at AT TIME ZONE p_zone) - (p_at AT TIME ZONE 'UTC'::text));
 CREATE FUNCTION thaw.verify_action(reservation bigint, outcome text, reason text, actor text DEFAULT CURRENT_USER) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -10960,11 +10977,13 @@ CREATE TABLE thaw.sending_accounts (
     sender_id bigint NOT NULL,
     next_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
     served_at timestamp with time zone,
+    served_campaign_id bigint,
     code text
 )
 WITH (fillfactor='70');
 COMMENT ON TABLE thaw.sending_accounts IS 'The accounts that Thaw schedules: their sender, and when an action may be due next.';
 COMMENT ON COLUMN thaw.sending_accounts.served_at IS 'When the scheduler last gave out an action of this account. The accounts of one sender take turns.';
+COMMENT ON COLUMN thaw.sending_accounts.served_campaign_id IS 'The campaign of that action. The campaigns of an account take turns in the order of their IDs.';
 COMMENT ON COLUMN thaw.sending_accounts.code IS 'The gate that was closed at the last look. Null: none was.';
 CREATE TABLE thaw.sending_windows (
     id bigint NOT NULL,
@@ -11313,8 +11332,9 @@ CREATE INDEX river_job_state_and_finalized_at_index ON thaw.river_job USING btre
 CREATE UNIQUE INDEX river_job_unique_idx ON thaw.river_job USING btree (unique_key) WHERE ((unique_key IS NOT NULL) AND (unique_states IS NOT NULL) AND thaw.river_job_state_in_bitmask(unique_states, state));
 CREATE INDEX river_notification_created_at_idx ON thaw.river_notification USING btree (created_at);
 CREATE INDEX river_notification_topic_id_idx ON thaw.river_notification USING btree (topic, id);
-CREATE INDEX sending_accounts_next_idx ON thaw.sending_accounts USING btree (workspace_id, next_at) WHERE (next_at < 'infinity'::timestamp with time zone);
+CREATE INDEX sending_accounts_next_idx ON thaw.sending_accounts USING btree (next_at) WHERE (next_at < 'infinity'::timestamp with time zone);
 CREATE INDEX sending_accounts_sender_idx ON thaw.sending_accounts USING btree (sender_id);
+CREATE INDEX sending_accounts_workspace_idx ON thaw.sending_accounts USING btree (workspace_id, next_at) WHERE (next_at < 'infinity'::timestamp with time zone);
 CREATE INDEX sending_windows_owner_idx ON thaw.sending_windows USING btree (workspace_id, account_id);
 CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps USING btree (tick_at) WHERE (finished_at IS NULL);
 CREATE INDEX webhook_deliveries_state_idx ON thaw.webhook_deliveries USING btree (endpoint_id, state, outbox_id);

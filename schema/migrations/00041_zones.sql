@@ -5,8 +5,9 @@
 -- open at a local time outside of it: it opens at the later reading and closes at the earlier one.
 -- A day begins at its first midnight.
 --
--- The gates call these functions for each account. They are in plpgsql, which keeps the plan for
--- the session: a function in SQL that sets a search_path is planned again in each statement.
+-- The gates call these functions often. An expression is a function in SQL, which the planner puts
+-- in place of the call. What needs variables is in plpgsql, which keeps its plans for the session: a
+-- function in SQL that the planner cannot replace is planned again in each statement.
 
 -- +goose Up
 
@@ -58,12 +59,8 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION thaw.utc_offset(p_zone text, p_at timestamptz) RETURNS interval LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN (p_at AT TIME ZONE p_zone) - (p_at AT TIME ZONE 'UTC');
-END;
-$$;
+CREATE FUNCTION thaw.utc_offset(p_zone text, p_at timestamptz) RETURNS interval LANGUAGE sql STABLE
+RETURN (p_at AT TIME ZONE p_zone) - (p_at AT TIME ZONE 'UTC');
 -- +goose StatementEnd
 
 -- Postgres reads a local time that occurs twice as the later one, and one that does not occur with
@@ -82,12 +79,8 @@ $$;
 
 -- When the local date begins.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.day_start(p_zone text, p_day date) RETURNS timestamptz LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN thaw.first_instant(p_zone, p_day::timestamp);
-END;
-$$;
+CREATE FUNCTION thaw.day_start(p_zone text, p_day date) RETURNS timestamptz LANGUAGE sql STABLE
+RETURN thaw.first_instant(p_zone, p_day::timestamp);
 -- +goose StatementEnd
 
 -- When a window that closes at this local time closes: if the time occurs twice, the first time; if

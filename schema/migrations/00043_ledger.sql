@@ -20,12 +20,8 @@ CREATE TYPE thaw.action_outcome AS ENUM (
 
 -- Whether an action in this state counts toward caps.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.counts_as_used(p_state thaw.action_state) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN p_state IN ('reserved', 'started', 'sent', 'unknown');
-END;
-$$;
+CREATE FUNCTION thaw.counts_as_used(p_state thaw.action_state) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN p_state IN ('reserved', 'started', 'sent', 'unknown');
 -- +goose StatementEnd
 
 -- The person in whose name accounts send. Quotas, days, gaps and the ramp belong to the sender, so
@@ -56,17 +52,20 @@ COMMENT ON COLUMN thaw.senders.restriction_seen_at IS 'The restriction (accounts
 -- The accounts that have sent, or have something to send: which sender they belong to, and when to
 -- look at them again. next_at 'infinity': not until something changes.
 CREATE TABLE thaw.sending_accounts (
-    account_id   bigint PRIMARY KEY REFERENCES thaw.accounts (id) ON DELETE CASCADE,
-    workspace_id bigint NOT NULL,
-    sender_id    bigint NOT NULL REFERENCES thaw.senders (id),
-    next_at      timestamptz NOT NULL DEFAULT 'infinity',
-    served_at    timestamptz,
-    code         text
+    account_id         bigint PRIMARY KEY REFERENCES thaw.accounts (id) ON DELETE CASCADE,
+    workspace_id       bigint NOT NULL,
+    sender_id          bigint NOT NULL REFERENCES thaw.senders (id),
+    next_at            timestamptz NOT NULL DEFAULT 'infinity',
+    served_at          timestamptz,
+    served_campaign_id bigint,
+    code               text
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE thaw.sending_accounts IS 'The accounts that Thaw schedules: their sender, and when an action may be due next.';
 COMMENT ON COLUMN thaw.sending_accounts.served_at IS 'When the scheduler last gave out an action of this account. The accounts of one sender take turns.';
+COMMENT ON COLUMN thaw.sending_accounts.served_campaign_id IS 'The campaign of that action. The campaigns of an account take turns in the order of their IDs.';
 COMMENT ON COLUMN thaw.sending_accounts.code IS 'The gate that was closed at the last look. Null: none was.';
-CREATE INDEX sending_accounts_next_idx ON thaw.sending_accounts (workspace_id, next_at) WHERE next_at < 'infinity';
+CREATE INDEX sending_accounts_next_idx ON thaw.sending_accounts (next_at) WHERE next_at < 'infinity';
+CREATE INDEX sending_accounts_workspace_idx ON thaw.sending_accounts (workspace_id, next_at) WHERE next_at < 'infinity';
 CREATE INDEX sending_accounts_sender_idx ON thaw.sending_accounts (sender_id);
 
 CREATE TABLE thaw.actions (
@@ -152,15 +151,11 @@ CREATE INDEX actions_unknown_idx ON thaw.actions (workspace_id, id) WHERE state 
 CREATE INDEX actions_settled_idx ON thaw.actions USING brin (settled_at) WITH (pages_per_range = 16, autosummarize = on);
 CREATE INDEX actions_refused_idx ON thaw.actions (account_id, kind, settled_at) WHERE state = 'refused';
 
--- The person of an account, as the key of its sender. Accounts with one member, and linked ones,
--- are one person.
+-- The person of an account whose member is unknown.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.person_of(p_account thaw.accounts) RETURNS text LANGUAGE plpgsql STABLE
+CREATE FUNCTION thaw.linked_person_of(p_account thaw.accounts) RETURNS text LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-    IF p_account.member_id IS NOT NULL THEN
-        RETURN 'member:' || p_account.member_id;
-    END IF;
     RETURN coalesce(
         'member:' || (
             SELECT min(linked.member_id) FROM thaw.accounts AS linked
@@ -169,6 +164,13 @@ BEGIN
         'account:' || coalesce(p_account.link_id, p_account.id));
 END;
 $$;
+-- +goose StatementEnd
+
+-- The person of an account, as the key of its sender. Accounts with one member, and linked ones,
+-- are one person.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.person_of(p_account thaw.accounts) RETURNS text LANGUAGE sql STABLE
+RETURN CASE WHEN p_account.member_id IS NOT NULL THEN 'member:' || p_account.member_id ELSE thaw.linked_person_of(p_account) END;
 -- +goose StatementEnd
 
 -- Makes sure that the accounts have their senders. If the person behind an account became known, or
@@ -270,42 +272,46 @@ END;
 $$;
 -- +goose StatementEnd
 
--- The ramp week of a sender: 1 in the first seven days after ramp_started_at, and so on, at most 6.
--- After a restriction the ramp starts again at half its week. Time without any action does not
--- count: after an idle month the ramp goes back to the week of the last action, and one more.
--- Returns the start of week 1 that follows from this.
+-- The ramp week of a time: 1 in the first seven days after the start, and so on, at most 6. Null
+-- start: 1.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.ramp_at(
-    p_started_at timestamptz, p_last_sent_at timestamptz, p_restricted_at timestamptz, p_restriction_seen_at timestamptz, p_at timestamptz,
-    OUT started_at timestamptz, OUT week smallint
-) LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    week_length constant interval := interval '168 hours';
-    then_week integer;
-BEGIN
-    started_at := p_started_at;
-    IF p_last_sent_at < p_at - interval '30 days' AND p_last_sent_at >= started_at THEN
-        then_week := least(floor(extract(epoch FROM p_last_sent_at - started_at) / 604800) + 1, 6);
-        started_at := p_at - (greatest(then_week - 1, 1) - 1) * week_length;
-    END IF;
-    IF p_restricted_at > coalesce(p_restriction_seen_at, '-infinity') AND started_at IS NOT NULL THEN
-        then_week := least(greatest(floor(extract(epoch FROM p_at - started_at) / 604800) + 1, 1), 6);
-        started_at := p_at - (greatest(then_week / 2, 1) - 1) * week_length;
-    END IF;
-    week := coalesce(least(greatest(floor(extract(epoch FROM p_at - started_at) / 604800) + 1, 1), 6), 1);
-END;
-$$;
+CREATE FUNCTION thaw.ramp_week(p_started_at timestamptz, p_at timestamptz) RETURNS smallint LANGUAGE sql IMMUTABLE
+RETURN least(greatest(floor(extract(epoch FROM p_at - p_started_at) / 604800) + 1, 1), 6);
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION thaw.counts_as_used(thaw.action_state), thaw.person_of(thaw.accounts), thaw.ensure_senders(bigint[]),
+-- The ramp of a sender. After a restriction it starts again at half its week. Time without any
+-- action does not count: after an idle month the ramp goes back to the week of the last action, and
+-- one more. Returns the start of week 1 that follows from this.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.ramp_at(
+    p_started_at timestamptz, p_last_sent_at timestamptz, p_restricted_at timestamptz, p_restriction_seen_at timestamptz, p_at timestamptz
+) RETURNS TABLE (started_at timestamptz, week smallint) LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+    SELECT ramp.started_at, thaw.ramp_week(ramp.started_at, p_at)
+    FROM (
+        SELECT CASE
+            WHEN p_last_sent_at < p_at - interval '30 days' AND p_last_sent_at >= p_started_at
+            THEN p_at - (greatest(thaw.ramp_week(p_started_at, p_last_sent_at) - 1, 1) - 1) * interval '168 hours'
+            ELSE p_started_at END) AS idle (started_at)
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN p_restricted_at > coalesce(p_restriction_seen_at, '-infinity') AND idle.started_at IS NOT NULL
+            THEN p_at - (greatest(thaw.ramp_week(idle.started_at, p_at) / 2, 1) - 1) * interval '168 hours'
+            ELSE idle.started_at END) AS ramp (started_at);
+END;
+-- +goose StatementEnd
+
+REVOKE ALL ON FUNCTION thaw.counts_as_used(thaw.action_state), thaw.linked_person_of(thaw.accounts), thaw.person_of(thaw.accounts), thaw.ensure_senders(bigint[]),
     thaw.move_to_sender(bigint, bigint, bigint),
-    thaw.ramp_at(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) FROM PUBLIC;
+    thaw.ramp_week(timestamptz, timestamptz), thaw.ramp_at(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION thaw.ramp_at(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz);
+DROP FUNCTION thaw.ramp_week(timestamptz, timestamptz);
 DROP FUNCTION thaw.ensure_senders(bigint[]);
 DROP FUNCTION thaw.move_to_sender(bigint, bigint, bigint);
 DROP FUNCTION thaw.person_of(thaw.accounts);
+DROP FUNCTION thaw.linked_person_of(thaw.accounts);
 DROP TABLE thaw.actions, thaw.sending_accounts, thaw.senders;
 DROP FUNCTION thaw.counts_as_used(thaw.action_state);
 DROP TYPE thaw.action_outcome, thaw.action_state;

@@ -22,21 +22,13 @@
 
 -- The gates of an account. Auto-resume and shadow mode are about resumes, not about sending.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.account_gate(p_account thaw.accounts, p_is_safety_on boolean) RETURNS text LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN thaw.block_reason(p_account, p_is_safety_on, true, false);
-END;
-$$;
+CREATE FUNCTION thaw.account_gate(p_account thaw.accounts, p_is_safety_on boolean) RETURNS text LANGUAGE sql STABLE
+RETURN thaw.block_reason(p_account, p_is_safety_on, true, false);
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION thaw.account_gate_opens_at(p_account thaw.accounts, p_code text) RETURNS timestamptz LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN CASE p_code WHEN 'account_on_hold' THEN p_account.hold_until WHEN 'account_flapping' THEN p_account.resume_after END;
-END;
-$$;
+CREATE FUNCTION thaw.account_gate_opens_at(p_account thaw.accounts, p_code text) RETURNS timestamptz LANGUAGE sql STABLE
+RETURN CASE p_code WHEN 'account_on_hold' THEN p_account.hold_until WHEN 'account_flapping' THEN p_account.resume_after END;
 -- +goose StatementEnd
 
 -- For platforms that use only this gate: why an account may not send. If several providers use the
@@ -82,34 +74,44 @@ BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
     RETURN QUERY
     WITH account AS MATERIALIZED (
-        SELECT a.id, a.workspace_id, a.tier, thaw.zone_named(a.timezone) AS timezone,
+        SELECT a.id, a.workspace_id, a.tier, zone.name AS timezone,
             gate.code AS block, thaw.account_gate_opens_at(a, gate.code) AS block_ends_at,
-            s AS sender,
+            s.id AS sender_id, s.day AS last_day, s.day_began_at AS last_day_began_at, s.day_timezone AS last_day_zone,
+            s.next_allowed_at, s.last_started_at, s.last_sent_at, s.ramp_started_at, s.restriction_seen_at,
             greatest(a.restricted_at, (
                 SELECT max(m.restricted_at) FROM thaw.accounts AS m WHERE m.provider = a.provider AND m.member_id = a.member_id), (
                 SELECT max(m.restricted_at) FROM thaw.sending_accounts AS sibling JOIN thaw.accounts AS m ON m.id = sibling.account_id
                 WHERE sibling.sender_id = s.id)) AS restricted_at
         FROM thaw.accounts AS a
-        CROSS JOIN LATERAL (SELECT thaw.account_gate(a, is_safety) AS code) AS gate
+        -- OFFSET: the gate is evaluated once.
+        CROSS JOIN LATERAL (SELECT thaw.account_gate(a, is_safety) AS code OFFSET 0) AS gate
         LEFT JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
+        LEFT JOIN thaw.zones AS zone ON zone.key = lower(a.timezone) COLLATE "C"
         WHERE a.id = ANY (p_account_ids)
     ), applicable AS MATERIALIZED (
-        SELECT account.id, w.weekdays, w.opens, w.closes, coalesce(thaw.zone_named(w.timezone), account.timezone) AS timezone
+        -- The windows of the account, or those of its workspace, or those of the fleet.
+        SELECT account.id, w.weekdays, w.opens, w.closes, coalesce(zone.name, account.timezone) AS timezone
         FROM account
         CROSS JOIN LATERAL (
-            SELECT own.*, dense_rank() OVER (ORDER BY own.account_id IS NULL, own.workspace_id IS NULL) AS precedence
-            FROM (
-                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id = account.id
-                UNION ALL
-                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id IS NULL
-                UNION ALL
-                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id IS NULL AND x.account_id IS NULL) AS own) AS w
-        WHERE w.precedence = 1
+            SELECT CASE
+                WHEN EXISTS (SELECT FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id = account.id) THEN 'account'
+                WHEN EXISTS (SELECT FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id IS NULL) THEN 'workspace'
+                ELSE 'fleet' END AS level OFFSET 0) AS owner
+        CROSS JOIN LATERAL (
+            SELECT x.* FROM thaw.sending_windows AS x
+            WHERE owner.level = 'account' AND x.workspace_id = account.workspace_id AND x.account_id = account.id
+            UNION ALL
+            SELECT x.* FROM thaw.sending_windows AS x
+            WHERE owner.level = 'workspace' AND x.workspace_id = account.workspace_id AND x.account_id IS NULL
+            UNION ALL
+            SELECT x.* FROM thaw.sending_windows AS x
+            WHERE owner.level = 'fleet' AND x.workspace_id IS NULL AND x.account_id IS NULL) AS w
+        LEFT JOIN thaw.zones AS zone ON zone.key = lower(w.timezone) COLLATE "C"
     ), hours AS MATERIALIZED (
         -- Many accounts share a window: each is evaluated once.
-        SELECT distinct_hours.*, state.is_open, state.opens_at, state.closes_at
-        FROM (SELECT DISTINCT a.weekdays, a.opens, a.closes, a.timezone FROM applicable AS a WHERE a.timezone IS NOT NULL) AS distinct_hours
-        CROSS JOIN LATERAL thaw.window_at(distinct_hours.timezone, distinct_hours.weekdays, distinct_hours.opens, distinct_hours.closes, moment) AS state
+        SELECT shared.*, state.is_open, state.opens_at, state.closes_at
+        FROM (SELECT DISTINCT a.weekdays, a.opens, a.closes, a.timezone FROM applicable AS a WHERE a.timezone IS NOT NULL) AS shared
+        CROSS JOIN LATERAL thaw.window_at(shared.timezone, shared.weekdays, shared.opens, shared.closes, moment) AS state
     ), schedule AS MATERIALIZED (
         SELECT a.id, min(a.timezone) AS timezone, coalesce(bool_or(h.is_open), false) AS is_open, min(h.opens_at) AS opens_at,
             max(h.closes_at) AS closes_at
@@ -117,18 +119,25 @@ BEGIN
         LEFT JOIN hours AS h
             ON h.weekdays = a.weekdays AND h.opens = a.opens AND h.closes = a.closes AND h.timezone = a.timezone
         GROUP BY a.id
-    ), state AS MATERIALIZED (
+    ), zoned AS MATERIALIZED (
         SELECT account.*, schedule.is_open, schedule.opens_at AS window_opens_at, schedule.closes_at AS window_closes_at,
-            coalesce(account.timezone, schedule.timezone) AS day_zone, local.day, local.began_at, local.ends_at,
-            ramp.week, ramp.started_at
+            coalesce(account.timezone, schedule.timezone) AS day_zone
         FROM account
         LEFT JOIN schedule ON schedule.id = account.id
-        CROSS JOIN LATERAL thaw.local_day(
-            (account.sender).day, (account.sender).day_began_at, (account.sender).day_timezone,
-            coalesce(account.timezone, schedule.timezone), moment) AS local
+    ), days AS MATERIALIZED (
+        -- Many accounts share a day, too.
+        SELECT shared.*, local.*
+        FROM (SELECT DISTINCT z.last_day, z.last_day_began_at, z.last_day_zone, z.day_zone FROM zoned AS z WHERE z.day_zone IS NOT NULL) AS shared
+        CROSS JOIN LATERAL thaw.local_day(shared.last_day, shared.last_day_began_at, shared.last_day_zone, shared.day_zone, moment) AS local
+    ), state AS MATERIALIZED (
+        SELECT zoned.*, days.day, days.began_at, days.ends_at, ramp.week, ramp.started_at
+        FROM zoned
+        LEFT JOIN days
+            ON days.day_zone = zoned.day_zone AND coalesce(days.last_day, 'infinity') = coalesce(zoned.last_day, 'infinity')
+                AND coalesce(days.last_day_began_at, 'infinity') = coalesce(zoned.last_day_began_at, 'infinity')
+                AND coalesce(days.last_day_zone, '') = coalesce(zoned.last_day_zone, '')
         CROSS JOIN LATERAL thaw.ramp_at(
-            (account.sender).ramp_started_at, (account.sender).last_sent_at, account.restricted_at,
-            (account.sender).restriction_seen_at, moment) AS ramp
+            zoned.ramp_started_at, zoned.last_sent_at, zoned.restricted_at, zoned.restriction_seen_at, moment) AS ramp
     ), used AS MATERIALIZED (
         SELECT state.*, k.kind,
             -- Without a default or a ceiling nothing is allowed.
@@ -146,7 +155,7 @@ BEGIN
             CASE WHEN k.kind = 'invite' THEN (
                 SELECT count(*) FROM (
                     SELECT FROM thaw.actions AS x
-                    WHERE x.sender_id = (state.sender).id AND x.kind = 'invite' AND x.is_used AND x.closed_at IS NULL
+                    WHERE x.sender_id = state.sender_id AND x.kind = 'invite' AND x.is_used AND x.closed_at IS NULL
                         AND x.used_at > moment - interval '180 days' AND NOT x.id = ANY (coalesce(p_starting, '{}'))
                     LIMIT settings.pending_invites) AS open_invite) END::integer AS open_invites
         FROM state
@@ -160,19 +169,19 @@ BEGIN
             SELECT count(*) FILTER (WHERE x.is_used AND x.local_day = state.day) AS today, count(*) FILTER (WHERE x.is_used) AS in_week,
                 max(x.next_of_kind_at) FILTER (WHERE x.is_used OR x.started_at IS NOT NULL) AS next_of_kind_at, max(x.started_at) AS last_start
             FROM thaw.actions AS x
-            WHERE x.sender_id = (state.sender).id AND x.kind = k.kind AND x.used_at > moment - interval '168 hours'
+            WHERE x.sender_id = state.sender_id AND x.kind = k.kind AND x.used_at > moment - interval '168 hours'
                 AND NOT x.id = ANY (coalesce(p_starting, '{}'))) AS ledger ON true
         LEFT JOIN LATERAL (
             SELECT h.until, h.code FROM thaw.action_holds AS h
-            WHERE (h.account_id = state.id OR h.sender_id = (state.sender).id) AND h.kind = k.kind AND h.until > moment
+            WHERE (h.account_id = state.id OR h.sender_id = state.sender_id) AND h.kind = k.kind AND h.until > moment
             ORDER BY h.until DESC LIMIT 1) AS held ON true
     ), gap AS (
         SELECT used.*, CASE WHEN p_starting IS NULL
-            THEN greatest((used.sender).next_allowed_at, used.next_of_kind_at)
-            ELSE greatest((used.sender).last_started_at + settings.action_gap_from, used.last_start + used.gap_from) END AS allowed_at
+            THEN greatest(used.next_allowed_at, used.next_of_kind_at)
+            ELSE greatest(used.last_started_at + settings.action_gap_from, used.last_start + used.gap_from) END AS allowed_at
         FROM used
     )
-    SELECT gap.id, gap.kind, (gap.sender).id,
+    SELECT gap.id, gap.kind, gap.sender_id,
         gap.block, gap.block_ends_at,
         closed.code,
         CASE closed.code
@@ -182,7 +191,7 @@ BEGIN
             WHEN 'daily_cap' THEN CASE WHEN gap.per_day > 0 THEN gap.ends_at END
             WHEN 'weekly_cap' THEN CASE WHEN gap.per_week > 0 THEN (
                 SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
-                WHERE x.sender_id = (gap.sender).id AND x.kind = gap.kind AND x.is_used AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+                WHERE x.sender_id = gap.sender_id AND x.kind = gap.kind AND x.is_used AND NOT x.id = ANY (coalesce(p_starting, '{}'))
                 ORDER BY x.used_at DESC OFFSET gap.per_week - 1 LIMIT 1) END
         END,
         CASE WHEN gap.open_invites >= settings.pending_invites THEN 'pending_invites' END,
@@ -214,7 +223,8 @@ CREATE FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_s
 RETURNS TABLE (
     enrollment_id bigint, kind text, code text, opens_at timestamptz, used integer, cap integer,
     workspace_id bigint, account_id bigint, campaign_id bigint, sender_id bigint, provider text, member_id text, prospect_url text, step integer,
-    timezone text, day date, day_began_at timestamptz, ramp_started_at timestamptz, restricted_at timestamptz, gap_from interval, gap_to interval
+    timezone text, day date, day_began_at timestamptz, ramp_started_at timestamptz, restricted_at timestamptz, gap_from interval, gap_to interval,
+    campaign_remaining integer
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -226,7 +236,7 @@ BEGIN
             campaign.status AS campaign_status, step.kind AS step_kind, coalesce(e.next_kind, step.kind) AS expected,
             coalesce(asked.kind, e.next_kind, step.kind) AS kind,
             EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = e.campaign_id) AS has_steps,
-            account.provider, account.member_id, account
+            account.provider, account.member_id
         FROM unnest(p_enrollment_ids, p_kinds) AS asked (id, kind)
         JOIN thaw.enrollments AS e ON e.id = asked.id
         JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
@@ -236,11 +246,13 @@ BEGIN
         SELECT * FROM thaw.kind_gates(
             ARRAY(SELECT DISTINCT asked.account_id FROM asked WHERE asked.account_id IS NOT NULL),
             ARRAY(SELECT DISTINCT asked.kind FROM asked WHERE asked.kind IS NOT NULL), p_starting)
-    ), facts AS (
+    ), facts AS MATERIALIZED (
         SELECT asked.*,
             -- Without a known kind there is no row of gates.
             CASE WHEN g.account_id IS NOT NULL THEN g.account_code
-                WHEN asked.account_id IS NOT NULL THEN thaw.account_gate(asked.account, thaw.is_safety_on()) END AS account_code,
+                ELSE (SELECT thaw.account_gate(a, thaw.is_safety_on()) FROM thaw.accounts AS a WHERE a.id = asked.account_id) END AS account_code,
+            CASE WHEN g.account_id IS NOT NULL THEN g.account_opens_at
+                ELSE (SELECT thaw.account_gate_opens_at(a, thaw.account_gate(a, thaw.is_safety_on())) FROM thaw.accounts AS a WHERE a.id = asked.account_id) END AS account_opens_at,
             g.sender_id, g.code AS kind_code, g.opens_at AS kind_opens_at, g.pending_code,
             g.timezone, g.day, g.day_began_at, g.day_ends_at, g.used_today, g.per_day, g.used_in_week, g.per_week, g.pending_invites,
             g.ramp_started_at, g.restricted_at, g.gap_from, g.gap_to, g.account_id IS NULL AS is_unlimited,
@@ -270,7 +282,7 @@ BEGIN
     )
     SELECT facts.id, facts.kind, closed.code,
         CASE closed.code
-            WHEN facts.account_code THEN thaw.account_gate_opens_at(facts.account, facts.account_code)
+            WHEN facts.account_code THEN facts.account_opens_at
             WHEN 'not_due' THEN facts.next_action_at
             WHEN 'campaign_cap' THEN CASE WHEN facts.campaign_cap > 0 THEN facts.day_ends_at END
             WHEN 'invite_withdrawn' THEN facts.withdrawn_at + interval '21 days'
@@ -281,7 +293,8 @@ BEGIN
         CASE closed.code WHEN 'daily_cap' THEN facts.per_day WHEN 'weekly_cap' THEN facts.per_week
             WHEN 'campaign_cap' THEN facts.campaign_cap WHEN 'pending_invites' THEN facts.pending_invites END,
         facts.workspace_id, facts.account_id, facts.campaign_id, facts.sender_id, facts.provider, facts.member_id, facts.prospect_url, facts.step,
-        facts.timezone, facts.day, facts.day_began_at, facts.ramp_started_at, facts.restricted_at, facts.gap_from, facts.gap_to
+        facts.timezone, facts.day, facts.day_began_at, facts.ramp_started_at, facts.restricted_at, facts.gap_from, facts.gap_to,
+        facts.campaign_cap - facts.campaign_used
     FROM facts
     CROSS JOIN LATERAL (
         SELECT CASE

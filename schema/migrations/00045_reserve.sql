@@ -9,11 +9,9 @@
 
 -- Campaigns with a cap of their own are limited across accounts.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.lock_campaign_caps(p_enrollment_ids bigint[]) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION thaw.lock_campaign_caps(p_campaign_ids bigint[]) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM own.id FROM thaw.action_overrides AS own
-    WHERE own.campaign_id IN (SELECT e.campaign_id FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids))
-    ORDER BY own.id FOR NO KEY UPDATE;
+    PERFORM own.id FROM thaw.action_overrides AS own WHERE own.campaign_id = ANY (p_campaign_ids) ORDER BY own.id FOR NO KEY UPDATE;
 END;
 $$;
 -- +goose StatementEnd
@@ -25,13 +23,15 @@ CREATE FUNCTION thaw.draw(p_key text) RETURNS double precision LANGUAGE sql VOLA
 RETURN random();
 -- +goose StatementEnd
 
--- Reserves actions for enrollments whose gates are open. The caller has locked the accounts, the
--- senders, the caps of the campaigns and the enrollments, at most one per sender. Returns one row
--- per enrollment: the action, or the closed gate.
+-- Reserves actions for enrollments whose gates are open: one per account, that of its first
+-- enrollment in the order of the array. The caller has locked the accounts, the senders, the caps of
+-- the campaigns and the enrollments, with one account per sender. Returns one row per enrollment:
+-- the action, or the closed gate. Neither: the gates are open, and another one was first.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text)
-RETURNS TABLE (enrollment_id bigint, account_id bigint, action_id bigint, code text, opens_at timestamptz, next_allowed_at timestamptz) LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+RETURNS TABLE (
+    enrollment_id bigint, account_id bigint, campaign_id bigint, action_id bigint, code text, opens_at timestamptz, next_allowed_at timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     at       timestamptz := thaw.now();
@@ -40,45 +40,44 @@ BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
     RETURN QUERY
     WITH gate AS MATERIALIZED (
-        SELECT g.*,
-            settings.action_gap_from + (settings.action_gap_to - settings.action_gap_from) * thaw.draw(format('gap %s %s', g.enrollment_id, g.step)) AS gap,
-            g.gap_from + (g.gap_to - g.gap_from) * thaw.draw(format('kind gap %s %s', g.enrollment_id, g.step)) AS kind_gap,
-            -- Several accounts may ask for one campaign at once: its cap allows the first ones.
-            CASE WHEN g.code IS NULL THEN row_number() OVER (PARTITION BY g.campaign_id, g.kind, g.day, g.code IS NULL ORDER BY g.enrollment_id) END AS turn
+        SELECT g.*, CASE WHEN g.code IS NULL
+            THEN row_number() OVER (PARTITION BY g.account_id, g.code IS NULL ORDER BY asked.place) = 1 END AS is_first
         FROM thaw.action_gates(p_enrollment_ids, p_kinds) AS g
-    ), allowed AS MATERIALIZED (
-        SELECT gate.*, own.per_day - (
-                SELECT count(*) FROM thaw.actions AS x
-                WHERE x.campaign_id = gate.campaign_id AND x.kind = gate.kind AND x.local_day = gate.day AND x.is_used) AS remaining
+        JOIN unnest(p_enrollment_ids) WITH ORDINALITY AS asked (id, place) ON asked.id = g.enrollment_id
+    ), pick AS MATERIALIZED (
+        -- Several accounts may ask for one campaign at once: its cap allows the first ones.
+        SELECT gate.*, row_number() OVER (PARTITION BY gate.campaign_id, gate.kind, gate.day ORDER BY gate.enrollment_id) AS turn,
+            settings.action_gap_from + (settings.action_gap_to - settings.action_gap_from) * thaw.draw(format('gap %s %s', gate.enrollment_id, gate.step)) AS gap,
+            gate.gap_from + (gate.gap_to - gate.gap_from) * thaw.draw(format('kind gap %s %s', gate.enrollment_id, gate.step)) AS kind_gap
         FROM gate
-        LEFT JOIN thaw.action_overrides AS own ON own.campaign_id = gate.campaign_id AND own.kind = gate.kind
-        WHERE gate.code IS NULL
+        WHERE gate.is_first
     ), reserved AS (
         INSERT INTO thaw.actions (
             workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, member_id, prospect_url, step, kind, actor, reserved_at,
             lease_until, used_at, local_day, timezone, gap, next_of_kind_at)
-        SELECT allowed.workspace_id, allowed.account_id, allowed.sender_id, allowed.campaign_id, allowed.enrollment_id, allowed.provider,
-            allowed.member_id, allowed.prospect_url, allowed.step, allowed.kind, p_actor, at, at + p_lease, at, allowed.day, allowed.timezone, allowed.gap,
-            at + allowed.kind_gap
-        FROM allowed
-        WHERE allowed.remaining IS NULL OR allowed.turn <= allowed.remaining
-        RETURNING id, enrollment_id, sender_id
+        SELECT pick.workspace_id, pick.account_id, pick.sender_id, pick.campaign_id, pick.enrollment_id, pick.provider, pick.member_id,
+            pick.prospect_url, pick.step, pick.kind, p_actor, at, at + p_lease, at, pick.day, pick.timezone, pick.gap, at + pick.kind_gap
+        FROM pick
+        WHERE pick.campaign_remaining IS NULL OR pick.turn <= pick.campaign_remaining
+        RETURNING id, enrollment_id
     ), paced AS (
         UPDATE thaw.senders AS s SET
-            day = allowed.day, day_began_at = allowed.day_began_at,
-            day_timezone = CASE WHEN s.day = allowed.day THEN s.day_timezone ELSE allowed.timezone END,
-            next_allowed_at = at + allowed.gap, ramp_started_at = allowed.ramp_started_at,
-            restriction_seen_at = greatest(s.restriction_seen_at, allowed.restricted_at)
+            day = pick.day, day_began_at = pick.day_began_at,
+            day_timezone = CASE WHEN s.day = pick.day THEN s.day_timezone ELSE pick.timezone END,
+            next_allowed_at = at + pick.gap, ramp_started_at = pick.ramp_started_at,
+            restriction_seen_at = greatest(s.restriction_seen_at, pick.restricted_at)
         FROM reserved
-        JOIN allowed ON allowed.enrollment_id = reserved.enrollment_id
-        WHERE s.id = reserved.sender_id
-        RETURNING s.id, s.next_allowed_at
+        JOIN pick ON pick.enrollment_id = reserved.enrollment_id
+        WHERE s.id = pick.sender_id
     )
-    SELECT gate.enrollment_id, gate.account_id, reserved.id,
-        CASE WHEN reserved.id IS NULL THEN coalesce(gate.code, 'campaign_cap') END, gate.opens_at, paced.next_allowed_at
+    SELECT gate.enrollment_id, gate.account_id, gate.campaign_id, reserved.id,
+        CASE WHEN gate.is_first AND reserved.id IS NULL THEN 'campaign_cap' ELSE gate.code END,
+        -- Those that were first may still be refused at their start.
+        CASE WHEN gate.is_first AND reserved.id IS NULL THEN at + interval '1 minute' ELSE gate.opens_at END,
+        CASE WHEN reserved.id IS NOT NULL THEN at + pick.gap END
     FROM gate
-    LEFT JOIN reserved ON reserved.enrollment_id = gate.enrollment_id
-    LEFT JOIN paced ON paced.id = reserved.sender_id;
+    LEFT JOIN pick ON pick.enrollment_id = gate.enrollment_id
+    LEFT JOIN reserved ON reserved.enrollment_id = gate.enrollment_id;
 END;
 $$;
 -- +goose StatementEnd
@@ -136,14 +135,15 @@ CREATE FUNCTION thaw.reserve(
 ) RETURNS thaw.reservation LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     result  thaw.reservation;
-    found_account bigint;
+    found_account  bigint;
+    found_campaign bigint;
     given   record;
 BEGIN
     PERFORM thaw.require_short_transaction(), thaw.require_actor(reserve.actor);
     lease := thaw.checked_lease(reserve.lease);
     -- An enrollment may move to another account while this transaction waits for the first one.
     FOR attempt IN 1..3 LOOP
-        SELECT e.account_id INTO found_account FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
+        SELECT e.account_id, e.campaign_id INTO found_account, found_campaign FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'there is no enrollment %', coalesce(reserve.enrollment::text, 'null')
                 USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
@@ -154,7 +154,7 @@ BEGIN
         PERFORM s.id FROM thaw.senders AS s
         WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = found_account)
         FOR NO KEY UPDATE;
-        PERFORM thaw.lock_campaign_caps(ARRAY[reserve.enrollment]);
+        PERFORM thaw.lock_campaign_caps(ARRAY[found_campaign]);
         PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
         EXIT WHEN FOUND;
     END LOOP;
@@ -197,7 +197,7 @@ BEGIN
     PERFORM thaw.ensure_senders(ARRAY[action.account_id]);
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation;
     PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
-    PERFORM thaw.lock_campaign_caps(ARRAY[action.enrollment_id]);
+    PERFORM thaw.lock_campaign_caps(ARRAY[action.campaign_id]);
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation FOR NO KEY UPDATE;
     result.kind := action.kind;

@@ -218,16 +218,14 @@ DECLARE
     expired integer;
     unknown bigint[];
 BEGIN
-    WITH ended AS MATERIALIZED (
-        SELECT a.id FROM thaw.actions AS a
-        WHERE a.lease_until <= at
-        ORDER BY a.lease_until LIMIT p_size FOR NO KEY UPDATE SKIP LOCKED
-    ), changed AS (
+    WITH changed AS (
         UPDATE thaw.actions AS a SET
             state = CASE a.state WHEN 'reserved' THEN 'expired' ELSE 'unknown' END::thaw.action_state,
             used_at = CASE a.state WHEN 'started' THEN greatest(a.used_at, least(a.lease_until, at)) ELSE a.used_at END,
             lease_until = NULL, settled_at = at
-        FROM ended WHERE a.id = ended.id
+        WHERE a.id = ANY (ARRAY(
+            SELECT ended.id FROM thaw.actions AS ended
+            WHERE ended.lease_until <= at ORDER BY ended.lease_until LIMIT p_size FOR NO KEY UPDATE SKIP LOCKED))
         RETURNING a.id, a.state, a.account_id
     ), nudged AS (
         INSERT INTO thaw.nudges (account_id, at) SELECT DISTINCT changed.account_id, at FROM changed

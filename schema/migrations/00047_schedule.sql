@@ -185,63 +185,59 @@ $$;
 -- +goose StatementEnd
 CREATE TRIGGER action_holds_nudge AFTER UPDATE OR DELETE ON thaw.action_holds FOR EACH ROW EXECUTE FUNCTION thaw.action_holds_nudge();
 
--- The campaigns and kinds of an account with due actions, each with the earliest due time. A loose
--- index scan: one descent per campaign and kind, regardless of the number of rows.
+-- The campaigns and kinds of accounts with due actions, each with the earliest due time. A loose
+-- index scan: one descent per account, campaign and kind, regardless of the number of rows.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.due_lines(p_account_id bigint) RETURNS TABLE (campaign_id bigint, kind text, due_at timestamptz) LANGUAGE sql STABLE ROWS 10
+CREATE FUNCTION thaw.due_lines(p_account_ids bigint[])
+RETURNS TABLE (account_id bigint, campaign_id bigint, kind text, due_at timestamptz) LANGUAGE sql STABLE
 BEGIN ATOMIC
     WITH RECURSIVE loose AS (
-        (SELECT e.campaign_id, e.next_kind, e.due_at
-         FROM thaw.enrollments AS e
-         WHERE e.account_id = p_account_id AND e.due_at IS NOT NULL
-         ORDER BY e.campaign_id, e.next_kind, e.due_at LIMIT 1)
+        SELECT account.id AS account_id, line.campaign_id, line.next_kind, line.due_at
+        FROM unnest(p_account_ids) AS account (id)
+        CROSS JOIN LATERAL (
+            SELECT e.campaign_id, e.next_kind, e.due_at
+            FROM thaw.enrollments AS e
+            WHERE e.account_id = account.id AND e.due_at IS NOT NULL
+            ORDER BY e.campaign_id, e.next_kind, e.due_at LIMIT 1) AS line
         UNION ALL
-        SELECT next.campaign_id, next.next_kind, next.due_at
+        SELECT loose.account_id, next.campaign_id, next.next_kind, next.due_at
         FROM loose
         CROSS JOIN LATERAL (
             SELECT e.campaign_id, e.next_kind, e.due_at
             FROM thaw.enrollments AS e
-            WHERE e.account_id = p_account_id AND e.due_at IS NOT NULL AND (e.campaign_id, e.next_kind) > (loose.campaign_id, loose.next_kind)
+            WHERE e.account_id = loose.account_id AND e.due_at IS NOT NULL AND (e.campaign_id, e.next_kind) > (loose.campaign_id, loose.next_kind)
             ORDER BY e.campaign_id, e.next_kind, e.due_at LIMIT 1) AS next
     )
-    SELECT loose.campaign_id, loose.next_kind, loose.due_at FROM loose;
+    SELECT loose.account_id, loose.campaign_id, loose.next_kind, loose.due_at FROM loose;
 END;
 -- +goose StatementEnd
 
--- The accounts whose time has come, at most p_limit: an equal share per workspace, the longest due
--- first. The workspaces are found by a loose index scan.
+-- The accounts whose time has come, at most p_limit, in the order in which they are served: the
+-- workspaces take turns, and within a workspace the longest due is first. If very many are due, only
+-- those that have been due longest take part, so the cost does not depend on how many wait.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint DEFAULT NULL) RETURNS TABLE (account_id bigint) LANGUAGE plpgsql STABLE
+CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint DEFAULT NULL) RETURNS TABLE (account_id bigint, place bigint) LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    at         timestamptz := thaw.now();
-    workspaces bigint[];
+    at timestamptz := thaw.now();
 BEGIN
-    WITH RECURSIVE loose AS (
-        (SELECT s.workspace_id FROM thaw.sending_accounts AS s
-         WHERE s.next_at < 'infinity' AND (p_workspace_id IS NULL OR s.workspace_id = p_workspace_id)
-         ORDER BY s.workspace_id LIMIT 1)
-        UNION ALL
-        SELECT (SELECT s.workspace_id FROM thaw.sending_accounts AS s
-                WHERE s.next_at < 'infinity' AND s.workspace_id > loose.workspace_id AND p_workspace_id IS NULL
-                ORDER BY s.workspace_id LIMIT 1)
-        FROM loose WHERE loose.workspace_id IS NOT NULL
-    )
-    SELECT array_agg(loose.workspace_id) INTO workspaces FROM loose
-    WHERE EXISTS (SELECT FROM thaw.sending_accounts AS s WHERE s.workspace_id = loose.workspace_id AND s.next_at <= at AND s.next_at < 'infinity')
-        AND NOT (SELECT w.shadow FROM thaw.workspaces AS w WHERE w.id = loose.workspace_id);
-    RETURN QUERY
-    SELECT due.account_id
-    FROM unnest(workspaces) AS workspace (id)
-    CROSS JOIN LATERAL (
-        SELECT s.account_id, s.next_at, row_number() OVER (ORDER BY s.next_at, s.account_id) AS place
+    IF p_workspace_id IS NOT NULL THEN
+        RETURN QUERY
+        SELECT s.account_id, row_number() OVER (ORDER BY s.next_at, s.account_id) FROM thaw.sending_accounts AS s
+        WHERE s.workspace_id = p_workspace_id AND s.next_at <= at AND s.next_at < 'infinity'
+        ORDER BY s.next_at, s.account_id LIMIT p_limit;
+    ELSE
+        RETURN QUERY
+        SELECT turn.account_id, row_number() OVER (ORDER BY turn.round, turn.next_at, turn.account_id)
         FROM (
-            SELECT x.account_id, x.next_at FROM thaw.sending_accounts AS x
-            WHERE x.workspace_id = workspace.id AND x.next_at <= at AND x.next_at < 'infinity'
-            ORDER BY x.next_at LIMIT ceil(p_limit::numeric / cardinality(workspaces))) AS s) AS due
-    ORDER BY due.place, due.next_at, due.account_id
-    LIMIT p_limit;
+            SELECT oldest.*, row_number() OVER (PARTITION BY oldest.workspace_id ORDER BY oldest.next_at, oldest.account_id) AS round
+            FROM (
+                SELECT s.account_id, s.workspace_id, s.next_at FROM thaw.sending_accounts AS s
+                WHERE s.next_at <= at AND s.next_at < 'infinity'
+                ORDER BY s.next_at LIMIT greatest(10 * p_limit, 1000)) AS oldest) AS turn
+        ORDER BY turn.round, turn.next_at, turn.account_id LIMIT p_limit;
+    END IF;
 END;
 $$;
 -- +goose StatementEnd
@@ -249,8 +245,8 @@ $$;
 -- Gives out at most one action per account and sender, for up to p_limit accounts whose time has
 -- come, and notes when to look at each account again. Fair: across workspaces first (each gets an
 -- equal share of the limit), then across accounts (the longest due first), then across the
--- campaigns of an account (the one that was served longest ago). Accounts that another transaction
--- has locked are left to the next call. p_workspace_id null: all workspaces.
+-- campaigns of an account, which take turns. Accounts that another transaction has locked are left
+-- to the next call. p_workspace_id null: all workspaces.
 --
 -- looked: how many accounts it looked at. 0: there is nothing to do now. action_ids: what was
 -- reserved.
@@ -263,16 +259,28 @@ DECLARE
     at       timestamptz := thaw.now();
     accounts bigint[];
     senders  bigint[];
-    -- The first action of each campaign and kind of these accounts.
+    turns    bigint[];
+    -- The campaigns and kinds of the accounts with due actions, and their places in the turn of the
+    -- account.
+    owners    bigint[];
+    campaigns bigint[];
+    kinds     text[];
+    places    bigint[];
+    -- The first due action of these, and those of them that no other transaction has locked.
     heads    bigint[];
-    locked   bigint[];
-    picks    bigint[];
+    free     bigint[];
+    -- What one round reserved, and the accounts for which the next round tries something else.
+    reserved bigint[];
+    others   bigint[];
 BEGIN
     looked := 0;
+    action_ids := '{}';
+    -- Of twice as many, so that several callers find work at the same time.
     SELECT array_agg(l.id) INTO accounts FROM (
-        SELECT a.id FROM thaw.accounts AS a
-        WHERE a.id = ANY (ARRAY(SELECT due.account_id FROM thaw.accounts_to_look_at(p_limit, p_workspace_id) AS due))
-        ORDER BY a.id FOR NO KEY UPDATE SKIP LOCKED) AS l;
+        SELECT a.id
+        FROM thaw.accounts_to_look_at(2 * p_limit, p_workspace_id) AS due
+        JOIN thaw.accounts AS a ON a.id = due.account_id
+        ORDER BY due.place LIMIT p_limit FOR NO KEY UPDATE OF a SKIP LOCKED) AS l;
     IF accounts IS NULL THEN
         RETURN;
     END IF;
@@ -286,9 +294,8 @@ BEGIN
     WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
     -- One account per sender, because its accounts share one pace. Another transaction may have
     -- served the account while this one waited.
-    PERFORM sending.account_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
-    SELECT array_agg(l.account_id) INTO accounts FROM (
-        SELECT DISTINCT ON (sending.sender_id) sending.account_id
+    SELECT array_agg(l.account_id), array_agg(l.turn) INTO accounts, turns FROM (
+        SELECT DISTINCT ON (sending.sender_id) sending.account_id, coalesce(sending.served_campaign_id, 0) AS turn
         FROM thaw.sending_accounts AS sending
         WHERE sending.account_id = ANY (accounts) AND sending.sender_id = ANY (senders) AND sending.next_at <= at
         ORDER BY sending.sender_id, sending.served_at NULLS FIRST, sending.account_id) AS l;
@@ -296,73 +303,91 @@ BEGIN
     IF looked = 0 THEN
         RETURN;
     END IF;
-
-    SELECT array_agg(head.id) INTO heads
-    FROM unnest(accounts) AS account (id)
-    CROSS JOIN LATERAL thaw.due_lines(account.id) AS line
-    CROSS JOIN LATERAL (
-        -- Actions that are under way or unknown are skipped: an account has few of them. Scalar
-        -- subqueries check row by row, so that the planner does not join with all enrollments.
-        SELECT e.id FROM thaw.enrollments AS e
-        WHERE e.account_id = account.id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind AND e.due_at IS NOT NULL
-            AND (
-                SELECT true FROM thaw.actions AS x
-                WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
-        ORDER BY e.due_at, e.id LIMIT 1) AS head;
-    PERFORM thaw.lock_campaign_caps(heads);
-    -- Rows that the platform has locked are left to the next look.
-    locked := heads;
-    heads := ARRAY(
-        SELECT l.id FROM (
-            SELECT e.id FROM thaw.enrollments AS e WHERE e.id = ANY (heads) ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
-    locked := ARRAY(SELECT unnest(locked) EXCEPT SELECT unnest(heads));
-
-    WITH gate AS MATERIALIZED (
-        SELECT g.* FROM thaw.action_gates(heads, NULL) AS g
-    ), pick AS (
-        SELECT DISTINCT ON (gate.account_id) gate.account_id, gate.enrollment_id
-        FROM gate
-        WHERE gate.code IS NULL
-        ORDER BY gate.account_id,
-            (SELECT x.id FROM thaw.actions AS x WHERE x.account_id = gate.account_id AND x.campaign_id = gate.campaign_id ORDER BY x.id DESC LIMIT 1) NULLS FIRST,
-            gate.enrollment_id
-    ), deferred AS (
-        -- A prospect who has an invite already does not hold up those behind. The next look decides
-        -- again: the invite may be withdrawn by then.
-        UPDATE thaw.enrollments AS e SET
-            next_action_at = coalesce((SELECT gate.opens_at FROM gate WHERE gate.enrollment_id = e.id), at + interval '1 day')
-        WHERE e.id = ANY (ARRAY(SELECT gate.enrollment_id FROM gate WHERE gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn')))
-        RETURNING e.id
-    ), closed AS (
-        -- The gate that opens first.
-        SELECT DISTINCT ON (account.id) account.id, gate.code, look.next_at
-        FROM unnest(accounts) AS account (id)
-        LEFT JOIN gate ON gate.account_id = account.id
-        CROSS JOIN LATERAL (
-            SELECT least(CASE WHEN gate.code IN ('already_invited', 'already_connected', 'invite_withdrawn') THEN at + interval '1 second'
-                WHEN gate.code IS NOT NULL THEN coalesce(gate.opens_at, at + interval '1 hour')
-                -- Everything is under way or unknown, or nothing is due at all.
-                WHEN (SELECT true FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.due_at IS NOT NULL LIMIT 1) THEN at + interval '1 hour'
-                ELSE 'infinity' END,
-                CASE WHEN (SELECT true FROM thaw.enrollments AS e WHERE e.id = ANY (locked) AND e.account_id = account.id LIMIT 1) THEN at + interval '1 minute' END
-            ) AS next_at) AS look
-        WHERE account.id NOT IN (SELECT pick.account_id FROM pick)
-        ORDER BY account.id, look.next_at
-    ), noted AS (
-        UPDATE thaw.sending_accounts AS s SET next_at = closed.next_at, code = closed.code
-        FROM closed WHERE s.account_id = closed.id
+    -- The end of shadow mode is a nudge.
+    WITH parked AS (
+        UPDATE thaw.sending_accounts AS s SET next_at = 'infinity', code = 'shadow_mode'
+        FROM thaw.workspaces AS w
+        WHERE s.account_id = ANY (accounts) AND w.id = s.workspace_id AND w.shadow
+        RETURNING s.account_id
     )
-    SELECT array_agg(pick.enrollment_id) INTO picks FROM pick;
+    SELECT array_agg(a.id), array_agg(a.turn) INTO accounts, turns
+    FROM unnest(accounts, turns) AS a (id, turn) WHERE a.id NOT IN (SELECT parked.account_id FROM parked);
 
-    WITH given AS MATERIALIZED (
-        SELECT r.* FROM thaw.reserve_rows(picks, NULL, p_lease, p_actor) AS r
-    ), noted AS (
-        UPDATE thaw.sending_accounts AS s SET
-            next_at = coalesce(given.next_allowed_at, given.opens_at, at + interval '1 minute'), code = given.code,
-            served_at = CASE WHEN given.action_id IS NULL THEN s.served_at ELSE at END
-        FROM given WHERE s.account_id = given.account_id
-    )
-    SELECT array_agg(given.action_id) FILTER (WHERE given.action_id IS NOT NULL) INTO action_ids FROM given;
+    SELECT array_agg(turn.account_id), array_agg(turn.campaign_id), array_agg(turn.kind), array_agg(turn.place)
+    INTO owners, campaigns, kinds, places
+    FROM (
+        SELECT line.*, row_number() OVER (
+            PARTITION BY line.account_id
+            ORDER BY line.due_at > at, line.campaign_id <= account.turn, line.campaign_id, line.due_at, line.kind) AS place
+        FROM thaw.due_lines(accounts) AS line
+        JOIN unnest(accounts, turns) AS account (id, turn) ON account.id = line.account_id) AS turn;
+    PERFORM thaw.lock_campaign_caps(campaigns);
+
+    others := accounts;
+    -- First what is next in the turn of each account. If it is held up, one of the others may go.
+    FOR round IN 1..2 LOOP
+        heads := ARRAY(
+            SELECT head.id
+            FROM unnest(owners, campaigns, kinds, places) AS line (account_id, campaign_id, kind, place)
+            CROSS JOIN LATERAL (
+                -- Actions that are under way or unknown are skipped: an account has few of them.
+                -- Scalar subqueries check row by row, so that the planner does not join with all
+                -- enrollments.
+                SELECT e.id FROM thaw.enrollments AS e
+                WHERE e.account_id = line.account_id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind AND e.due_at IS NOT NULL
+                    AND (
+                        SELECT true FROM thaw.actions AS x
+                        WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
+                ORDER BY e.due_at, e.id LIMIT 1) AS head
+            WHERE CASE round WHEN 1 THEN line.place = 1 ELSE line.place > 1 END AND line.account_id IN (SELECT unnest(others))
+            ORDER BY line.place);
+        -- Rows that the platform has locked are left to the next look.
+        free := ARRAY(
+            SELECT l.id FROM (
+                SELECT e.id FROM thaw.enrollments AS e WHERE e.id = ANY (heads) ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
+
+        WITH result AS MATERIALIZED (
+            SELECT r.*, r.code IN ('already_invited', 'already_connected', 'invite_withdrawn') AS is_passed
+            FROM thaw.reserve_rows(ARRAY(
+                SELECT head.id FROM unnest(heads) WITH ORDINALITY AS head (id, place) JOIN unnest(free) AS unlocked (id) ON unlocked.id = head.id
+                ORDER BY head.place), NULL, p_lease, p_actor) AS r
+        ), deferred AS (
+            -- A prospect who has an invite already does not hold up those behind. The next look
+            -- decides again: the invite may be withdrawn by then.
+            UPDATE thaw.enrollments AS e SET
+                next_action_at = coalesce((SELECT result.opens_at FROM result WHERE result.enrollment_id = e.id), at + interval '1 day')
+            WHERE e.id = ANY (ARRAY(SELECT result.enrollment_id FROM result WHERE result.is_passed))
+        ), look AS MATERIALIZED (
+            -- When to look again: after the gap, or when the first gate opens.
+            SELECT DISTINCT ON (account.id) account.id, result.action_id, result.campaign_id, result.code,
+                CASE
+                    WHEN result.action_id IS NOT NULL THEN result.next_allowed_at
+                    WHEN result.is_passed THEN at + interval '1 second'
+                    WHEN result.enrollment_id IS NOT NULL THEN coalesce(result.opens_at, at + interval '1 hour')
+                    -- It may have been a row of this account.
+                    WHEN cardinality(free) < cardinality(heads) THEN at + interval '1 minute'
+                    -- Everything is under way or unknown, or nothing is due at all.
+                    WHEN account.id IN (SELECT unnest(owners)) THEN at + interval '1 hour'
+                    ELSE 'infinity'
+                END AS next_at
+            FROM unnest(others) AS account (id)
+            LEFT JOIN result ON result.account_id = account.id
+            ORDER BY account.id, result.action_id, next_at
+        ), noted AS (
+            UPDATE thaw.sending_accounts AS s SET
+                next_at = look.next_at, code = look.code,
+                served_at = CASE WHEN look.action_id IS NULL THEN s.served_at ELSE at END,
+                served_campaign_id = CASE WHEN look.action_id IS NULL THEN s.served_campaign_id ELSE look.campaign_id END
+            FROM look WHERE s.account_id = look.id AND (round = 1 OR look.action_id IS NOT NULL OR look.next_at < s.next_at)
+        )
+        SELECT array_agg(look.action_id) FILTER (WHERE look.action_id IS NOT NULL), array_agg(look.id) FILTER (WHERE look.action_id IS NULL)
+        INTO reserved, others FROM look;
+        action_ids := action_ids || coalesce(reserved, '{}');
+        others := ARRAY(
+            SELECT other.id FROM unnest(others) AS other (id)
+            WHERE other.id IN (SELECT line.account_id FROM unnest(owners, places) AS line (account_id, place) WHERE line.place > 1));
+        EXIT WHEN others = '{}';
+    END LOOP;
 END;
 $$;
 -- +goose StatementEnd
@@ -463,7 +488,7 @@ $$;
 -- +goose StatementEnd
 
 REVOKE ALL ON FUNCTION thaw.nudge(bigint, timestamptz), thaw.take_nudges(integer), thaw.enrollments_nudge(), thaw.accounts_nudge(), thaw.campaigns_nudge(),
-    thaw.nudge_workspace(bigint), thaw.nudge_owner(), thaw.workspaces_nudge(), thaw.nudge_all(), thaw.action_holds_nudge(), thaw.due_lines(bigint),
+    thaw.nudge_workspace(bigint), thaw.nudge_owner(), thaw.workspaces_nudge(), thaw.nudge_all(), thaw.action_holds_nudge(), thaw.due_lines(bigint[]),
     thaw.accounts_to_look_at(integer, bigint), thaw.schedule_batch(integer, interval, text, bigint), thaw.claim_actions(integer, interval, text, text) FROM PUBLIC;
 
 -- +goose Down
@@ -523,7 +548,7 @@ $$;
 DROP FUNCTION thaw.claim_actions(integer, interval, text, text);
 DROP FUNCTION thaw.schedule_batch(integer, interval, text, bigint);
 DROP FUNCTION thaw.accounts_to_look_at(integer, bigint);
-DROP FUNCTION thaw.due_lines(bigint);
+DROP FUNCTION thaw.due_lines(bigint[]);
 DROP TRIGGER action_ceilings_nudge ON thaw.action_ceilings;
 DROP TRIGGER action_limits_nudge ON thaw.action_limits;
 DROP TRIGGER action_holds_nudge ON thaw.action_holds;
