@@ -4949,7 +4949,9 @@ BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
     RETURN QUERY
     WITH account AS MATERIALIZED (
-        SELECT a.id, a.workspace_id, a.tier, zone.name AS timezone,
+        SELECT a.id, a.workspace_id, a.tier,
+            -- Scalar: one probe of the index, where a join may read all zones.
+            (SELECT z.name FROM thaw.zones AS z WHERE z.key = lower(a.timezone) COLLATE "C") AS timezone,
             gate.code AS block, thaw.account_gate_opens_at(a, gate.code) AS block_ends_at,
             s.id AS sender_id, s.day AS last_day, s.day_began_at AS last_day_began_at, s.day_timezone AS last_day_zone,
             s.next_allowed_at, s.last_started_at, s.last_sent_at, s.ramp_started_at, s.restriction_seen_at,
@@ -4961,11 +4963,11 @@ BEGIN
         -- OFFSET: the gate is evaluated once.
         CROSS JOIN LATERAL (SELECT thaw.account_gate(a, is_safety) AS code OFFSET 0) AS gate
         LEFT JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
-        LEFT JOIN thaw.zones AS zone ON zone.key = lower(a.timezone) COLLATE "C"
         WHERE a.id = ANY (p_account_ids)
     ), applicable AS MATERIALIZED (
         -- The windows of the account, or those of its workspace, or those of the fleet.
-        SELECT account.id, w.weekdays, w.opens, w.closes, coalesce(zone.name, account.timezone) AS timezone
+        SELECT account.id, w.weekdays, w.opens, w.closes,
+            coalesce((SELECT z.name FROM thaw.zones AS z WHERE z.key = lower(w.timezone) COLLATE "C"), account.timezone) AS timezone
         FROM account
         CROSS JOIN LATERAL (
             SELECT CASE
@@ -4981,7 +4983,6 @@ BEGIN
             UNION ALL
             SELECT x.* FROM thaw.sending_windows AS x
             WHERE owner.level = 'fleet' AND x.workspace_id IS NULL AND x.account_id IS NULL) AS w
-        LEFT JOIN thaw.zones AS zone ON zone.key = lower(w.timezone) COLLATE "C"
     ), hours AS MATERIALIZED (
         -- Many accounts share a window: each is evaluated once.
         SELECT shared.*, state.is_open, state.opens_at, state.closes_at
@@ -5035,7 +5036,8 @@ BEGIN
                     LIMIT settings.pending_invites) AS open_invite) END::integer AS open_invites
         FROM state
         JOIN thaw.action_kinds AS k ON p_kinds IS NULL OR k.kind = ANY (p_kinds)
-        LEFT JOIN thaw.action_limits AS l ON l.tier = state.tier AND l.ramp_week = state.week AND l.kind = k.kind
+        LEFT JOIN LATERAL (
+            SELECT x.* FROM thaw.action_limits AS x WHERE x.tier = state.tier AND x.ramp_week = state.week AND x.kind = k.kind LIMIT 1) AS l ON true
         LEFT JOIN thaw.action_ceilings AS ceiling ON ceiling.kind = k.kind
         LEFT JOIN thaw.action_overrides AS own ON own.account_id = state.id AND own.kind = k.kind
         LEFT JOIN thaw.action_overrides AS common
