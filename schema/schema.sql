@@ -704,7 +704,7 @@ BEGIN
                 WHERE x.campaign_id = asked.campaign_id AND x.kind = asked.kind AND x.local_day = g.day AND x.is_used
                     AND NOT x.id = ANY (coalesce(p_starting, '{}'))) END::integer AS campaign_used,
             (SELECT x.state FROM thaw.actions AS x
-             WHERE x.enrollment_id = asked.id AND x.step = asked.step AND x.kind = asked.kind AND (x.is_used OR x.state = 'already')
+             WHERE x.enrollment_id = asked.id AND x.step = asked.step AND (x.is_used OR x.state = 'already')
                  AND NOT x.id = ANY (coalesce(p_starting, '{}'))
              LIMIT 1) AS done,
             pair.closed_as AS pair_closed_as, pair.state AS pair_state, pair.id AS pair_id,
@@ -961,6 +961,7 @@ END)
 WITH (fillfactor='80');
 COMMENT ON TABLE thaw.actions IS 'Every reservation of an action with what came of it. Caps are counted from these rows. The rows have no foreign keys to the fleet, as the history.';
 COMMENT ON COLUMN thaw.actions.outcome IS 'What the sender reported. Null for expired, for released by a pause or a closed gate, and for unknown if no report came before the lease ended.';
+COMMENT ON COLUMN thaw.actions.settled_at IS 'When the action ended. Not before started_at and reserved_at, also if this transaction began before that one.';
 COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender that the action counts into.';
 COMMENT ON COLUMN thaw.actions.timezone IS 'The time zone of the account when the action was reserved, or started.';
 COMMENT ON COLUMN thaw.actions.gap IS 'The drawn gap to the next action of the sender.';
@@ -3139,7 +3140,7 @@ BEGIN
         UPDATE thaw.actions AS a SET
             state = CASE a.state WHEN 'reserved' THEN 'expired' ELSE 'unknown' END::thaw.action_state,
             used_at = CASE a.state WHEN 'started' THEN greatest(a.used_at, least(a.lease_until, at)) ELSE a.used_at END,
-            lease_until = NULL, settled_at = at
+            lease_until = NULL, settled_at = greatest(at, a.started_at, a.reserved_at)
         WHERE a.id = ANY (ARRAY(
             SELECT ended.id FROM thaw.actions AS ended
             WHERE ended.lease_until <= at ORDER BY ended.lease_until LIMIT p_size FOR NO KEY UPDATE SKIP LOCKED))
@@ -7197,7 +7198,8 @@ CREATE FUNCTION thaw.release_actions(p_ids bigint[], p_code text) RETURNS void
     AS $$
 BEGIN
     IF p_ids <> '{}' THEN
-        UPDATE thaw.actions AS a SET state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = p_code WHERE a.id = ANY (p_ids);
+        UPDATE thaw.actions AS a SET state = 'released', lease_until = NULL, settled_at = greatest(thaw.now(), a.reserved_at), error_code = p_code
+        WHERE a.id = ANY (p_ids);
     END IF;
 END;
 $$;
@@ -7823,14 +7825,12 @@ DECLARE
 BEGIN
     PERFORM thaw.require_short_transaction(), thaw.require_actor(reserve.actor);
     lease := thaw.checked_lease(reserve.lease);
-    -- An enrollment may move to another account while this transaction waits for the first one.
-    FOR attempt IN 1..3 LOOP
-        SELECT e.account_id, e.campaign_id INTO found_account, found_campaign FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'there is no enrollment %', coalesce(reserve.enrollment::text, 'null')
-                USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
-        END IF;
-        EXIT WHEN found_account IS NULL;
+    SELECT e.account_id, e.campaign_id INTO found_account, found_campaign FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no enrollment %', coalesce(reserve.enrollment::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
+    END IF;
+    IF found_account IS NOT NULL THEN
         PERFORM a.id FROM thaw.accounts AS a WHERE a.id = found_account FOR NO KEY UPDATE;
         PERFORM thaw.ensure_senders(ARRAY[found_account]);
         PERFORM s.id FROM thaw.senders AS s
@@ -7838,8 +7838,13 @@ BEGIN
         FOR NO KEY UPDATE;
         PERFORM thaw.lock_campaign_caps(ARRAY[found_campaign]);
         PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
-        EXIT WHEN FOUND;
-    END LOOP;
+        -- It moved to another account while this transaction waited for the first one. The lock of
+        -- the other account comes before those that are held now, so it cannot be waited for.
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'the enrollment % has just moved to another account', reserve.enrollment
+                USING ERRCODE = 'serialization_failure', HINT = 'Reserve it again.';
+        END IF;
+    END IF;
     SELECT r.* INTO given FROM thaw.reserve_rows(ARRAY[reserve.enrollment], ARRAY[reserve.action], reserve.lease, reserve.actor) AS r;
     IF given.action_id IS NULL THEN
         result.code := given.code;
@@ -8468,7 +8473,7 @@ BEGIN
                 WHERE e.account_id = line.account_id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind AND e.due_at IS NOT NULL
                     AND (
                         SELECT true FROM thaw.actions AS x
-                        WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
+                        WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
                 ORDER BY e.due_at, e.id LIMIT 1) AS head
             WHERE CASE round WHEN 1 THEN line.place = 1 ELSE line.place > 1 END AND line.account_id IN (SELECT unnest(others))
             ORDER BY line.place);
@@ -8706,6 +8711,7 @@ DECLARE
     kinds       text[] := '{}';
     delays      interval[] := '{}';
     changed     integer := 0;
+    give_up_at  constant timestamptz := clock_timestamp() + interval '30 seconds';
 BEGIN
     IF jsonb_typeof(set_campaign_steps.steps) IS DISTINCT FROM 'array' OR jsonb_array_length(set_campaign_steps.steps) > 200 THEN
         RAISE EXCEPTION 'the steps are not a list of at most 200 steps'
@@ -8730,17 +8736,30 @@ BEGIN
         delays := delays || delay;
     END LOOP;
     SELECT c.workspace_id INTO of_workspace FROM thaw.campaigns AS c WHERE c.id = of_campaign;
-    PERFORM a.id FROM thaw.accounts AS a
-    WHERE a.id IN (SELECT e.account_id FROM thaw.open_enrollments(of_workspace, of_campaign) AS e)
-    ORDER BY a.id FOR NO KEY UPDATE;
-    -- A prospect that is inserted now waits (enrollments_note_next_kind). One that another
-    -- transaction has inserted already is waited for.
-    PERFORM c.id FROM thaw.campaigns AS c WHERE c.id = of_campaign FOR UPDATE;
-    -- Also those whose kind stays: a settlement that is under way may be about to move them to the
-    -- old kind of their next step.
-    PERFORM e.id FROM thaw.enrollments AS e
-    WHERE e.id = ANY (ARRAY(SELECT open.id FROM thaw.open_enrollments(of_workspace, of_campaign) AS open))
-    ORDER BY e.id FOR NO KEY UPDATE;
+    -- A writer of the platform locks a prospect before the campaign, so nothing is waited for while
+    -- other locks are held: the locks are released, and tried again a moment later.
+    LOOP
+        BEGIN
+            PERFORM a.id FROM thaw.accounts AS a
+            WHERE a.id IN (SELECT e.account_id FROM thaw.open_enrollments(of_workspace, of_campaign) AS e)
+            ORDER BY a.id FOR NO KEY UPDATE;
+            -- A prospect that is inserted now waits (enrollments_note_next_kind). One that another
+            -- transaction has inserted already holds this lock.
+            PERFORM c.id FROM thaw.campaigns AS c WHERE c.id = of_campaign FOR UPDATE NOWAIT;
+            -- Also those whose kind stays: a settlement that is under way may be about to move them
+            -- to the old kind of their next step.
+            PERFORM e.id FROM thaw.enrollments AS e
+            WHERE e.id = ANY (ARRAY(SELECT open.id FROM thaw.open_enrollments(of_workspace, of_campaign) AS open))
+            ORDER BY e.id FOR NO KEY UPDATE NOWAIT;
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF clock_timestamp() > give_up_at THEN
+                RAISE EXCEPTION 'other transactions hold prospects of this campaign'
+                    USING ERRCODE = 'lock_not_available', HINT = 'Try again in a few seconds.';
+            END IF;
+        END;
+        PERFORM pg_sleep(0.01 + 0.04 * random());
+    END LOOP;
     DELETE FROM thaw.campaign_steps AS s WHERE s.campaign_id = of_campaign;
     INSERT INTO thaw.campaign_steps (campaign_id, position, kind, delay)
     SELECT of_campaign, s.n - 1, s.kind, s.delay FROM unnest(kinds, delays) WITH ORDINALITY AS s (kind, delay, n);
@@ -9015,11 +9034,12 @@ BEGIN
                 ELSE 'Nothing was changed. An action is settled once.' END;
     END IF;
     UPDATE thaw.actions AS a SET
-        state = new_state, outcome = result, lease_until = NULL, settled_at = at,
+        state = new_state, outcome = result, lease_until = NULL, settled_at = greatest(at, a.started_at, a.reserved_at),
         -- The request may have been made at any time until now.
         used_at = CASE WHEN a.state = 'started' THEN at ELSE a.used_at END,
         provider_ref = coalesce(settle.provider_ref, a.provider_ref), error_code = coalesce(settle.error_code, a.error_code)
     WHERE a.id = action.id;
+    -- A prospect that the platform has moved to another step since keeps the time of that step.
     CASE
         WHEN new_state = 'sent' THEN
             UPDATE thaw.senders AS s SET ramp_started_at = coalesce(s.ramp_started_at, at), last_sent_at = greatest(s.last_sent_at, at)
@@ -9032,9 +9052,10 @@ BEGIN
                 PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
             ELSIF settle.if_refused = 'fail' THEN
                 UPDATE thaw.enrollments AS e SET status = 'failed', paused_reason = NULL, paused_at = NULL
-                WHERE e.id = action.enrollment_id AND e.status IN ('active', 'paused');
+                WHERE e.id = action.enrollment_id AND e.step = action.step AND e.status IN ('active', 'paused');
             ELSE
-                UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.next_at, at + interval '1 day') WHERE e.id = action.enrollment_id;
+                UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.next_at, at + interval '1 day')
+                WHERE e.id = action.enrollment_id AND e.step = action.step;
             END IF;
             SELECT count(DISTINCT a.prospect_url) INTO refusals FROM thaw.actions AS a
             WHERE a.account_id = action.account_id AND a.kind = action.kind AND a.state = 'refused' AND a.settled_at > at - interval '24 hours';
@@ -9044,11 +9065,13 @@ BEGIN
             END IF;
         WHEN result = 'limited' THEN
             PERFORM thaw.hold_kind(action.account_id, action.kind,
-                coalesce(settle.until, thaw.limit_ends(action.account_id, action.kind, settle.error_code)),
+                -- A time that is over says nothing about when the limit ends.
+                CASE WHEN settle.until > at THEN settle.until ELSE thaw.limit_ends(action.account_id, action.kind, settle.error_code) END,
                 coalesce(CASE WHEN settle.error_code ~ '^[a-z][a-z0-9_]{0,63}$' THEN settle.error_code END, 'limited'),
                 'the provider reports a limit' || coalesce(': ' || settle.error_code, ''), settle.actor);
         WHEN result = 'throttled' THEN
-            UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.until, at + interval '5 minutes') WHERE e.id = action.enrollment_id;
+            UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.until, at + interval '5 minutes')
+            WHERE e.id = action.enrollment_id AND e.step = action.step;
         WHEN result IN ('account_lost', 'restricted') THEN
             PERFORM thaw.receive_signal(account.provider, account.provider_account_id, result::text,
                 CASE result WHEN 'restricted' THEN 'restricted' ELSE 'disconnected' END, NULL, NULL, 'action:' || action.id, false, NULL);
@@ -9188,7 +9211,7 @@ BEGIN
             WHEN 'unknown' THEN 'already_unknown' WHEN 'expired' THEN 'lease_expired' ELSE 'released' END;
         RETURN result;
     ELSIF action.lease_until <= at THEN
-        UPDATE thaw.actions AS a SET state = 'expired', lease_until = NULL, settled_at = at WHERE a.id = action.id;
+        UPDATE thaw.actions AS a SET state = 'expired', lease_until = NULL, settled_at = greatest(at, a.reserved_at) WHERE a.id = action.id;
         result.code := 'lease_expired';
         RETURN result;
     END IF;
@@ -9207,11 +9230,12 @@ BEGIN
         result.lease_until := action.lease_until;
         RETURN result;
     ELSIF result.code IS NOT NULL THEN
-        UPDATE thaw.actions AS a SET state = 'released', lease_until = NULL, settled_at = at, error_code = result.code WHERE a.id = action.id;
+        UPDATE thaw.actions AS a SET state = 'released', lease_until = NULL, settled_at = greatest(at, a.reserved_at), error_code = result.code
+        WHERE a.id = action.id;
         RETURN result;
     END IF;
     UPDATE thaw.actions AS a SET
-        state = 'started', started_at = at, used_at = at, lease_until = at + lease, local_day = gate.day, timezone = gate.timezone,
+        state = 'started', started_at = greatest(at, a.reserved_at), used_at = at, lease_until = at + lease, local_day = gate.day, timezone = gate.timezone,
         next_of_kind_at = greatest(a.next_of_kind_at, at + gate.gap_from)
     WHERE a.id = action.id;
     UPDATE thaw.senders AS s SET
@@ -11288,7 +11312,7 @@ CREATE INDEX actions_refused_idx ON thaw.actions USING btree (account_id, kind, 
 CREATE INDEX actions_reserved_account_idx ON thaw.actions USING btree (account_id) WHERE (state = 'reserved'::thaw.action_state);
 CREATE INDEX actions_reserved_campaign_idx ON thaw.actions USING btree (campaign_id) WHERE (state = 'reserved'::thaw.action_state);
 CREATE INDEX actions_settled_idx ON thaw.actions USING brin (settled_at) WITH (pages_per_range='16', autosummarize='on');
-CREATE UNIQUE INDEX actions_step_key ON thaw.actions USING btree (enrollment_id, step, kind) WHERE (is_used OR (state = 'already'::thaw.action_state));
+CREATE UNIQUE INDEX actions_step_key ON thaw.actions USING btree (enrollment_id, step) WHERE (is_used OR (state = 'already'::thaw.action_state));
 CREATE INDEX actions_unknown_idx ON thaw.actions USING btree (workspace_id, id) WHERE (state = 'unknown'::thaw.action_state);
 CREATE INDEX actions_used_idx ON thaw.actions USING btree (sender_id, kind, used_at) INCLUDE (is_used, local_day, next_of_kind_at, started_at, id);
 CREATE INDEX actions_withdrawn_idx ON thaw.actions USING btree (sender_id, prospect_url) WHERE (closed_as = 'withdrawn'::text);

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -90,6 +91,7 @@ func TestSendingAndPassesDoNotDeadlock(t *testing.T) {
 					assert.NoError(t, err, name)
 					return
 				case strings.HasSuffix(name, "sender") && failed.Code == pgerrcode.ObjectNotInPrerequisiteState: // It was settled before.
+				case strings.HasSuffix(name, "sender") && failed.Code == pgerrcode.SerializationFailure: // The prospect has just moved.
 				case name == "people" && failed.Code == pgerrcode.CheckViolation: // A hold is not shortened.
 				case name == "heals" && failed.Code == pgerrcode.UniqueViolation: // One is running.
 				default:
@@ -100,4 +102,29 @@ func TestSendingAndPassesDoNotDeadlock(t *testing.T) {
 	}
 	running.Wait()
 	require.Empty(t, testdb.Column[int](t, db, "SELECT enrollment_id FROM thaw.actions WHERE is_used GROUP BY enrollment_id, step HAVING count(*) > 1"))
+}
+
+// A prospect that moves to another account while its reservation waits for the first one is not
+// reserved: the lock of the other account would come too late.
+func TestProspectThatMovesIsNotReserved(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	moving, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer moving.Rollback(context.WithoutCancel(t.Context()))
+	_, err = moving.Exec(t.Context(), "SELECT id FROM thaw.accounts WHERE id = 1 FOR NO KEY UPDATE; UPDATE thaw.enrollments SET account_id = 2 WHERE id = 1", pgx.QueryExecModeSimpleProtocol)
+	require.NoError(t, err)
+	const sql = "SELECT thaw.reserve(1)"
+	reserved := make(chan error, 1)
+	go func() {
+		_, err := db.Pool.Exec(t.Context(), sql)
+		reserved <- err
+	}()
+	waitsForLock(t, db, sql)
+	require.NoError(t, moving.Commit(t.Context()))
+	failed, ok := errors.AsType[*pgconn.PgError](<-reserved)
+	require.True(t, ok)
+	require.Equal(t, pgerrcode.SerializationFailure, failed.Code)
+	require.Equal(t, "Reserve it again.", failed.Hint)
+	require.Equal(t, "1", reserve(t, db, 1))
 }

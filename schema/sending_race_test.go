@@ -44,11 +44,11 @@ func TestAccountsOfOnePersonRaceForOneQuota(t *testing.T) {
 	require.Equal(t, "daily_cap", reserve(t, db, 32))
 }
 
-// waitsForLock returns when a statement waits for a lock of another transaction.
+// waitsForLock returns when a statement waits for a lock of another transaction, or tries again.
 func waitsForLock(t *testing.T, db *testdb.DB, statement string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		return testdb.Value[bool](t, db, `SELECT EXISTS (SELECT FROM pg_stat_activity AS a
-			WHERE a.datname = current_database() AND a.wait_event_type = 'Lock' AND a.query = $1)`, statement)
+			WHERE a.datname = current_database() AND (a.wait_event_type = 'Lock' OR a.wait_event = 'PgSleep') AND a.query = $1)`, statement)
 	}, 10*time.Second, 5*time.Millisecond, "%s waits for a lock", statement)
 }

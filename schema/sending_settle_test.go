@@ -294,3 +294,43 @@ func TestEndOfAnInvite(t *testing.T) {
 	require.Equal(t, "the invite of action "+id+" was accepted", refused(t, db, "SELECT thaw.close_invite("+id+", 'withdrawn')").Message)
 	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.close_invite($1::bigint, 'accepted')", id))
 }
+
+// The steps of a campaign may be replaced while an action is under way: the prospect gets no second
+// action at the same step, whatever its kind is now.
+func TestReplacedStepsGiveNoSecondAction(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	db.Exec(t, noGaps)
+	require.Equal(t, "go", start(t, db, reserve(t, db, 1)))
+	db.Exec(t, `SELECT thaw.set_campaign_steps('acme', 'spring', '[{"kind": "message"}, {"kind": "view"}]')`)
+	require.Equal(t, "already_started", reserve(t, db, 1))
+	require.NotContains(t, testdb.Column[int](t, db, "SELECT enrollment FROM thaw.claim_actions(100)"), 1)
+}
+
+// A prospect that the platform moved to another step while an action was under way keeps the status
+// and the time of that step.
+func TestOutcomeOfAnOldStepMovesNothing(t *testing.T) {
+	t.Parallel()
+	for _, test := range [][]string{
+		{"throttled"}, {"refused", "if_refused => 'keep'"}, {"refused", "if_refused => 'fail'"}, {"refused", "if_refused => 'skip'"}, {"sent", "provider_ref => 'x'"},
+	} {
+		t.Run(test[0], func(t *testing.T) {
+			t.Parallel()
+			db := withSenders(t)
+			db.Exec(t, noGaps)
+			id := reserve(t, db, 1)
+			require.Equal(t, "go", start(t, db, id))
+			db.Exec(t, "UPDATE thaw.enrollments SET step = 1, next_action_at = '2026-03-12 09:00:00+00' WHERE id = 1")
+			settle(t, db, id, test[0], test[1:]...)
+			require.Equal(t, "active 1 message Mar 12 10:00", enrollment(t, db))
+		})
+	}
+}
+
+// A provider that names an end that is over says nothing about its limit.
+func TestLimitThatIsOverHasTheDefaultEnd(t *testing.T) {
+	t.Parallel()
+	db, _ := outcome(t, "limited", "until => thaw.now() - interval '1 hour'")
+	require.Equal(t, "kind_on_hold", reserve(t, db, 1))
+	require.Equal(t, "Mar 04 00:00", testdb.Value[string](t, db, "SELECT to_char(until AT TIME ZONE 'Europe/Berlin', 'Mon DD HH24:MI') FROM thaw.action_holds"))
+}

@@ -114,8 +114,8 @@ func TestStepsChangeBesideSenders(t *testing.T) {
 		running.Go(func() {
 			for turn := range testdb.Size(120, 1200) {
 				_, err := db.Pool.Exec(context.WithoutCancel(t.Context()), statement(turn))
-				if failed, ok := errors.AsType[*pgconn.PgError](err); ok && name == "sender" && failed.Code == pgerrcode.ObjectNotInPrerequisiteState {
-					continue // it was settled before
+				if failed, ok := errors.AsType[*pgconn.PgError](err); ok && name == "sender" && (failed.Code == pgerrcode.ObjectNotInPrerequisiteState || failed.Code == pgerrcode.SerializationFailure) {
+					continue // it was settled before, or the prospect has just moved
 				}
 				assert.NoError(t, err, name)
 			}
@@ -127,6 +127,6 @@ func TestStepsChangeBesideSenders(t *testing.T) {
 	require.Empty(t, testdb.Column[int](t, db, `
 		SELECT e.id FROM thaw.enrollments AS e CROSS JOIN generate_series(0, e.step - 1) AS step
 		WHERE NOT EXISTS (SELECT FROM thaw.actions AS a WHERE a.enrollment_id = e.id AND a.step = step AND a.state IN ('sent', 'already'))`), "a step was skipped")
-	require.Empty(t, testdb.Column[int](t, db, "SELECT enrollment_id FROM thaw.actions WHERE is_used GROUP BY enrollment_id, step, kind HAVING count(*) > 1"), "a step was done twice")
+	require.Empty(t, testdb.Column[int](t, db, "SELECT enrollment_id FROM thaw.actions WHERE is_used GROUP BY enrollment_id, step HAVING count(*) > 1"), "a step was done twice")
 	require.Zero(t, violations(t, db))
 }

@@ -31,7 +31,8 @@ func next(t *testing.T, db *testdb.DB, lead string) string {
 		FROM thaw.enrollments AS e WHERE e.external_id = $1`, lead)
 }
 
-// The subscription of an account and the next action of a lead are copied, also while the lead runs.
+// The subscription of an account and the next action of a lead are copied, also while the lead
+// runs.
 func TestSendingIsAdopted(t *testing.T) {
 	t.Parallel()
 	db, source := withSending(t)

@@ -108,7 +108,7 @@ func raisedProblem(raised *pgconn.PgError) *Problem {
 			return nil
 		}
 		p.Kind = Conflict
-	case pgerrcode.CheckViolation:
+	case pgerrcode.CheckViolation, pgerrcode.SerializationFailure:
 		if raised.Hint == "" {
 			return nil
 		}

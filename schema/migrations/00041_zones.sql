@@ -6,8 +6,8 @@
 -- A day begins at its first midnight.
 --
 -- The gates call these functions often. An expression is a function in SQL, which the planner puts
--- in place of the call. What needs variables is in plpgsql, which keeps its plans for the session: a
--- function in SQL that the planner cannot replace is planned again in each statement.
+-- in place of the call. What needs variables is in plpgsql, which keeps its plans for the session:
+-- a function in SQL that the planner cannot replace is planned again in each statement.
 
 -- +goose Up
 

@@ -119,13 +119,15 @@ CREATE TABLE thaw.actions (
 COMMENT ON TABLE thaw.actions IS
     'Every reservation of an action with what came of it. Caps are counted from these rows. The rows have no foreign keys to the fleet, as the history.';
 COMMENT ON COLUMN thaw.actions.outcome IS 'What the sender reported. Null for expired, for released by a pause or a closed gate, and for unknown if no report came before the lease ended.';
+COMMENT ON COLUMN thaw.actions.settled_at IS 'When the action ended. Not before started_at and reserved_at, also if this transaction began before that one.';
 COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender that the action counts into.';
 COMMENT ON COLUMN thaw.actions.timezone IS 'The time zone of the account when the action was reserved, or started.';
 COMMENT ON COLUMN thaw.actions.gap IS 'The drawn gap to the next action of the sender.';
 COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the provider. duplicate: two senders turned out to be one person, and the other invite to the same prospect counts as the open one. Null: it is open.';
 
 -- A step is done once. The database refuses a second reservation of every writer.
-CREATE UNIQUE INDEX actions_step_key ON thaw.actions (enrollment_id, step, kind) WHERE is_used OR state = 'already';
+-- Regardless of the kind: the steps of a campaign may change while an action is under way.
+CREATE UNIQUE INDEX actions_step_key ON thaw.actions (enrollment_id, step) WHERE is_used OR state = 'already';
 -- One open or accepted invite per sender and prospect, in all campaigns.
 CREATE UNIQUE INDEX actions_invite_key ON thaw.actions (sender_id, prospect_url)
     WHERE kind = 'invite' AND (is_used OR state = 'already') AND (closed_as IS NULL OR closed_as = 'accepted');

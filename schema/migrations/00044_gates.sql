@@ -264,7 +264,7 @@ BEGIN
                 WHERE x.campaign_id = asked.campaign_id AND x.kind = asked.kind AND x.local_day = g.day AND x.is_used
                     AND NOT x.id = ANY (coalesce(p_starting, '{}'))) END::integer AS campaign_used,
             (SELECT x.state FROM thaw.actions AS x
-             WHERE x.enrollment_id = asked.id AND x.step = asked.step AND x.kind = asked.kind AND (x.is_used OR x.state = 'already')
+             WHERE x.enrollment_id = asked.id AND x.step = asked.step AND (x.is_used OR x.state = 'already')
                  AND NOT x.id = ANY (coalesce(p_starting, '{}'))
              LIMIT 1) AS done,
             pair.closed_as AS pair_closed_as, pair.state AS pair_state, pair.id AS pair_id,

@@ -24,9 +24,10 @@ RETURN random();
 -- +goose StatementEnd
 
 -- Reserves actions for enrollments whose gates are open: one per account, that of its first
--- enrollment in the order of the array. The caller has locked the accounts, the senders, the caps of
--- the campaigns and the enrollments, with one account per sender. Returns one row per enrollment:
--- the action, or the closed gate. Neither: the gates are open, and another one was first.
+-- enrollment in the order of the array. The caller has locked the accounts, the senders, the caps
+-- of the campaigns and the enrollments, with one account per sender. Returns one row per
+-- enrollment: the action, or the closed gate. Neither: the gates are open, and another one was
+-- first.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text)
 RETURNS TABLE (
@@ -141,14 +142,12 @@ DECLARE
 BEGIN
     PERFORM thaw.require_short_transaction(), thaw.require_actor(reserve.actor);
     lease := thaw.checked_lease(reserve.lease);
-    -- An enrollment may move to another account while this transaction waits for the first one.
-    FOR attempt IN 1..3 LOOP
-        SELECT e.account_id, e.campaign_id INTO found_account, found_campaign FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'there is no enrollment %', coalesce(reserve.enrollment::text, 'null')
-                USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
-        END IF;
-        EXIT WHEN found_account IS NULL;
+    SELECT e.account_id, e.campaign_id INTO found_account, found_campaign FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no enrollment %', coalesce(reserve.enrollment::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
+    END IF;
+    IF found_account IS NOT NULL THEN
         PERFORM a.id FROM thaw.accounts AS a WHERE a.id = found_account FOR NO KEY UPDATE;
         PERFORM thaw.ensure_senders(ARRAY[found_account]);
         PERFORM s.id FROM thaw.senders AS s
@@ -156,8 +155,13 @@ BEGIN
         FOR NO KEY UPDATE;
         PERFORM thaw.lock_campaign_caps(ARRAY[found_campaign]);
         PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
-        EXIT WHEN FOUND;
-    END LOOP;
+        -- It moved to another account while this transaction waited for the first one. The lock of
+        -- the other account comes before those that are held now, so it cannot be waited for.
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'the enrollment % has just moved to another account', reserve.enrollment
+                USING ERRCODE = 'serialization_failure', HINT = 'Reserve it again.';
+        END IF;
+    END IF;
     SELECT r.* INTO given FROM thaw.reserve_rows(ARRAY[reserve.enrollment], ARRAY[reserve.action], reserve.lease, reserve.actor) AS r;
     IF given.action_id IS NULL THEN
         result.code := given.code;
@@ -207,7 +211,7 @@ BEGIN
             WHEN 'unknown' THEN 'already_unknown' WHEN 'expired' THEN 'lease_expired' ELSE 'released' END;
         RETURN result;
     ELSIF action.lease_until <= at THEN
-        UPDATE thaw.actions AS a SET state = 'expired', lease_until = NULL, settled_at = at WHERE a.id = action.id;
+        UPDATE thaw.actions AS a SET state = 'expired', lease_until = NULL, settled_at = greatest(at, a.reserved_at) WHERE a.id = action.id;
         result.code := 'lease_expired';
         RETURN result;
     END IF;
@@ -226,11 +230,12 @@ BEGIN
         result.lease_until := action.lease_until;
         RETURN result;
     ELSIF result.code IS NOT NULL THEN
-        UPDATE thaw.actions AS a SET state = 'released', lease_until = NULL, settled_at = at, error_code = result.code WHERE a.id = action.id;
+        UPDATE thaw.actions AS a SET state = 'released', lease_until = NULL, settled_at = greatest(at, a.reserved_at), error_code = result.code
+        WHERE a.id = action.id;
         RETURN result;
     END IF;
     UPDATE thaw.actions AS a SET
-        state = 'started', started_at = at, used_at = at, lease_until = at + lease, local_day = gate.day, timezone = gate.timezone,
+        state = 'started', started_at = greatest(at, a.reserved_at), used_at = at, lease_until = at + lease, local_day = gate.day, timezone = gate.timezone,
         next_of_kind_at = greatest(a.next_of_kind_at, at + gate.gap_from)
     WHERE a.id = action.id;
     UPDATE thaw.senders AS s SET

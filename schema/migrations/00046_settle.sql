@@ -142,12 +142,13 @@ BEGIN
     END IF;
 
     UPDATE thaw.actions AS a SET
-        state = new_state, outcome = result, lease_until = NULL, settled_at = at,
+        state = new_state, outcome = result, lease_until = NULL, settled_at = greatest(at, a.started_at, a.reserved_at),
         -- The request may have been made at any time until now.
         used_at = CASE WHEN a.state = 'started' THEN at ELSE a.used_at END,
         provider_ref = coalesce(settle.provider_ref, a.provider_ref), error_code = coalesce(settle.error_code, a.error_code)
     WHERE a.id = action.id;
 
+    -- A prospect that the platform has moved to another step since keeps the time of that step.
     CASE
         WHEN new_state = 'sent' THEN
             UPDATE thaw.senders AS s SET ramp_started_at = coalesce(s.ramp_started_at, at), last_sent_at = greatest(s.last_sent_at, at)
@@ -160,9 +161,10 @@ BEGIN
                 PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
             ELSIF settle.if_refused = 'fail' THEN
                 UPDATE thaw.enrollments AS e SET status = 'failed', paused_reason = NULL, paused_at = NULL
-                WHERE e.id = action.enrollment_id AND e.status IN ('active', 'paused');
+                WHERE e.id = action.enrollment_id AND e.step = action.step AND e.status IN ('active', 'paused');
             ELSE
-                UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.next_at, at + interval '1 day') WHERE e.id = action.enrollment_id;
+                UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.next_at, at + interval '1 day')
+                WHERE e.id = action.enrollment_id AND e.step = action.step;
             END IF;
             SELECT count(DISTINCT a.prospect_url) INTO refusals FROM thaw.actions AS a
             WHERE a.account_id = action.account_id AND a.kind = action.kind AND a.state = 'refused' AND a.settled_at > at - interval '24 hours';
@@ -172,11 +174,13 @@ BEGIN
             END IF;
         WHEN result = 'limited' THEN
             PERFORM thaw.hold_kind(action.account_id, action.kind,
-                coalesce(settle.until, thaw.limit_ends(action.account_id, action.kind, settle.error_code)),
+                -- A time that is over says nothing about when the limit ends.
+                CASE WHEN settle.until > at THEN settle.until ELSE thaw.limit_ends(action.account_id, action.kind, settle.error_code) END,
                 coalesce(CASE WHEN settle.error_code ~ '^[a-z][a-z0-9_]{0,63}$' THEN settle.error_code END, 'limited'),
                 'the provider reports a limit' || coalesce(': ' || settle.error_code, ''), settle.actor);
         WHEN result = 'throttled' THEN
-            UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.until, at + interval '5 minutes') WHERE e.id = action.enrollment_id;
+            UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.until, at + interval '5 minutes')
+            WHERE e.id = action.enrollment_id AND e.step = action.step;
         WHEN result IN ('account_lost', 'restricted') THEN
             PERFORM thaw.receive_signal(account.provider, account.provider_account_id, result::text,
                 CASE result WHEN 'restricted' THEN 'restricted' ELSE 'disconnected' END, NULL, NULL, 'action:' || action.id, false, NULL);
@@ -222,7 +226,7 @@ BEGIN
         UPDATE thaw.actions AS a SET
             state = CASE a.state WHEN 'reserved' THEN 'expired' ELSE 'unknown' END::thaw.action_state,
             used_at = CASE a.state WHEN 'started' THEN greatest(a.used_at, least(a.lease_until, at)) ELSE a.used_at END,
-            lease_until = NULL, settled_at = at
+            lease_until = NULL, settled_at = greatest(at, a.started_at, a.reserved_at)
         WHERE a.id = ANY (ARRAY(
             SELECT ended.id FROM thaw.actions AS ended
             WHERE ended.lease_until <= at ORDER BY ended.lease_until LIMIT p_size FOR NO KEY UPDATE SKIP LOCKED))
@@ -279,7 +283,8 @@ COMMENT ON FUNCTION thaw.close_invite(bigint, text) IS
 CREATE FUNCTION thaw.release_actions(p_ids bigint[], p_code text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF p_ids <> '{}' THEN
-        UPDATE thaw.actions AS a SET state = 'released', lease_until = NULL, settled_at = thaw.now(), error_code = p_code WHERE a.id = ANY (p_ids);
+        UPDATE thaw.actions AS a SET state = 'released', lease_until = NULL, settled_at = greatest(thaw.now(), a.reserved_at), error_code = p_code
+        WHERE a.id = ANY (p_ids);
     END IF;
 END;
 $$;

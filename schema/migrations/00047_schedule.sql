@@ -213,8 +213,8 @@ END;
 -- +goose StatementEnd
 
 -- The accounts whose time has come, at most p_limit, in the order in which they are served: the
--- workspaces take turns, and within a workspace the longest due is first. If very many are due, only
--- those that have been due longest take part, so the cost does not depend on how many wait.
+-- workspaces take turns, and within a workspace the longest due is first. If very many are due,
+-- only those that have been due longest take part, so the cost does not depend on how many wait.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint DEFAULT NULL) RETURNS TABLE (account_id bigint, place bigint) LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
@@ -337,7 +337,7 @@ BEGIN
                 WHERE e.account_id = line.account_id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind AND e.due_at IS NOT NULL
                     AND (
                         SELECT true FROM thaw.actions AS x
-                        WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = line.kind AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
+                        WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
                 ORDER BY e.due_at, e.id LIMIT 1) AS head
             WHERE CASE round WHEN 1 THEN line.place = 1 ELSE line.place > 1 END AND line.account_id IN (SELECT unnest(others))
             ORDER BY line.place);

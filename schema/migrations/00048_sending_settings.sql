@@ -388,6 +388,7 @@ DECLARE
     kinds       text[] := '{}';
     delays      interval[] := '{}';
     changed     integer := 0;
+    give_up_at  constant timestamptz := clock_timestamp() + interval '30 seconds';
 BEGIN
     IF jsonb_typeof(set_campaign_steps.steps) IS DISTINCT FROM 'array' OR jsonb_array_length(set_campaign_steps.steps) > 200 THEN
         RAISE EXCEPTION 'the steps are not a list of at most 200 steps'
@@ -412,17 +413,30 @@ BEGIN
         delays := delays || delay;
     END LOOP;
     SELECT c.workspace_id INTO of_workspace FROM thaw.campaigns AS c WHERE c.id = of_campaign;
-    PERFORM a.id FROM thaw.accounts AS a
-    WHERE a.id IN (SELECT e.account_id FROM thaw.open_enrollments(of_workspace, of_campaign) AS e)
-    ORDER BY a.id FOR NO KEY UPDATE;
-    -- A prospect that is inserted now waits (enrollments_note_next_kind). One that another
-    -- transaction has inserted already is waited for.
-    PERFORM c.id FROM thaw.campaigns AS c WHERE c.id = of_campaign FOR UPDATE;
-    -- Also those whose kind stays: a settlement that is under way may be about to move them to the
-    -- old kind of their next step.
-    PERFORM e.id FROM thaw.enrollments AS e
-    WHERE e.id = ANY (ARRAY(SELECT open.id FROM thaw.open_enrollments(of_workspace, of_campaign) AS open))
-    ORDER BY e.id FOR NO KEY UPDATE;
+    -- A writer of the platform locks a prospect before the campaign, so nothing is waited for while
+    -- other locks are held: the locks are released, and tried again a moment later.
+    LOOP
+        BEGIN
+            PERFORM a.id FROM thaw.accounts AS a
+            WHERE a.id IN (SELECT e.account_id FROM thaw.open_enrollments(of_workspace, of_campaign) AS e)
+            ORDER BY a.id FOR NO KEY UPDATE;
+            -- A prospect that is inserted now waits (enrollments_note_next_kind). One that another
+            -- transaction has inserted already holds this lock.
+            PERFORM c.id FROM thaw.campaigns AS c WHERE c.id = of_campaign FOR UPDATE NOWAIT;
+            -- Also those whose kind stays: a settlement that is under way may be about to move them
+            -- to the old kind of their next step.
+            PERFORM e.id FROM thaw.enrollments AS e
+            WHERE e.id = ANY (ARRAY(SELECT open.id FROM thaw.open_enrollments(of_workspace, of_campaign) AS open))
+            ORDER BY e.id FOR NO KEY UPDATE NOWAIT;
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF clock_timestamp() > give_up_at THEN
+                RAISE EXCEPTION 'other transactions hold prospects of this campaign'
+                    USING ERRCODE = 'lock_not_available', HINT = 'Try again in a few seconds.';
+            END IF;
+        END;
+        PERFORM pg_sleep(0.01 + 0.04 * random());
+    END LOOP;
     DELETE FROM thaw.campaign_steps AS s WHERE s.campaign_id = of_campaign;
     INSERT INTO thaw.campaign_steps (campaign_id, position, kind, delay)
     SELECT of_campaign, s.n - 1, s.kind, s.delay FROM unnest(kinds, delays) WITH ORDINALITY AS s (kind, delay, n);
