@@ -597,7 +597,7 @@ var nullable = map[string][]string{
 	"action_holds":     {"sender_id"},
 	"scheduler":        {"finished_at", "hours_counted_at"},
 	"sending_windows":  {"workspace_id", "account_id", "timezone"},
-	"sending_accounts": {"served_at", "code"},
+	"sending_accounts": {"served_at", "served_campaign_id", "code"},
 	"senders": {
 		"day", "day_began_at", "day_timezone", "next_allowed_at", "last_started_at", "ramp_started_at", "last_sent_at", "restriction_seen_at",
 	},

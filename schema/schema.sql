@@ -5054,7 +5054,8 @@ BEGIN
             WHERE (h.account_id = state.id OR h.sender_id = state.sender_id) AND h.kind = k.kind AND h.until > moment
             ORDER BY h.until DESC LIMIT 1) AS held ON true
     ), gap AS (
-        SELECT used.*, CASE WHEN p_starting IS NULL
+        SELECT used.*, thaw.ramp_grows_at(used.started_at, used.week) AS ramp_grows_at,
+            CASE WHEN p_starting IS NULL
             THEN greatest(used.next_allowed_at, used.next_of_kind_at)
             ELSE greatest(used.last_started_at + settings.action_gap_from, used.last_start + used.gap_from) END AS allowed_at
         FROM used
@@ -5066,11 +5067,12 @@ BEGIN
             WHEN 'kind_on_hold' THEN gap.held_until
             WHEN 'window_closed' THEN gap.window_opens_at
             WHEN 'cooldown' THEN gap.allowed_at
-            WHEN 'daily_cap' THEN CASE WHEN gap.per_day > 0 THEN gap.ends_at END
-            WHEN 'weekly_cap' THEN CASE WHEN gap.per_week > 0 THEN (
+            -- The caps grow when the next week of the ramp begins.
+            WHEN 'daily_cap' THEN CASE WHEN gap.per_day > 0 THEN least(gap.ends_at, gap.ramp_grows_at) END
+            WHEN 'weekly_cap' THEN CASE WHEN gap.per_week > 0 THEN least(gap.ramp_grows_at, (
                 SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
                 WHERE x.sender_id = gap.sender_id AND x.kind = gap.kind AND x.is_used AND NOT x.id = ANY (coalesce(p_starting, '{}'))
-                ORDER BY x.used_at DESC OFFSET gap.per_week - 1 LIMIT 1) END
+                ORDER BY x.used_at DESC OFFSET gap.per_week - 1 LIMIT 1)) END
         END,
         CASE WHEN gap.open_invites >= settings.pending_invites THEN 'pending_invites' END,
         gap.day_zone, gap.day, gap.began_at, gap.ends_at, gap.today, gap.per_day, gap.in_week, gap.per_week, gap.open_invites,
@@ -5767,11 +5769,11 @@ BEGIN
             CASE WHEN (gate.code IS NULL OR gate.opens_at IS NOT NULL) AND l.pending_code IS NULL
                 AND l.per_day > 0 AND coalesce(l.per_week, 1) > 0
             THEN greatest(moment, gate.next_action_at, gate.opens_at, l.held_until, l.next_allowed_at,
-                CASE WHEN l.used_today >= l.per_day THEN l.day_ends_at END,
-                CASE WHEN l.used_in_week >= l.per_week THEN (
+                CASE WHEN l.used_today >= l.per_day THEN least(l.day_ends_at, thaw.ramp_grows_at(l.ramp_started_at, l.ramp_week)) END,
+                CASE WHEN l.used_in_week >= l.per_week THEN least(thaw.ramp_grows_at(l.ramp_started_at, l.ramp_week), (
                     SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
                     WHERE x.sender_id = l.sender_id AND x.kind = gate.kind AND x.is_used
-                    ORDER BY x.used_at DESC OFFSET l.per_week - 1 LIMIT 1) END) END AS at
+                    ORDER BY x.used_at DESC OFFSET l.per_week - 1 LIMIT 1)) END) END AS at
         FROM gate
         LEFT JOIN limits AS l ON l.account_id = gate.account_id AND l.kind = gate.kind
     )
@@ -5780,14 +5782,14 @@ BEGIN
         -- thaw.due_lines finds the campaigns of the account; of each, at most 100 are counted.
         CASE WHEN earliest.due_at IS NULL THEN 0 ELSE (
             SELECT count(*) FROM (
-                SELECT FROM thaw.due_lines(earliest.account_id) AS line
+                SELECT FROM thaw.due_lines(ARRAY[earliest.account_id]) AS line
                 CROSS JOIN LATERAL (
                     SELECT FROM thaw.enrollments AS e
                     WHERE e.account_id = earliest.account_id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind
                         AND e.due_at IS NOT NULL AND (e.due_at, e.id) < (earliest.due_at, earliest.enrollment_id)
                         AND (
                             SELECT true FROM thaw.actions AS x
-                            WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = e.next_kind AND (x.is_used OR x.state = 'already')
+                            WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already')
                             LIMIT 1) IS NULL
                     LIMIT 100) AS before
                 WHERE line.kind = earliest.kind AND line.due_at <= earliest.due_at
@@ -6922,6 +6924,9 @@ CREATE FUNCTION thaw.ramp_at(p_started_at timestamp with time zone, p_last_sent_
                      ELSE idle.started_at
                  END AS started_at) ramp(started_at));
 END;
+CREATE FUNCTION thaw.ramp_grows_at(p_started_at timestamp with time zone, p_week smallint) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN (p_week < 6) THEN (p_started_at + ((p_week)::double precision * '168:00:00'::interval)) ELSE NULL::timestamp with time zone END;
 CREATE FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb, p_product text DEFAULT NULL::text, p_v1_account_id text DEFAULT NULL::text) RETURNS thaw.signal_outcome
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -9084,7 +9089,8 @@ BEGIN
         VALUES ('action_settled', settle.actor, 'settled as ' || result, 'action ' || action.id, action.workspace_id, action.account_id,
             action.campaign_id, action.prospect_url);
     END IF;
-    PERFORM thaw.nudge(action.account_id, at);
+    -- Before the gap is over there is nothing to do.
+    PERFORM thaw.nudge(action.account_id, greatest(at, (SELECT s.next_allowed_at FROM thaw.senders AS s WHERE s.id = action.sender_id)));
     RETURN new_state::text;
 END;
 $_$;

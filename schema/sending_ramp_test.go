@@ -47,6 +47,24 @@ func TestRampBeginsWithTheFirstSentAction(t *testing.T) {
 	}
 }
 
+// A full cap opens when the next week of the ramp begins, also in the middle of a day: the
+// scheduler looks at the account then, and not only on the next day.
+func TestFullCapOpensWithTheNextRampWeek(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	db.Exec(t, noGaps+"SELECT thaw.ensure_senders('{1}'); UPDATE thaw.senders SET ramp_started_at = thaw.now() - interval '6 days 22 hours', last_sent_at = thaw.now(); DELETE FROM thaw.enrollments WHERE account_id <> 1")
+	sent := 0
+	for range 20 {
+		sent += len(claim(t, db, 10))
+	}
+	require.Equal(t, 5, sent)
+	opens := testdb.Value[time.Time](t, db, "SELECT ramp_started_at + interval '168 hours' FROM thaw.senders WHERE key = 'member:m-ann'")
+	require.Equal(t, "daily_cap", reserve(t, db, 9))
+	require.Equal(t, opens, testdb.Value[time.Time](t, db, "SELECT next_at FROM thaw.sending_accounts WHERE account_id = 1"))
+	db.Advance(t, 3*time.Hour)
+	require.Len(t, claim(t, db, 10), 1)
+}
+
 // A reconnect keeps the week, and so does a new account record of the member.
 func TestNewAccountRecordKeepsTheRamp(t *testing.T) {
 	t.Parallel()

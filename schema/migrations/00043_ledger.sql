@@ -281,6 +281,12 @@ CREATE FUNCTION thaw.ramp_week(p_started_at timestamptz, p_at timestamptz) RETUR
 RETURN least(greatest(floor(extract(epoch FROM p_at - p_started_at) / 604800) + 1, 1), 6);
 -- +goose StatementEnd
 
+-- When the next week of the ramp begins. Null: it has not begun, or its last week is reached.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.ramp_grows_at(p_started_at timestamptz, p_week smallint) RETURNS timestamptz LANGUAGE sql STABLE
+RETURN CASE WHEN p_week < 6 THEN p_started_at + p_week * interval '168 hours' END;
+-- +goose StatementEnd
+
 -- The ramp of a sender. After a restriction it starts again at half its week. Time without any
 -- action does not count: after an idle month the ramp goes back to the week of the last action, and
 -- one more. Returns the start of week 1 that follows from this.
@@ -305,10 +311,11 @@ END;
 
 REVOKE ALL ON FUNCTION thaw.counts_as_used(thaw.action_state), thaw.linked_person_of(thaw.accounts), thaw.person_of(thaw.accounts), thaw.ensure_senders(bigint[]),
     thaw.move_to_sender(bigint, bigint, bigint),
-    thaw.ramp_week(timestamptz, timestamptz), thaw.ramp_at(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) FROM PUBLIC;
+    thaw.ramp_week(timestamptz, timestamptz), thaw.ramp_grows_at(timestamptz, smallint), thaw.ramp_at(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION thaw.ramp_at(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz);
+DROP FUNCTION thaw.ramp_grows_at(timestamptz, smallint);
 DROP FUNCTION thaw.ramp_week(timestamptz, timestamptz);
 DROP FUNCTION thaw.ensure_senders(bigint[]);
 DROP FUNCTION thaw.move_to_sender(bigint, bigint, bigint);

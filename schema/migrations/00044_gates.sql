@@ -178,7 +178,8 @@ BEGIN
             WHERE (h.account_id = state.id OR h.sender_id = state.sender_id) AND h.kind = k.kind AND h.until > moment
             ORDER BY h.until DESC LIMIT 1) AS held ON true
     ), gap AS (
-        SELECT used.*, CASE WHEN p_starting IS NULL
+        SELECT used.*, thaw.ramp_grows_at(used.started_at, used.week) AS ramp_grows_at,
+            CASE WHEN p_starting IS NULL
             THEN greatest(used.next_allowed_at, used.next_of_kind_at)
             ELSE greatest(used.last_started_at + settings.action_gap_from, used.last_start + used.gap_from) END AS allowed_at
         FROM used
@@ -190,11 +191,12 @@ BEGIN
             WHEN 'kind_on_hold' THEN gap.held_until
             WHEN 'window_closed' THEN gap.window_opens_at
             WHEN 'cooldown' THEN gap.allowed_at
-            WHEN 'daily_cap' THEN CASE WHEN gap.per_day > 0 THEN gap.ends_at END
-            WHEN 'weekly_cap' THEN CASE WHEN gap.per_week > 0 THEN (
+            -- The caps grow when the next week of the ramp begins.
+            WHEN 'daily_cap' THEN CASE WHEN gap.per_day > 0 THEN least(gap.ends_at, gap.ramp_grows_at) END
+            WHEN 'weekly_cap' THEN CASE WHEN gap.per_week > 0 THEN least(gap.ramp_grows_at, (
                 SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
                 WHERE x.sender_id = gap.sender_id AND x.kind = gap.kind AND x.is_used AND NOT x.id = ANY (coalesce(p_starting, '{}'))
-                ORDER BY x.used_at DESC OFFSET gap.per_week - 1 LIMIT 1) END
+                ORDER BY x.used_at DESC OFFSET gap.per_week - 1 LIMIT 1)) END
         END,
         CASE WHEN gap.open_invites >= settings.pending_invites THEN 'pending_invites' END,
         gap.day_zone, gap.day, gap.began_at, gap.ends_at, gap.today, gap.per_day, gap.in_week, gap.per_week, gap.open_invites,

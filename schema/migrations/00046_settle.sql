@@ -193,7 +193,8 @@ BEGIN
         VALUES ('action_settled', settle.actor, 'settled as ' || result, 'action ' || action.id, action.workspace_id, action.account_id,
             action.campaign_id, action.prospect_url);
     END IF;
-    PERFORM thaw.nudge(action.account_id, at);
+    -- Before the gap is over there is nothing to do.
+    PERFORM thaw.nudge(action.account_id, greatest(at, (SELECT s.next_allowed_at FROM thaw.senders AS s WHERE s.id = action.sender_id)));
     RETURN new_state::text;
 END;
 $$;

@@ -54,11 +54,11 @@ BEGIN
             CASE WHEN (gate.code IS NULL OR gate.opens_at IS NOT NULL) AND l.pending_code IS NULL
                 AND l.per_day > 0 AND coalesce(l.per_week, 1) > 0
             THEN greatest(moment, gate.next_action_at, gate.opens_at, l.held_until, l.next_allowed_at,
-                CASE WHEN l.used_today >= l.per_day THEN l.day_ends_at END,
-                CASE WHEN l.used_in_week >= l.per_week THEN (
+                CASE WHEN l.used_today >= l.per_day THEN least(l.day_ends_at, thaw.ramp_grows_at(l.ramp_started_at, l.ramp_week)) END,
+                CASE WHEN l.used_in_week >= l.per_week THEN least(thaw.ramp_grows_at(l.ramp_started_at, l.ramp_week), (
                     SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
                     WHERE x.sender_id = l.sender_id AND x.kind = gate.kind AND x.is_used
-                    ORDER BY x.used_at DESC OFFSET l.per_week - 1 LIMIT 1) END) END AS at
+                    ORDER BY x.used_at DESC OFFSET l.per_week - 1 LIMIT 1)) END) END AS at
         FROM gate
         LEFT JOIN limits AS l ON l.account_id = gate.account_id AND l.kind = gate.kind
     )
@@ -67,14 +67,14 @@ BEGIN
         -- thaw.due_lines finds the campaigns of the account; of each, at most 100 are counted.
         CASE WHEN earliest.due_at IS NULL THEN 0 ELSE (
             SELECT count(*) FROM (
-                SELECT FROM thaw.due_lines(earliest.account_id) AS line
+                SELECT FROM thaw.due_lines(ARRAY[earliest.account_id]) AS line
                 CROSS JOIN LATERAL (
                     SELECT FROM thaw.enrollments AS e
                     WHERE e.account_id = earliest.account_id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind
                         AND e.due_at IS NOT NULL AND (e.due_at, e.id) < (earliest.due_at, earliest.enrollment_id)
                         AND (
                             SELECT true FROM thaw.actions AS x
-                            WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = e.next_kind AND (x.is_used OR x.state = 'already')
+                            WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already')
                             LIMIT 1) IS NULL
                     LIMIT 100) AS before
                 WHERE line.kind = earliest.kind AND line.due_at <= earliest.due_at
