@@ -110,7 +110,8 @@ func TestRampGrows(t *testing.T) {
 func TestDaysAreRight(t *testing.T) {
 	t.Parallel()
 	source := rand.New(rand.NewPCG(5, 5))
-	asked, certain, wrong := 0, 0, ""
+	asked, certain := 0, 0
+	var wrong []string
 	for range 60 {
 		var prospects []Prospect
 		var ids []int64
@@ -139,7 +140,7 @@ func TestDaysAreRight(t *testing.T) {
 				certain++
 			}
 			if day < x.From || day > x.To {
-				wrong += fmt.Sprintln(id, x, day)
+				wrong = append(wrong, fmt.Sprintln(id, x, day))
 			}
 		}
 	}

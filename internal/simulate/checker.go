@@ -134,6 +134,9 @@ type history struct {
 	// used has the requests that count, by kind: the deliveries and, until they are settled, the
 	// unknown ones.
 	used map[string][]use
+	// unrequested has the actions, by kind, whose sender died before the request. Thaw cannot know
+	// that: they count until they are settled.
+	unrequested map[string][]use
 }
 
 // A use counts toward caps from a time on. Zero until: it was delivered.
@@ -149,7 +152,7 @@ func (d *driver) histories() map[string]*history {
 		p := &d.people[i]
 		all[p.member] = &history{
 			person: p, number: i, location: zoneOf[p.zone], started: p.rampStarted, restricted: d.restrictions[i],
-			lastOfKind: map[string]time.Time{}, used: map[string][]use{},
+			lastOfKind: map[string]time.Time{}, used: map[string][]use{}, unrequested: d.unrequested[p.member],
 		}
 	}
 	return all
@@ -216,7 +219,7 @@ func (h *history) usedAt(kind string, at time.Time, onlyDelivered bool) (today, 
 	all := h.used[kind]
 	first, _ := slices.BinarySearchFunc(all, at.Add(-week), func(u use, t time.Time) int { return u.at.Compare(t) })
 	year, month, day := at.In(h.location).Date()
-	for _, u := range all[first:] {
+	for _, u := range slices.Concat(all[first:], h.unrequested[kind]) {
 		if u.at.After(at) || !u.delivered && (onlyDelivered || !u.until.After(at)) || at.Sub(u.at) >= week {
 			continue
 		}

@@ -45,9 +45,11 @@ type driver struct {
 	killedServers, killedSenders int
 	verified                     map[string]int     // unknown actions that were settled, by outcome
 	verifiedAt                   map[deed][]verdict // when and how
-	backlog                      []backlog          // at each full hour
-	steps                        int
-	expectations                 []expectation
+	// unrequested has the unknown actions without a request, by member and kind.
+	unrequested  map[string]map[string][]use
+	backlog      []backlog // at each full hour
+	steps        int
+	expectations []expectation
 }
 
 type zoneChange struct {
@@ -83,7 +85,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	began, used := time.Now(), cpuTime()
 	d := &driver{
 		scenario: newScenario(o), now: start, down: map[string][]span{}, zoneAt: map[int]zoneChange{}, restrictions: map[int]time.Time{},
-		unreported: map[int]bool{}, verified: map[string]int{}, verifiedAt: map[deed][]verdict{},
+		unreported: map[int]bool{}, verified: map[string]int{}, verifiedAt: map[deed][]verdict{}, unrequested: map[string]map[string][]use{},
 	}
 	defer func() { // after all processes have ended
 		if report != nil {
@@ -426,7 +428,8 @@ func (d *driver) signal(ctx context.Context, account, message string) error {
 // settleUnknown looks at the provider's list of what was delivered, as a person would, and settles
 // the unknown actions by it.
 func (d *driver) settleUnknown(ctx context.Context) error {
-	rows, err := d.world.pool.Query(ctx, "SELECT a.id, a.kind, a.prospect_url FROM thaw.actions AS a WHERE a.state = 'unknown' ORDER BY a.id")
+	rows, err := d.world.pool.Query(ctx, `
+		SELECT a.id, a.kind, a.prospect_url, a.member_id, a.started_at FROM thaw.actions AS a WHERE a.state = 'unknown' ORDER BY a.id`)
 	if err != nil {
 		return err
 	}
@@ -434,22 +437,30 @@ func (d *driver) settleUnknown(ctx context.Context) error {
 		ID          int64
 		Kind        string
 		ProspectURL string
+		Member      string
+		StartedAt   time.Time
 	}
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
 	if err != nil {
 		return err
 	}
-	delivered := map[deed]bool{}
+	delivered, requestedAt := map[deed]bool{}, map[deed]time.Time{}
 	for _, e := range d.provider.Log(0) {
-		if e.Delivered {
-			delivered[deed{e.Kind, e.To}] = true
-		}
+		it := deed{e.Kind, e.To}
+		requestedAt[it] = e.At // the last time
+		delivered[it] = delivered[it] || e.Delivered
 	}
 	for _, r := range all {
 		it := deed{r.Kind, path.Base(r.ProspectURL)}
 		outcome := "verified_absent"
 		if delivered[it] {
 			outcome = "verified_sent"
+		}
+		if requestedAt[it].Before(r.StartedAt) {
+			if d.unrequested[r.Member] == nil {
+				d.unrequested[r.Member] = map[string][]use{}
+			}
+			d.unrequested[r.Member][r.Kind] = append(d.unrequested[r.Member][r.Kind], use{at: r.StartedAt, until: d.now})
 		}
 		d.verified[outcome]++
 		d.verifiedAt[it] = append(d.verifiedAt[it], verdict{d.now, delivered[it]})

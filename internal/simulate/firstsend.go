@@ -112,6 +112,7 @@ func (d *driver) dueOf(h *history, prospects []prospect) (due, held map[string]t
 			if len(refusals[e.Kind]) >= 3 {
 				held[e.Kind] = tomorrow
 			}
+		default: // does not hold the kind
 		}
 	}
 	for _, p := range prospects {
@@ -149,6 +150,7 @@ func (d *driver) nextStep(p prospect, entries []providersim.Entry) (kind string,
 			} else {
 				due = v.at
 			}
+		default: // the step stays as it is
 		}
 	}
 	if step >= len(campaignSteps) {
