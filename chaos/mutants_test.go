@@ -456,7 +456,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the condition that a lease is over",
-		edits:   []edit{{settles, "WHERE a.lease_until <= at\n", "WHERE a.lease_until IS NOT NULL\n"}},
+		edits:   []edit{{settles, "WHERE ended.lease_until <= at ORDER BY", "WHERE ended.lease_until IS NOT NULL ORDER BY"}},
 		pkg:     "./schema", tests: []string{"TestDeadSenderGivesItsSlotBackOnce"},
 	},
 	{
@@ -536,12 +536,12 @@ var mutants = []mutant{
 	},
 	{
 		without: "the quota of the person behind an account",
-		edits:   []edit{{ledger, "IF p_account.member_id IS NOT NULL THEN", "IF false THEN"}, {ledger, "SELECT min(linked.member_id)", "SELECT min(NULL)"}},
+		edits:   []edit{{ledger, "RETURN CASE WHEN p_account.member_id IS NOT NULL THEN", "RETURN CASE WHEN false THEN"}, {ledger, "SELECT min(linked.member_id)", "SELECT min(NULL)"}},
 		pkg:     "./schema", tests: []string{"TestPersonHasOneQuota"},
 	},
 	{
 		without: "the ramp of the person behind an account",
-		edits:   []edit{{gates, "(account.sender).ramp_started_at, (account.sender).last_sent_at, account.restricted_at,", "account.restricted_at, (account.sender).last_sent_at, account.restricted_at,"}},
+		edits:   []edit{{gates, "zoned.ramp_started_at, zoned.last_sent_at, zoned.restricted_at,", "zoned.restricted_at, zoned.last_sent_at, zoned.restricted_at,"}},
 		pkg:     "./schema", tests: []string{"TestRampBeginsWithTheFirstSentAction"},
 	},
 	{
