@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -123,7 +124,33 @@ func (m *Migrator) Up(ctx context.Context) ([]*goose.MigrationResult, error) {
 	if err := m.prepare(ctx); err != nil {
 		return nil, err
 	}
-	return m.provider.Up(ctx)
+	var applied []*goose.MigrationResult
+	for attempt := 1; ; attempt++ {
+		results, err := m.provider.Up(ctx)
+		var partial *goose.PartialError
+		if errors.As(err, &partial) {
+			results = partial.Applied
+		}
+		applied = append(applied, results...)
+		if err == nil || attempt == deadlocks || !isDeadlock(err) {
+			return applied, err
+		}
+		m.logger.WarnContext(ctx, "a migration and another transaction waited for each other: trying again", "attempt", attempt, "error", err)
+		select {
+		case <-time.After(time.Duration(attempt) * 100 * time.Millisecond):
+		case <-ctx.Done():
+			return applied, errors.Join(err, ctx.Err())
+		}
+	}
+}
+
+// deadlocks is how often a migration is tried. It locks several tables, while the transactions of a
+// running fleet lock them in other orders.
+const deadlocks = 20
+
+func isDeadlock(err error) bool {
+	failed, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && failed.Code == pgerrcode.DeadlockDetected
 }
 
 // UpByOne applies the next pending migration. It returns [goose.ErrNoNextVersion] if there is none.
