@@ -428,39 +428,15 @@ func (d *driver) signal(ctx context.Context, account, message string) error {
 // settleUnknown looks at the provider's list of what was delivered, as a person would, and settles
 // the unknown actions by it.
 func (d *driver) settleUnknown(ctx context.Context) error {
-	rows, err := d.world.pool.Query(ctx, `
-		SELECT a.id, a.kind, a.prospect_url, a.member_id, a.started_at FROM thaw.actions AS a WHERE a.state = 'unknown' ORDER BY a.id`)
+	all, delivered, err := d.unknownActions(ctx)
 	if err != nil {
 		return err
-	}
-	type row struct {
-		ID          int64
-		Kind        string
-		ProspectURL string
-		Member      string
-		StartedAt   time.Time
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
-	if err != nil {
-		return err
-	}
-	delivered, requestedAt := map[deed]bool{}, map[deed]time.Time{}
-	for _, e := range d.provider.Log(0) {
-		it := deed{e.Kind, e.To}
-		requestedAt[it] = e.At // the last time
-		delivered[it] = delivered[it] || e.Delivered
 	}
 	for _, r := range all {
 		it := deed{r.Kind, path.Base(r.ProspectURL)}
 		outcome := "verified_absent"
 		if delivered[it] {
 			outcome = "verified_sent"
-		}
-		if requestedAt[it].Before(r.StartedAt) {
-			if d.unrequested[r.Member] == nil {
-				d.unrequested[r.Member] = map[string][]use{}
-			}
-			d.unrequested[r.Member][r.Kind] = append(d.unrequested[r.Member][r.Kind], use{at: r.StartedAt, until: d.now})
 		}
 		d.verified[outcome]++
 		d.verifiedAt[it] = append(d.verifiedAt[it], verdict{d.now, delivered[it]})
@@ -469,4 +445,42 @@ func (d *driver) settleUnknown(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// An unknownAction is a row of the ledger.
+type unknownAction struct {
+	ID          int64
+	Kind        string
+	ProspectURL string
+	Member      string
+	StartedAt   time.Time
+}
+
+// unknownActions returns the unknown actions and what was delivered, and notes the actions without
+// a request: they count until now.
+func (d *driver) unknownActions(ctx context.Context) (all []unknownAction, delivered map[deed]bool, err error) {
+	rows, err := d.world.pool.Query(ctx, `
+		SELECT a.id, a.kind, a.prospect_url, a.member_id, a.started_at FROM thaw.actions AS a WHERE a.state = 'unknown' ORDER BY a.id`)
+	if err != nil {
+		return nil, nil, err
+	}
+	if all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[unknownAction]); err != nil {
+		return nil, nil, err
+	}
+	delivered = map[deed]bool{}
+	requestedAt := map[deed]time.Time{}
+	for _, e := range d.provider.Log(0) {
+		it := deed{e.Kind, e.To}
+		requestedAt[it] = e.At // the last time
+		delivered[it] = delivered[it] || e.Delivered
+	}
+	for _, r := range all {
+		if requestedAt[deed{r.Kind, path.Base(r.ProspectURL)}].Before(r.StartedAt) {
+			if d.unrequested[r.Member] == nil {
+				d.unrequested[r.Member] = map[string][]use{}
+			}
+			d.unrequested[r.Member][r.Kind] = append(d.unrequested[r.Member][r.Kind], use{at: r.StartedAt, until: d.now})
+		}
+	}
+	return all, delivered, nil
 }

@@ -84,6 +84,10 @@ const unexplained = `
 
 func (d *driver) report(ctx context.Context) (*Report, error) {
 	r := &Report{Days: d.Days, Accounts: d.Accounts, Prospects: d.Prospects, Seed: d.Seed, Steps: d.steps, Backlog: d.backlog}
+	// Those that are still open at the end of the run count, too.
+	if _, _, err := d.unknownActions(ctx); err != nil {
+		return nil, fmt.Errorf("reading the open unknown actions: %w", err)
+	}
 	log, found := d.sortedLog(), findings{}
 	d.check(log, found)
 	r.FirstSend = summarize(d.firstSends(log, found))
