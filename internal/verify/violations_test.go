@@ -32,6 +32,11 @@ const copied = `INSERT INTO thaw.actions (workspace_id, account_id, sender_id, c
 	FROM thaw.actions AS a, generate_series(1, %[2]d) AS n
 	WHERE a.id = (SELECT min(x.id) FROM thaw.actions AS x WHERE x.kind = '%[1]s' AND x.state = 'sent')`
 
+// grown puts the start of every ramp so many days before the first start of an action.
+func grown(days int) string {
+	return fmt.Sprintf(`UPDATE thaw.senders SET ramp_started_at = (SELECT min(a.started_at) FROM thaw.actions AS a) - interval '%d days'; `, days)
+}
+
 var violations = []violation{
 	{
 		"paused_means_a_reason", "an enrollment without a reason",
@@ -475,19 +480,18 @@ var violations = []violation{
 	},
 	{
 		"action_caps_hold", "more than the highest cap of all tiers, after a change of the tier",
-		"UPDATE thaw.accounts SET tier = 'premium'; UPDATE thaw.accounts SET tier = 'free'; " + fmt.Sprintf(copied, "message", 80, "a.prospect_url", "a.local_day"),
+		grown(60) + "UPDATE thaw.accounts SET tier = 'premium'; UPDATE thaw.accounts SET tier = 'free'; " +
+			fmt.Sprintf(copied, "message", 80, "a.prospect_url", "a.local_day"),
 		`sender \d+: 8\d of kind message started on .+, cap 80`,
 	},
 	{
 		"action_caps_hold", "more than its ramp week allows",
-		`UPDATE thaw.senders SET ramp_started_at = (SELECT min(a.started_at) FROM thaw.actions AS a) - interval '8 days';
-		UPDATE thaw.actions SET settled_at = started_at WHERE state = 'sent'; UPDATE thaw.actions SET reserved_at = started_at;` +
-			fmt.Sprintf(copied, "message", 20, "a.prospect_url", "a.local_day"),
+		grown(8) + fmt.Sprintf(copied, "message", 20, "a.prospect_url", "a.local_day"),
 		`sender \d+: 2\d of kind message started on .+, cap 20`,
 	},
 	{
 		"action_caps_hold", "more than the ceiling, with a limit of its own that was just set",
-		"SELECT thaw.set_action_limit('globex', 'message', per_day => 9, reason => 'slow'); " +
+		grown(60) + "SELECT thaw.set_action_limit('globex', 'message', per_day => 9, reason => 'slow'); " +
 			fmt.Sprintf(copied, "message", 120, "a.prospect_url", "a.local_day"),
 		`sender \d+: 12\d of kind message started on .+, cap 120`,
 	},
@@ -506,7 +510,7 @@ var violations = []violation{
 	},
 	{
 		"action_caps_hold", "more than the tier ever allows in a week",
-		fmt.Sprintf(copied, "invite", 100, "a.prospect_url || n", "a.local_day - n % 10"),
+		grown(60) + fmt.Sprintf(copied, "invite", 100, "a.prospect_url || n", "a.local_day - n % 10"),
 		`sender \d+: 10\d of kind invite started in the 168 hours until .+, cap 100`,
 	},
 	{
