@@ -36,29 +36,49 @@ func (m *Migrator) DownTo(ctx context.Context, version int64) (reverted []*goose
 	defer func() { err = errors.Join(err, m.locker.SessionUnlock(context.WithoutCancel(ctx), conn)) }()
 
 	applied, err := m.applied(ctx)
-	if err != nil {
+	if err != nil || len(applied) == 0 {
 		return nil, err
 	}
-	err = pgx.BeginFunc(ctx, m.pool, func(tx pgx.Tx) error {
-		switch alive, err := m.hasWorkers(ctx, tx); {
-		case err != nil:
-			return err
-		case alive:
-			return ErrWorkers
-		}
-		for _, source := range slices.Backward(m.provider.ListSources()) {
-			if _, ok := applied[source.Version]; !ok || source.Version <= version {
-				continue
-			}
-			if err := m.revert(ctx, tx, source); err != nil {
-				return fmt.Errorf("schema: nothing was rolled back, because %s cannot be: %w", MigrationName(source), err)
-			}
-			reverted = append(reverted, source)
-		}
-		return nil
+	if err := m.refuseWorkers(ctx, m.pool); err != nil { // before waiting for locks that they hold
+		return nil, err
+	}
+	err = m.locking(ctx, func() error {
+		return pgx.BeginFunc(ctx, m.pool, func(tx pgx.Tx) error { reverted, err = m.downTo(ctx, tx, applied, version); return err })
 	})
 	if err != nil {
 		return nil, err
+	}
+	return reverted, nil
+}
+
+// A querier is a pool or a transaction.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func (m *Migrator) refuseWorkers(ctx context.Context, db querier) error {
+	alive, err := m.hasWorkers(ctx, db)
+	if err == nil && alive {
+		err = ErrWorkers
+	}
+	return err
+}
+
+func (m *Migrator) downTo(ctx context.Context, tx pgx.Tx, applied map[int64]appliedRow, version int64) (reverted []*goose.Source, err error) {
+	if err := lockAll(ctx, tx); err != nil {
+		return nil, err
+	}
+	if err := m.refuseWorkers(ctx, tx); err != nil {
+		return nil, err
+	}
+	for _, source := range slices.Backward(m.provider.ListSources()) {
+		if _, ok := applied[source.Version]; !ok || source.Version <= version {
+			continue
+		}
+		if err := m.revert(ctx, tx, source); err != nil {
+			return nil, fmt.Errorf("schema: nothing was rolled back, because %s cannot be: %w", MigrationName(source), err)
+		}
+		reverted = append(reverted, source)
 	}
 	return reverted, nil
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +17,7 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/testdb"
@@ -125,4 +128,117 @@ func newestReleased(t *testing.T) (newest int64) {
 		newest = max(newest, version)
 	}
 	return newest
+}
+
+// A migration that changes existing tables locks all of them before anything else. Otherwise it waits
+// for one while it holds another, which a transaction of the fleet waits for.
+func TestMigrationsLockTheirTablesFirst(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	migrator := newMigrator(t, db.Pool, "")
+	for version := int64(1); version <= schema.Newest(); version++ {
+		if version > lastWithoutLocks {
+			tables := testdb.Column[string](t, db, allTables)
+			up, _, found := strings.Cut(migrationText(t, version), "-- +goose Down")
+			require.True(t, found)
+			require.ErrorIs(t, pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {
+				_, err := tx.Exec(t.Context(), up, pgx.QueryExecModeSimpleProtocol)
+				require.NoError(t, err)
+				rows, err := tx.Query(t.Context(), lockedTables, tables)
+				require.NoError(t, err)
+				locked, err := pgx.CollectRows(rows, pgx.RowTo[string])
+				require.NoError(t, err)
+				assert.ElementsMatch(t, locked, lockedFirst(t, up), "migration %d", version)
+				return errRolledBack
+			}), errRolledBack)
+		}
+		_, err := migrator.UpByOne(t.Context())
+		require.NoError(t, err)
+	}
+}
+
+// lastWithoutLocks is the newest migration of v0.1.0, which does not lock its tables first.
+const lastWithoutLocks = 40
+
+var errRolledBack = errors.New("rolled back on purpose")
+
+const (
+	allTables = `SELECT c.oid::regclass::text FROM pg_class AS c WHERE c.relnamespace = 'thaw'::regnamespace AND c.relkind IN ('r', 'p')`
+	// lockedTables are those of the given tables that the transaction locked against writers, each
+	// with the strongest mode.
+	lockedTables = `SELECT CASE WHEN bool_or(l.mode = 'AccessExclusiveLock') THEN 'ACCESS EXCLUSIVE ' ELSE 'SHARE ROW EXCLUSIVE ' END || l.relation::regclass
+		FROM pg_locks AS l
+		WHERE l.pid = pg_backend_pid() AND l.relation::regclass::text = ANY ($1) AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+		GROUP BY l.relation ORDER BY 1`
+)
+
+// lockedFirst are the tables that a migration locks before anything else, in the same form.
+func lockedFirst(t *testing.T, up string) (locked []string) {
+	t.Helper()
+	_, up, _ = strings.Cut(up, "-- +goose Up")
+	statements := regexp.MustCompile(`(?m)^LOCK TABLE (.+) IN ([A-Z ]+) MODE;$`)
+	all := map[string]bool{}
+	for line := range strings.Lines(up) {
+		line = strings.TrimSpace(line)
+		found := statements.FindStringSubmatch(line)
+		switch {
+		case line == "" || strings.HasPrefix(line, "--") || line == "SET LOCAL lock_timeout = '100ms';":
+			continue
+		case found == nil:
+			slices.Sort(locked)
+			require.Len(t, all, len(locked), "locks against autovacuum")
+			return locked
+		}
+		for table := range strings.SplitSeq(found[1], ", ") {
+			if found[2] == "SHARE UPDATE EXCLUSIVE" {
+				all[table] = true
+			} else {
+				require.True(t, all[table], "%s is locked against autovacuum first", table)
+				locked = append(locked, found[2]+" "+table)
+			}
+		}
+	}
+	return locked
+}
+
+func migrationText(t *testing.T, version int64) string {
+	t.Helper()
+	names, err := filepath.Glob(fmt.Sprintf("migrations/%05d_*.sql", version))
+	require.NoError(t, err)
+	require.Len(t, names, 1)
+	text, err := os.ReadFile(names[0])
+	require.NoError(t, err)
+	return string(text)
+}
+
+// A transaction that locks the tables of a migration in another order gets its locks, and then the
+// migration is applied.
+func TestMigrationGivesWay(t *testing.T) {
+	t.Parallel()
+	const version = 46 // locks accounts, campaigns and enrollments
+	db := testdb.NewEmpty(t)
+	migrator := newMigrator(t, db.Pool, "")
+	for range version - 1 {
+		_, err := migrator.UpByOne(t.Context())
+		require.NoError(t, err)
+	}
+	tx, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(context.WithoutCancel(t.Context()))
+	_, err = tx.Exec(t.Context(), "LOCK TABLE thaw.enrollments IN ROW EXCLUSIVE MODE")
+	require.NoError(t, err)
+
+	migrated := make(chan error, 1)
+	go func() {
+		_, err := migrator.UpByOne(t.Context())
+		migrated <- err
+	}()
+	require.Eventually(t, func() bool {
+		return testdb.Value[bool](t, db, "SELECT EXISTS (SELECT FROM pg_locks AS l WHERE l.relation = 'thaw.enrollments'::regclass AND NOT l.granted)")
+	}, time.Minute, 5*time.Millisecond)
+	_, err = tx.Exec(t.Context(), "LOCK TABLE thaw.accounts IN ROW EXCLUSIVE MODE")
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.NoError(t, <-migrated)
+	require.Equal(t, 0, deadlocks(t, db))
 }

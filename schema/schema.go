@@ -21,7 +21,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -125,32 +124,15 @@ func (m *Migrator) Up(ctx context.Context) ([]*goose.MigrationResult, error) {
 		return nil, err
 	}
 	var applied []*goose.MigrationResult
-	for attempt := 1; ; attempt++ {
+	err := m.locking(ctx, func() error {
 		results, err := m.provider.Up(ctx)
-		var partial *goose.PartialError
-		if errors.As(err, &partial) {
+		if partial, ok := errors.AsType[*goose.PartialError](err); ok {
 			results = partial.Applied
 		}
 		applied = append(applied, results...)
-		if err == nil || attempt == deadlocks || !isDeadlock(err) {
-			return applied, err
-		}
-		m.logger.WarnContext(ctx, "a migration and another transaction waited for each other: trying again", "attempt", attempt, "error", err)
-		select {
-		case <-time.After(time.Duration(attempt) * 100 * time.Millisecond):
-		case <-ctx.Done():
-			return applied, errors.Join(err, ctx.Err())
-		}
-	}
-}
-
-// deadlocks is how often a migration is tried. It locks several tables, while the transactions of a
-// running fleet lock them in other orders.
-const deadlocks = 20
-
-func isDeadlock(err error) bool {
-	failed, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && failed.Code == pgerrcode.DeadlockDetected
+		return err
+	})
+	return applied, err
 }
 
 // UpByOne applies the next pending migration. It returns [goose.ErrNoNextVersion] if there is none.
@@ -158,7 +140,12 @@ func (m *Migrator) UpByOne(ctx context.Context) (*goose.MigrationResult, error) 
 	if err := m.prepare(ctx); err != nil {
 		return nil, err
 	}
-	return m.provider.UpByOne(ctx)
+	var applied *goose.MigrationResult
+	err := m.locking(ctx, func() (err error) {
+		applied, err = m.provider.UpByOne(ctx)
+		return err
+	})
+	return applied, err
 }
 
 func (m *Migrator) prepare(ctx context.Context) error {
@@ -313,10 +300,7 @@ func (m *Migrator) DatabaseName(ctx context.Context) (name string, err error) {
 // HasWorkers reports whether a worker process is running, which reverting migrations would break.
 func (m *Migrator) HasWorkers(ctx context.Context) (bool, error) { return m.hasWorkers(ctx, m.pool) }
 
-func (m *Migrator) hasWorkers(ctx context.Context, db interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-},
-) (bool, error) {
+func (m *Migrator) hasWorkers(ctx context.Context, db querier) (bool, error) {
 	table := pgx.Identifier{m.river, "river_leader"}.Sanitize()
 	var isInstalled, elected bool
 	if err := db.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", table).Scan(&isInstalled); err != nil || !isInstalled {

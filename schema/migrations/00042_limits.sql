@@ -4,6 +4,12 @@
 
 -- +goose Up
 
+-- All locks at once, as the migrator expects (schema/locks.go).
+LOCK TABLE thaw.accounts, thaw.settings, thaw.manual_actions, thaw.workspaces, thaw.campaigns, thaw.enrollments IN SHARE UPDATE EXCLUSIVE MODE;
+SET LOCAL lock_timeout = '100ms';
+LOCK TABLE thaw.accounts, thaw.settings, thaw.manual_actions IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE thaw.workspaces, thaw.campaigns, thaw.enrollments IN SHARE ROW EXCLUSIVE MODE;
+
 CREATE TYPE thaw.account_tier AS ENUM ('free', 'premium', 'sales_navigator', 'recruiter');
 
 ALTER TABLE thaw.accounts

@@ -14,6 +14,11 @@
 
 -- +goose Up
 
+-- All locks at once, as the migrator expects (schema/locks.go).
+LOCK TABLE thaw.accounts, thaw.action_kinds IN SHARE UPDATE EXCLUSIVE MODE;
+SET LOCAL lock_timeout = '100ms';
+LOCK TABLE thaw.accounts, thaw.action_kinds IN SHARE ROW EXCLUSIVE MODE;
+
 CREATE TYPE thaw.action_state AS ENUM ('reserved', 'started', 'sent', 'already', 'refused', 'released', 'expired', 'unknown');
 CREATE TYPE thaw.action_outcome AS ENUM (
     'sent', 'already', 'refused', 'limited', 'throttled', 'account_lost', 'restricted', 'unknown', 'released', 'verified_sent', 'verified_absent');

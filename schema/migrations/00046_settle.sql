@@ -3,6 +3,11 @@
 
 -- +goose Up
 
+-- All locks at once, as the migrator expects (schema/locks.go).
+LOCK TABLE thaw.accounts, thaw.campaigns, thaw.enrollments IN SHARE UPDATE EXCLUSIVE MODE;
+SET LOCAL lock_timeout = '100ms';
+LOCK TABLE thaw.accounts, thaw.campaigns, thaw.enrollments IN SHARE ROW EXCLUSIVE MODE;
+
 -- Puts a kind of an account on hold. An existing hold is only extended.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.hold_kind(p_account_id bigint, p_kind text, p_until timestamptz, p_code text, p_reason text, p_actor text)

@@ -13,6 +13,11 @@
 
 -- +goose Up
 
+-- All locks at once, as the migrator expects (schema/locks.go).
+LOCK TABLE thaw.accounts, thaw.campaigns, thaw.enrollments, thaw.workspaces, thaw.safety, thaw.action_limits, thaw.action_ceilings, thaw.action_overrides, thaw.sending_windows, thaw.action_holds IN SHARE UPDATE EXCLUSIVE MODE;
+SET LOCAL lock_timeout = '100ms';
+LOCK TABLE thaw.accounts, thaw.campaigns, thaw.enrollments, thaw.workspaces, thaw.safety, thaw.action_limits, thaw.action_ceilings, thaw.action_overrides, thaw.sending_windows, thaw.action_holds IN SHARE ROW EXCLUSIVE MODE;
+
 CREATE TABLE thaw.nudges (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     account_id bigint NOT NULL,

@@ -2,6 +2,11 @@
 
 -- +goose Up
 
+-- All locks at once, as the migrator expects (schema/locks.go).
+LOCK TABLE thaw.api_tokens IN SHARE UPDATE EXCLUSIVE MODE;
+SET LOCAL lock_timeout = '100ms';
+LOCK TABLE thaw.api_tokens IN ACCESS EXCLUSIVE MODE;
+
 ALTER TABLE thaw.api_tokens ADD COLUMN can_only_send boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN thaw.api_tokens.can_only_send IS
     'Whether the token is for a sender: it may reserve, start, settle and list actions, of its workspace or of all, and nothing else.';

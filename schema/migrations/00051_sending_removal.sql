@@ -14,6 +14,11 @@
 
 -- +goose Up
 
+-- All locks at once, as the migrator expects (schema/locks.go).
+LOCK TABLE thaw.retention IN SHARE UPDATE EXCLUSIVE MODE;
+SET LOCAL lock_timeout = '100ms';
+LOCK TABLE thaw.retention IN ACCESS EXCLUSIVE MODE;
+
 -- Erasure
 
 CREATE TABLE thaw.person_columns (

@@ -4,6 +4,11 @@
 
 -- +goose Up
 
+-- All locks at once, as the migrator expects (schema/locks.go).
+LOCK TABLE thaw.scheduler IN SHARE UPDATE EXCLUSIVE MODE;
+SET LOCAL lock_timeout = '100ms';
+LOCK TABLE thaw.scheduler IN ACCESS EXCLUSIVE MODE;
+
 CREATE TABLE thaw.action_hours (
     hour        timestamptz PRIMARY KEY,
     sent        bigint NOT NULL,
