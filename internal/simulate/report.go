@@ -203,6 +203,7 @@ func (d *driver) drawHours(r *Report, log []providersim.Entry) {
 				entries = entries[1:]
 			}
 			d.moveTo(h, at)
+			d.addInviteCap(r, h, at)
 			for _, half := range []time.Time{at.Add(15 * time.Minute), at.Add(45 * time.Minute)} {
 				if !h.window.contains(half.In(h.location)) || d.isInSafety(half) || d.isDown(h.person, half) {
 					continue
@@ -214,17 +215,6 @@ func (d *driver) drawHours(r *Report, log []providersim.Entry) {
 				r.Allowed[hour] += min(remaining, perHour/2)
 			}
 		}
-		// A day of a person is the date on which the window opens.
-		for day := range d.Days {
-			date := start.AddDate(0, 0, day)
-			opens := time.Date(date.Year(), date.Month(), date.Day(), 0, h.window.opens, 0, 0, h.location)
-			if !h.window.contains(opens) {
-				continue
-			}
-			_, inWeek := h.usedAt("invite", opens, true)
-			most := d.caps(h, "invite", opens)
-			r.InviteCaps[day] += max(min(most.perDay, most.perWeek-inWeek), 0)
-		}
 		for _, u := range h.used["invite"] {
 			local := u.at.In(h.location)
 			date := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, time.UTC)
@@ -232,6 +222,21 @@ func (d *driver) drawHours(r *Report, log []providersim.Entry) {
 				r.InviteDays[day]++
 			}
 		}
+	}
+}
+
+// addInviteCap adds what the caps allow a person on a day, if the window of the day opens in the hour
+// after at. A day of a person is the date on which the window opens.
+func (d *driver) addInviteCap(r *Report, h *history, at time.Time) {
+	for _, date := range []time.Time{at.AddDate(0, 0, -1), at, at.AddDate(0, 0, 1)} {
+		day := int(date.Sub(start) / (24 * time.Hour))
+		opens := time.Date(date.Year(), date.Month(), date.Day(), 0, h.window.opens, 0, 0, h.location)
+		if opens.Before(at) || !opens.Before(at.Add(time.Hour)) || date.Before(start) || day >= d.Days || !h.window.contains(opens) {
+			continue
+		}
+		_, inWeek := h.usedAt("invite", opens, true)
+		most := d.caps(h, "invite", opens)
+		r.InviteCaps[day] += max(min(most.perDay, most.perWeek-inWeek), 0)
 	}
 }
 
