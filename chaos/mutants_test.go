@@ -426,8 +426,11 @@ var mutants = []mutant{
 	},
 	{
 		without: "the lock on the sender",
-		edits:   []edit{{reserves, "sending.account_id = found_account)\n        FOR NO KEY UPDATE;", "sending.account_id = found_account);"}},
-		pkg:     "./schema", tests: []string{"TestAccountsOfOnePersonRaceForOneQuota"}, inCI: true,
+		edits: []edit{
+			{reserves, "s.key = thaw.person_of(account)\n    FOR NO KEY UPDATE OF s;", "s.key = thaw.person_of(account);"},
+			{reserves, "sending.account_id = p_account_id)\n        FOR NO KEY UPDATE;", "sending.account_id = p_account_id);"},
+		},
+		pkg: "./schema", tests: []string{"TestAccountsOfOnePersonRaceForOneQuota"}, inCI: true,
 	},
 	{
 		without: "the gates in the last look",
@@ -546,7 +549,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the limit of an override during the ramp",
-		edits:   []edit{{gates, "THEN least(l.per_day, coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)", "THEN least(coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)"}},
+		edits:   []edit{{gates, "THEN least(p_default, p_own, p_ceiling)", "THEN least(coalesce(p_own, p_default), p_ceiling)"}},
 		pkg:     "./schema", tests: []string{"TestOverrideOnlyLowersDuringTheRamp"},
 	},
 	{

@@ -666,6 +666,7 @@ CREATE FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_s
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
@@ -1045,6 +1046,80 @@ $$;
 CREATE FUNCTION thaw.allows_resume(p_status thaw.campaign_status, p_waits_for_account boolean) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN ((p_status = 'running'::thaw.campaign_status) OR p_waits_for_account);
+CREATE TABLE thaw.sending_windows (
+    id bigint NOT NULL,
+    workspace_id bigint,
+    account_id bigint,
+    weekdays smallint[] NOT NULL,
+    opens time without time zone NOT NULL,
+    closes time without time zone NOT NULL,
+    timezone text,
+    CONSTRAINT sending_windows_account_is_of_its_workspace CHECK (((account_id IS NULL) OR (workspace_id IS NOT NULL))),
+    CONSTRAINT sending_windows_have_a_length CHECK ((opens <> closes)),
+    CONSTRAINT sending_windows_opens_check CHECK ((opens < '24:00:00'::time without time zone)),
+    CONSTRAINT sending_windows_timezone_check CHECK (((timezone <> ''::text) AND (length(timezone) <= 64))),
+    CONSTRAINT sending_windows_weekdays_check CHECK (((weekdays <@ '{1,2,3,4,5,6,7}'::smallint[]) AND ((cardinality(weekdays) >= 1) AND (cardinality(weekdays) <= 7))))
+);
+COMMENT ON TABLE thaw.sending_windows IS 'When accounts send. The windows of an account replace those of its workspace, and these replace those of the fleet (workspace_id null). A window that closes at or before it opens closes on the next day.';
+COMMENT ON COLUMN thaw.sending_windows.weekdays IS 'ISO weekdays on which the window opens: 1 is Monday.';
+COMMENT ON COLUMN thaw.sending_windows.timezone IS 'IANA time zone of the window. Null: the time zone of the account. An account for which neither is known sends nothing.';
+CREATE TABLE thaw.zones (
+    key text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    CONSTRAINT zones_check CHECK ((key = lower(name))),
+    CONSTRAINT zones_name_check CHECK ((name <> ''::text))
+);
+COMMENT ON TABLE thaw.zones IS 'The IANA time zones of this server, by lower-case name. Refreshed when a process starts (thaw.refresh_zones).';
+CREATE FUNCTION thaw.applicable_windows(p_workspace_id bigint, p_account_id bigint, p_zone text) RETURNS TABLE(weekdays smallint[], opens time without time zone, closes time without time zone, timezone text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT w.weekdays,
+     w.opens,
+     w.closes,
+     COALESCE(( SELECT z.name
+            FROM thaw.zones z
+           WHERE (z.key = (lower(w.timezone) COLLATE "C"))), applicable_windows.p_zone) AS "coalesce"
+    FROM (( SELECT
+                 CASE
+                     WHEN (EXISTS ( SELECT
+                        FROM thaw.sending_windows x
+                       WHERE ((x.workspace_id = applicable_windows.p_workspace_id) AND (x.account_id = applicable_windows.p_account_id)))) THEN 'account'::text
+                     WHEN (EXISTS ( SELECT
+                        FROM thaw.sending_windows x
+                       WHERE ((x.workspace_id = applicable_windows.p_workspace_id) AND (x.account_id IS NULL)))) THEN 'workspace'::text
+                     ELSE 'fleet'::text
+                 END AS level
+          OFFSET 0) owner
+      CROSS JOIN LATERAL ( SELECT x.id,
+             x.workspace_id,
+             x.account_id,
+             x.weekdays,
+             x.opens,
+             x.closes,
+             x.timezone
+            FROM thaw.sending_windows x
+           WHERE ((owner.level = 'account'::text) AND (x.workspace_id = applicable_windows.p_workspace_id) AND (x.account_id = applicable_windows.p_account_id))
+         UNION ALL
+          SELECT x.id,
+             x.workspace_id,
+             x.account_id,
+             x.weekdays,
+             x.opens,
+             x.closes,
+             x.timezone
+            FROM thaw.sending_windows x
+           WHERE ((owner.level = 'workspace'::text) AND (x.workspace_id = applicable_windows.p_workspace_id) AND (x.account_id IS NULL))
+         UNION ALL
+          SELECT x.id,
+             x.workspace_id,
+             x.account_id,
+             x.weekdays,
+             x.opens,
+             x.closes,
+             x.timezone
+            FROM thaw.sending_windows x
+           WHERE ((owner.level = 'fleet'::text) AND (x.workspace_id IS NULL) AND (x.account_id IS NULL))) w);
+END;
 CREATE FUNCTION thaw.apply_accounts(p_rows jsonb, p_is_backfill boolean) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2001,6 +2076,9 @@ CREATE FUNCTION thaw.candidates(p_tick_at timestamp with time zone DEFAULT thaw.
       LEFT JOIN thaw.account_served account_order ON ((account_order.account_id = candidate.account_id)))
       LEFT JOIN thaw.workspace_served workspace_order ON ((workspace_order.workspace_id = candidate.workspace_id)));
 END;
+CREATE FUNCTION thaw.cap_in_week(p_week smallint, p_default integer, p_own integer, p_ceiling integer) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN (p_week < 6) THEN LEAST(p_default, p_own, p_ceiling) ELSE LEAST(COALESCE(p_own, p_default), p_ceiling) END;
 CREATE FUNCTION thaw.cause_of(p_source thaw.event_source) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE p_source WHEN 'operator'::thaw.event_source THEN 'person'::text WHEN 'scheduler'::thaw.event_source THEN 'sweep'::text ELSE (p_source)::text END;
@@ -4934,10 +5012,11 @@ BEGIN
     RETURN kept;
 END;
 $$;
-CREATE FUNCTION thaw.kind_gates(p_account_ids bigint[], p_kinds text[] DEFAULT NULL::text[], p_starting bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(account_id bigint, kind text, sender_id bigint, account_code text, account_opens_at timestamp with time zone, code text, opens_at timestamp with time zone, pending_code text, timezone text, day date, day_began_at timestamp with time zone, day_ends_at timestamp with time zone, used_today integer, per_day integer, used_in_week integer, per_week integer, pending_invites integer, ramp_week smallint, ramp_started_at timestamp with time zone, restricted_at timestamp with time zone, gap_from interval, gap_to interval, window_opens_at timestamp with time zone, window_closes_at timestamp with time zone, held_until timestamp with time zone, held_code text, next_allowed_at timestamp with time zone)
+CREATE FUNCTION thaw.kind_gates(p_account_ids bigint[], p_kinds text[] DEFAULT NULL::text[], p_starting bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(account_id bigint, kind text, sender_id bigint, account_code text, account_opens_at timestamp with time zone, code text, opens_at timestamp with time zone, pending_code text, caps_open_at timestamp with time zone, timezone text, day date, day_began_at timestamp with time zone, day_ends_at timestamp with time zone, used_today integer, per_day integer, used_in_week integer, per_week integer, pending_invites integer, ramp_week smallint, ramp_started_at timestamp with time zone, restricted_at timestamp with time zone, gap_from interval, gap_to interval, window_opens_at timestamp with time zone, window_closes_at timestamp with time zone, held_until timestamp with time zone, held_code text, next_allowed_at timestamp with time zone)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
@@ -4963,27 +5042,13 @@ BEGIN
         FROM thaw.accounts AS a
         -- OFFSET: the gate is evaluated once.
         CROSS JOIN LATERAL (SELECT thaw.account_gate(a, is_safety) AS code OFFSET 0) AS gate
-        LEFT JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
+        -- OFFSET: one probe per account. A join may hash all senders.
+        LEFT JOIN LATERAL (SELECT x.* FROM thaw.senders AS x WHERE x.provider = a.provider AND x.key = thaw.person_of(a) OFFSET 0) AS s ON true
         WHERE a.id = ANY (p_account_ids)
     ), applicable AS MATERIALIZED (
-        -- The windows of the account, or those of its workspace, or those of the fleet.
-        SELECT account.id, w.weekdays, w.opens, w.closes,
-            coalesce((SELECT z.name FROM thaw.zones AS z WHERE z.key = lower(w.timezone) COLLATE "C"), account.timezone) AS timezone
+        SELECT account.id, w.*
         FROM account
-        CROSS JOIN LATERAL (
-            SELECT CASE
-                WHEN EXISTS (SELECT FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id = account.id) THEN 'account'
-                WHEN EXISTS (SELECT FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id IS NULL) THEN 'workspace'
-                ELSE 'fleet' END AS level OFFSET 0) AS owner
-        CROSS JOIN LATERAL (
-            SELECT x.* FROM thaw.sending_windows AS x
-            WHERE owner.level = 'account' AND x.workspace_id = account.workspace_id AND x.account_id = account.id
-            UNION ALL
-            SELECT x.* FROM thaw.sending_windows AS x
-            WHERE owner.level = 'workspace' AND x.workspace_id = account.workspace_id AND x.account_id IS NULL
-            UNION ALL
-            SELECT x.* FROM thaw.sending_windows AS x
-            WHERE owner.level = 'fleet' AND x.workspace_id IS NULL AND x.account_id IS NULL) AS w
+        CROSS JOIN LATERAL thaw.applicable_windows(account.workspace_id, account.id, account.timezone) AS w
     ), hours AS MATERIALIZED (
         -- Many accounts share a window: each is evaluated once.
         SELECT shared.*, state.is_open, state.opens_at, state.closes_at
@@ -5018,13 +5083,9 @@ BEGIN
     ), used AS MATERIALIZED (
         SELECT state.*, k.kind,
             -- Without a default or a ceiling nothing is allowed.
-            CASE WHEN l.kind IS NULL OR ceiling.kind IS NULL THEN NULL
-                WHEN state.week < 6
-                THEN least(l.per_day, coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)
-                ELSE least(coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day) END AS per_day,
-            CASE WHEN state.week < 6
-                THEN least(l.per_week, coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week)
-                ELSE least(coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week) END AS per_week,
+            CASE WHEN l.kind IS NOT NULL AND ceiling.kind IS NOT NULL
+                THEN thaw.cap_in_week(state.week, l.per_day, coalesce(own.per_day, common.per_day), ceiling.per_day) END AS per_day,
+            thaw.cap_in_week(state.week, l.per_week, coalesce(own.per_week, common.per_week), ceiling.per_week) AS per_week,
             greatest(coalesce(own.gap_from, common.gap_from, l.gap_from), ceiling.gap_from) AS gap_from,
             greatest(coalesce(own.gap_to, common.gap_to, l.gap_to), coalesce(own.gap_from, common.gap_from, l.gap_from), ceiling.gap_from) AS gap_to,
             coalesce(ledger.today, 0)::integer AS today, coalesce(ledger.in_week, 0)::integer AS in_week,
@@ -5067,18 +5128,24 @@ BEGIN
             WHEN 'kind_on_hold' THEN gap.held_until
             WHEN 'window_closed' THEN gap.window_opens_at
             WHEN 'cooldown' THEN gap.allowed_at
-            -- The caps grow when the next week of the ramp begins.
-            WHEN 'daily_cap' THEN CASE WHEN gap.per_day > 0 THEN least(gap.ends_at, gap.ramp_grows_at) END
-            WHEN 'weekly_cap' THEN CASE WHEN gap.per_week > 0 THEN least(gap.ramp_grows_at, (
-                SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
-                WHERE x.sender_id = gap.sender_id AND x.kind = gap.kind AND x.is_used AND NOT x.id = ANY (coalesce(p_starting, '{}'))
-                ORDER BY x.used_at DESC OFFSET gap.per_week - 1 LIMIT 1)) END
+            WHEN 'daily_cap' THEN opening.of_day
+            WHEN 'weekly_cap' THEN opening.of_week
         END,
-        CASE WHEN gap.open_invites >= settings.pending_invites THEN 'pending_invites' END,
+        pending.code,
+        CASE WHEN pending.code IS NULL AND gap.per_day > 0 AND coalesce(gap.per_week, 1) > 0
+            THEN greatest(moment, gap.held_until, gap.allowed_at, opening.of_day, opening.of_week) END,
         gap.day_zone, gap.day, gap.began_at, gap.ends_at, gap.today, gap.per_day, gap.in_week, gap.per_week, gap.open_invites,
         gap.week, gap.started_at, gap.restricted_at, gap.gap_from, gap.gap_to,
         gap.window_opens_at, gap.window_closes_at, gap.held_until, gap.held_code, gap.allowed_at
     FROM gap
+    CROSS JOIN LATERAL (SELECT CASE WHEN gap.open_invites >= settings.pending_invites THEN 'pending_invites' END AS code) AS pending
+    CROSS JOIN LATERAL (
+        -- When full caps open. They also grow when the next week of the ramp begins.
+        SELECT CASE WHEN gap.today >= gap.per_day AND gap.per_day > 0 THEN least(gap.ends_at, gap.ramp_grows_at) END AS of_day,
+            CASE WHEN gap.in_week >= gap.per_week AND gap.per_week > 0 THEN least(gap.ramp_grows_at, (
+                SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
+                WHERE x.sender_id = gap.sender_id AND x.kind = gap.kind AND x.is_used AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+                ORDER BY x.used_at DESC OFFSET gap.per_week - 1 LIMIT 1)) END AS of_week) AS opening
     CROSS JOIN LATERAL (
         SELECT CASE
             WHEN gap.per_day IS NULL THEN 'limits_missing'
@@ -5335,6 +5402,28 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Start another heal for the remaining prospects.';
     END IF;
     RETURN heal;
+END;
+$$;
+CREATE FUNCTION thaw.lock_sender(p_account_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    account thaw.accounts;
+BEGIN
+    SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
+    PERFORM s.id
+    FROM thaw.sending_accounts AS sending
+    JOIN thaw.senders AS s ON s.id = sending.sender_id
+    WHERE sending.account_id = p_account_id AND s.provider = account.provider AND s.key = thaw.person_of(account)
+    FOR NO KEY UPDATE OF s;
+    IF NOT FOUND THEN
+        -- The account sends for the first time, or the person behind it has become known.
+        PERFORM thaw.ensure_senders(ARRAY[p_account_id]);
+        PERFORM s.id FROM thaw.senders AS s
+        WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = p_account_id)
+        FOR NO KEY UPDATE;
+    END IF;
 END;
 $$;
 CREATE FUNCTION thaw.lock_taken(p_table regclass, p_ids bigint[]) RETURNS bigint[]
@@ -5766,14 +5855,8 @@ BEGIN
             ARRAY(SELECT DISTINCT gate.kind FROM gate WHERE gate.kind IS NOT NULL))
     ), earliest AS (
         SELECT gate.*,
-            CASE WHEN (gate.code IS NULL OR gate.opens_at IS NOT NULL) AND l.pending_code IS NULL
-                AND l.per_day > 0 AND coalesce(l.per_week, 1) > 0
-            THEN greatest(moment, gate.next_action_at, gate.opens_at, l.held_until, l.next_allowed_at,
-                CASE WHEN l.used_today >= l.per_day THEN least(l.day_ends_at, thaw.ramp_grows_at(l.ramp_started_at, l.ramp_week)) END,
-                CASE WHEN l.used_in_week >= l.per_week THEN least(thaw.ramp_grows_at(l.ramp_started_at, l.ramp_week), (
-                    SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
-                    WHERE x.sender_id = l.sender_id AND x.kind = gate.kind AND x.is_used
-                    ORDER BY x.used_at DESC OFFSET l.per_week - 1 LIMIT 1)) END) END AS at
+            CASE WHEN (gate.code IS NULL OR gate.opens_at IS NOT NULL) AND l.caps_open_at IS NOT NULL
+            THEN greatest(l.caps_open_at, gate.next_action_at, gate.opens_at) END AS at
         FROM gate
         LEFT JOIN limits AS l ON l.account_id = gate.account_id AND l.kind = gate.kind
     )
@@ -7836,11 +7919,7 @@ BEGIN
             USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
     END IF;
     IF found_account IS NOT NULL THEN
-        PERFORM a.id FROM thaw.accounts AS a WHERE a.id = found_account FOR NO KEY UPDATE;
-        PERFORM thaw.ensure_senders(ARRAY[found_account]);
-        PERFORM s.id FROM thaw.senders AS s
-        WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = found_account)
-        FOR NO KEY UPDATE;
+        PERFORM thaw.lock_sender(found_account);
         PERFORM thaw.lock_campaign_caps(ARRAY[found_campaign]);
         PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
         -- It moved to another account while this transaction waited for the first one. The lock of
@@ -7855,17 +7934,20 @@ BEGIN
         result.code := given.code;
         result.opens_at := given.opens_at;
     ELSE
-        SELECT a.id, a.kind, a.step, a.lease_until INTO result.id, result.kind, result.step, result.lease_until
-        FROM thaw.actions AS a WHERE a.id = given.action_id;
+        result.id := given.action_id;
+        result.kind := given.kind;
+        result.step := given.step;
+        result.lease_until := thaw.now() + reserve.lease;
     END IF;
     RETURN result;
 END;
 $$;
 COMMENT ON FUNCTION thaw.reserve(enrollment bigint, action text, lease interval, actor text) IS 'Reserves the next action of an enrollment, if all gates are open: id is the reservation. Otherwise code is the closed gate, and opens_at when to ask again (null: not at a known time); nothing changes. action is the kind, such as invite (null: that of the next step). The reservation ends after lease (null: settings.action_lease) unless thaw.start is called. Commit soon: the account is locked until then.';
-CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text) RETURNS TABLE(enrollment_id bigint, account_id bigint, campaign_id bigint, action_id bigint, code text, opens_at timestamp with time zone, next_allowed_at timestamp with time zone)
+CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text) RETURNS TABLE(enrollment_id bigint, account_id bigint, campaign_id bigint, kind text, step integer, action_id bigint, code text, opens_at timestamp with time zone, next_allowed_at timestamp with time zone)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
@@ -7906,7 +7988,7 @@ BEGIN
         JOIN pick ON pick.enrollment_id = reserved.enrollment_id
         WHERE s.id = pick.sender_id
     )
-    SELECT gate.enrollment_id, gate.account_id, gate.campaign_id, reserved.id,
+    SELECT gate.enrollment_id, gate.account_id, gate.campaign_id, gate.kind, gate.step, reserved.id,
         CASE WHEN gate.is_first AND reserved.id IS NULL THEN 'campaign_cap' ELSE gate.code END,
         -- Those that were first may still be refused at their start.
         CASE WHEN gate.is_first AND reserved.id IS NULL THEN at + interval '1 minute' ELSE gate.opens_at END,
@@ -8396,6 +8478,7 @@ CREATE FUNCTION thaw.schedule_batch(p_limit integer, p_lease interval, p_actor t
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
 DECLARE
@@ -8480,7 +8563,8 @@ BEGIN
                         SELECT true FROM thaw.actions AS x
                         WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
                 ORDER BY e.due_at, e.id LIMIT 1) AS head
-            WHERE CASE round WHEN 1 THEN line.place = 1 ELSE line.place > 1 END AND line.account_id IN (SELECT unnest(others))
+            -- In an expression, a list of accounts is hashed. In a join, each line may go through it.
+            WHERE CASE round WHEN 1 THEN line.place = 1 ELSE line.place > 1 AND line.account_id IN (SELECT unnest(others)) END
             ORDER BY line.place);
         -- Rows that the platform has locked are left to the next look.
         free := ARRAY(
@@ -8520,13 +8604,12 @@ BEGIN
                 served_campaign_id = CASE WHEN look.action_id IS NULL THEN s.served_campaign_id ELSE look.campaign_id END
             FROM look WHERE s.account_id = look.id AND (round = 1 OR look.action_id IS NOT NULL OR look.next_at < s.next_at)
         )
-        SELECT array_agg(look.action_id) FILTER (WHERE look.action_id IS NOT NULL), array_agg(look.id) FILTER (WHERE look.action_id IS NULL)
+        SELECT array_agg(look.action_id) FILTER (WHERE look.action_id IS NOT NULL), array_agg(look.id) FILTER (
+            WHERE look.action_id IS NULL
+                AND look.id IN (SELECT line.account_id FROM unnest(owners, places) AS line (account_id, place) WHERE line.place > 1))
         INTO reserved, others FROM look;
         action_ids := action_ids || coalesce(reserved, '{}');
-        others := ARRAY(
-            SELECT other.id FROM unnest(others) AS other (id)
-            WHERE other.id IN (SELECT line.account_id FROM unnest(owners, places) AS line (account_id, place) WHERE line.place > 1));
-        EXIT WHEN others = '{}';
+        EXIT WHEN others IS NULL;
     END LOOP;
 END;
 $$;
@@ -9005,8 +9088,8 @@ BEGIN
             USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
     END IF;
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
-    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation;
-    PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
+    -- The sender may have changed before the account was locked.
+    PERFORM s.id FROM thaw.senders AS s WHERE s.id = (SELECT a.sender_id FROM thaw.actions AS a WHERE a.id = action.id) FOR NO KEY UPDATE;
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
     -- A delivery without the ID that the provider gives to each delivery is not proven.
@@ -9202,11 +9285,7 @@ BEGIN
         RAISE EXCEPTION 'there is no reservation %', coalesce(start.reservation::text, 'null')
             USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
     END IF;
-    PERFORM a.id FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
-    -- The person behind the account may have become known since the reservation.
-    PERFORM thaw.ensure_senders(ARRAY[action.account_id]);
-    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation;
-    PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
+    PERFORM thaw.lock_sender(action.account_id);
     PERFORM thaw.lock_campaign_caps(ARRAY[action.campaign_id]);
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation FOR NO KEY UPDATE;
@@ -10078,17 +10157,9 @@ BEGIN
     RETURN (
         SELECT min(CASE WHEN state.is_open THEN p_at ELSE state.opens_at END)
         FROM thaw.accounts AS a
-        CROSS JOIN LATERAL (
-            SELECT own.*, dense_rank() OVER (ORDER BY own.account_id IS NULL, own.workspace_id IS NULL) AS precedence
-            FROM (
-                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = a.workspace_id AND x.account_id = a.id
-                UNION ALL
-                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = a.workspace_id AND x.account_id IS NULL
-                UNION ALL
-                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id IS NULL AND x.account_id IS NULL) AS own) AS w
-        CROSS JOIN LATERAL (SELECT coalesce(thaw.zone_named(w.timezone), thaw.zone_named(a.timezone)) AS name) AS zone
-        CROSS JOIN LATERAL thaw.window_at(zone.name, w.weekdays, w.opens, w.closes, p_at) AS state
-        WHERE a.id = p_account_id AND w.precedence = 1 AND zone.name IS NOT NULL);
+        CROSS JOIN LATERAL thaw.applicable_windows(a.workspace_id, a.id, thaw.zone_named(a.timezone)) AS w
+        CROSS JOIN LATERAL thaw.window_at(w.timezone, w.weekdays, w.opens, w.closes, p_at) AS state
+        WHERE a.id = p_account_id AND w.timezone IS NOT NULL);
 END;
 $$;
 CREATE FUNCTION thaw.windows_of(p_windows jsonb) RETURNS TABLE(weekdays smallint[], opens time without time zone, closes time without time zone, timezone text)
@@ -11017,23 +11088,6 @@ COMMENT ON TABLE thaw.sending_accounts IS 'The accounts that Thaw schedules: the
 COMMENT ON COLUMN thaw.sending_accounts.served_at IS 'When the scheduler last gave out an action of this account. The accounts of one sender take turns.';
 COMMENT ON COLUMN thaw.sending_accounts.served_campaign_id IS 'The campaign of that action. The campaigns of an account take turns in the order of their IDs.';
 COMMENT ON COLUMN thaw.sending_accounts.code IS 'The gate that was closed at the last look. Null: none was.';
-CREATE TABLE thaw.sending_windows (
-    id bigint NOT NULL,
-    workspace_id bigint,
-    account_id bigint,
-    weekdays smallint[] NOT NULL,
-    opens time without time zone NOT NULL,
-    closes time without time zone NOT NULL,
-    timezone text,
-    CONSTRAINT sending_windows_account_is_of_its_workspace CHECK (((account_id IS NULL) OR (workspace_id IS NOT NULL))),
-    CONSTRAINT sending_windows_have_a_length CHECK ((opens <> closes)),
-    CONSTRAINT sending_windows_opens_check CHECK ((opens < '24:00:00'::time without time zone)),
-    CONSTRAINT sending_windows_timezone_check CHECK (((timezone <> ''::text) AND (length(timezone) <= 64))),
-    CONSTRAINT sending_windows_weekdays_check CHECK (((weekdays <@ '{1,2,3,4,5,6,7}'::smallint[]) AND ((cardinality(weekdays) >= 1) AND (cardinality(weekdays) <= 7))))
-);
-COMMENT ON TABLE thaw.sending_windows IS 'When accounts send. The windows of an account replace those of its workspace, and these replace those of the fleet (workspace_id null). A window that closes at or before it opens closes on the next day.';
-COMMENT ON COLUMN thaw.sending_windows.weekdays IS 'ISO weekdays on which the window opens: 1 is Monday.';
-COMMENT ON COLUMN thaw.sending_windows.timezone IS 'IANA time zone of the window. Null: the time zone of the account. An account for which neither is known sends nothing.';
 ALTER TABLE thaw.sending_windows ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.sending_windows_id_seq
     START WITH 1
@@ -11124,13 +11178,6 @@ ALTER TABLE thaw.workspaces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-CREATE TABLE thaw.zones (
-    key text NOT NULL COLLATE pg_catalog."C",
-    name text NOT NULL,
-    CONSTRAINT zones_check CHECK ((key = lower(name))),
-    CONSTRAINT zones_name_check CHECK ((name <> ''::text))
-);
-COMMENT ON TABLE thaw.zones IS 'The IANA time zones of this server, by lower-case name. Refreshed when a process starts (thaw.refresh_zones).';
 ALTER TABLE ONLY thaw.river_job ALTER COLUMN id SET DEFAULT nextval('thaw.river_job_id_seq'::regclass);
 ALTER TABLE ONLY thaw.river_notification ALTER COLUMN id SET DEFAULT nextval('thaw.river_notification_id_seq'::regclass);
 ALTER TABLE ONLY thaw.account_events

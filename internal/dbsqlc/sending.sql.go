@@ -562,12 +562,8 @@ LEFT JOIN thaw.action_overrides AS own ON own.account_id = a.id AND own.kind = g
 LEFT JOIN thaw.action_overrides AS common
     ON common.workspace_id = a.workspace_id AND common.account_id IS NULL AND common.campaign_id IS NULL AND common.kind = g.kind
 CROSS JOIN LATERAL (
-    SELECT array_agg(CASE WHEN l.ramp_week < 6
-            THEN least(l.per_day, coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)
-            ELSE least(coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day) END ORDER BY l.ramp_week) AS per_day,
-        array_agg(coalesce(CASE WHEN l.ramp_week < 6
-            THEN least(l.per_week, coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week)
-            ELSE least(coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week) END, -1) ORDER BY l.ramp_week) AS per_week,
+    SELECT array_agg(thaw.cap_in_week(l.ramp_week, l.per_day, coalesce(own.per_day, common.per_day), ceiling.per_day) ORDER BY l.ramp_week) AS per_day,
+        array_agg(coalesce(thaw.cap_in_week(l.ramp_week, l.per_week, coalesce(own.per_week, common.per_week), ceiling.per_week), -1) ORDER BY l.ramp_week) AS per_week,
         count(*) AS weeks
     FROM thaw.action_limits AS l WHERE l.tier = a.tier AND l.kind = g.kind) AS limits
 WHERE g.account_code IS NULL AND g.per_day IS NOT NULL AND g.day IS NOT NULL AND limits.weeks = 6
@@ -590,10 +586,9 @@ type ForecastKindsRow struct {
 	Remaining     int32
 }
 
-// The limits of each kind of accounts, by ramp week, as thaw.kind_gates applies them (a test
-// compares both), and until when a gap or a hold lasts. Kinds without limits are missing.
-// remaining: how many more may be open. Limits that do not exist are -1, an unknown start of the
-// ramp is 'epoch'.
+// The limits of each kind of accounts, by ramp week, and until when a gap or a hold lasts. Kinds
+// without limits are missing. remaining: how many more may be open. Limits that do not exist are
+// -1, an unknown start of the ramp is 'epoch'.
 func (q *Queries) ForecastKinds(ctx context.Context, accountIds []int64) ([]ForecastKindsRow, error) {
 	rows, err := q.db.Query(ctx, forecastKinds, accountIds)
 	if err != nil {
@@ -826,13 +821,10 @@ func (q *Queries) ForecastUsed(ctx context.Context, arg ForecastUsedParams) ([]F
 
 const forecastWindows = `-- name: ForecastWindows :many
 WITH RECURSIVE applicable AS MATERIALIZED (
-    SELECT a.id AS account_id, w.weekdays, w.opens, w.closes, coalesce(thaw.zone_named(w.timezone), thaw.zone_named(a.timezone)) AS timezone
+    SELECT a.id AS account_id, w.weekdays, w.opens, w.closes, w.timezone
     FROM thaw.accounts AS a
-    CROSS JOIN LATERAL (
-        SELECT x.id, x.workspace_id, x.account_id, x.weekdays, x.opens, x.closes, x.timezone, dense_rank() OVER (ORDER BY x.account_id IS NULL, x.workspace_id IS NULL) AS precedence
-        FROM thaw.sending_windows AS x
-        WHERE (x.workspace_id = a.workspace_id OR x.workspace_id IS NULL) AND (x.account_id = a.id OR x.account_id IS NULL)) AS w
-    WHERE a.id = ANY ($1::bigint[]) AND w.precedence = 1
+    CROSS JOIN LATERAL thaw.applicable_windows(a.workspace_id, a.id, thaw.zone_named(a.timezone)) AS w (weekdays, opens, closes, timezone)
+    WHERE a.id = ANY ($1::bigint[])
 ), openings AS (
     SELECT hours.weekdays, hours.opens, hours.closes, hours.timezone, thaw.now() AS looked_at, state.is_open, state.closes_at, state.opens_at AS next_at
     FROM (SELECT DISTINCT p.weekdays, p.opens, p.closes, p.timezone FROM applicable AS p WHERE p.timezone IS NOT NULL) AS hours
@@ -861,8 +853,7 @@ type ForecastWindowsRow struct {
 	ClosesAt  time.Time
 }
 
-// When accounts may send in the coming days, as thaw.kind_gates sees it (a test compares both): the
-// windows of an account, otherwise of its workspace, otherwise of the fleet.
+// When accounts may send in the coming days.
 func (q *Queries) ForecastWindows(ctx context.Context, arg ForecastWindowsParams) ([]ForecastWindowsRow, error) {
 	rows, err := q.db.Query(ctx, forecastWindows, arg.AccountIds, arg.Days)
 	if err != nil {

@@ -50,20 +50,54 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 
--- Planning these statements takes longer than running them, so the functions keep one plan.
+-- The windows of an account, otherwise of its workspace, otherwise of the fleet. p_zone: the zone of
+-- the account. timezone null: neither the window nor the account has one.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.applicable_windows(p_workspace_id bigint, p_account_id bigint, p_zone text)
+RETURNS TABLE (weekdays smallint[], opens time, closes time, timezone text) LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT w.weekdays, w.opens, w.closes,
+        -- Scalar: one probe of the index, where a join may read all zones.
+        coalesce((SELECT z.name FROM thaw.zones AS z WHERE z.key = lower(w.timezone) COLLATE "C"), p_zone)
+    FROM (
+        SELECT CASE
+            WHEN EXISTS (SELECT FROM thaw.sending_windows AS x WHERE x.workspace_id = p_workspace_id AND x.account_id = p_account_id) THEN 'account'
+            WHEN EXISTS (SELECT FROM thaw.sending_windows AS x WHERE x.workspace_id = p_workspace_id AND x.account_id IS NULL) THEN 'workspace'
+            ELSE 'fleet' END AS level OFFSET 0) AS owner
+    CROSS JOIN LATERAL (
+        SELECT x.* FROM thaw.sending_windows AS x WHERE owner.level = 'account' AND x.workspace_id = p_workspace_id AND x.account_id = p_account_id
+        UNION ALL
+        SELECT x.* FROM thaw.sending_windows AS x WHERE owner.level = 'workspace' AND x.workspace_id = p_workspace_id AND x.account_id IS NULL
+        UNION ALL
+        SELECT x.* FROM thaw.sending_windows AS x WHERE owner.level = 'fleet' AND x.workspace_id IS NULL AND x.account_id IS NULL) AS w;
+END;
+-- +goose StatementEnd
+
+-- A cap in a ramp week: of the default, the override (null: there is none) and the ceiling. In the
+-- weeks before the last one an override can only lower it. Null: nothing limits it.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.cap_in_week(p_week smallint, p_default integer, p_own integer, p_ceiling integer) RETURNS integer LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN p_week < 6 THEN least(p_default, p_own, p_ceiling) ELSE least(coalesce(p_own, p_default), p_ceiling) END;
+-- +goose StatementEnd
+
+-- Planning these statements takes longer than running them, so the functions keep one plan. It has
+-- to fit any size of the tables: one that was made while the ledger was small may read it row by
+-- row, so sequential scans are off.
 
 -- The effective limits, use and gates of accounts, by kind: one row per account and kind. p_kinds
 -- null: all kinds. p_starting: actions that are about to start; they do not count themselves, and
 -- their gaps are counted from the last start instead of the last reservation.
+-- caps_open_at: when holds, gaps and caps allow the next action, whatever the window; null: not at
+-- a time that is known.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.kind_gates(p_account_ids bigint[], p_kinds text[] DEFAULT NULL, p_starting bigint[] DEFAULT NULL)
 RETURNS TABLE (
     account_id bigint, kind text, sender_id bigint, account_code text, account_opens_at timestamptz, code text, opens_at timestamptz,
-    pending_code text, timezone text, day date, day_began_at timestamptz, day_ends_at timestamptz,
+    pending_code text, caps_open_at timestamptz, timezone text, day date, day_began_at timestamptz, day_ends_at timestamptz,
     used_today integer, per_day integer, used_in_week integer, per_week integer, pending_invites integer,
     ramp_week smallint, ramp_started_at timestamptz, restricted_at timestamptz, gap_from interval, gap_to interval,
     window_opens_at timestamptz, window_closes_at timestamptz, held_until timestamptz, held_code text, next_allowed_at timestamptz
-) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     -- Not "at", which is a column of thaw.action_holds.
@@ -87,27 +121,13 @@ BEGIN
         FROM thaw.accounts AS a
         -- OFFSET: the gate is evaluated once.
         CROSS JOIN LATERAL (SELECT thaw.account_gate(a, is_safety) AS code OFFSET 0) AS gate
-        LEFT JOIN thaw.senders AS s ON s.provider = a.provider AND s.key = thaw.person_of(a)
+        -- OFFSET: one probe per account. A join may hash all senders.
+        LEFT JOIN LATERAL (SELECT x.* FROM thaw.senders AS x WHERE x.provider = a.provider AND x.key = thaw.person_of(a) OFFSET 0) AS s ON true
         WHERE a.id = ANY (p_account_ids)
     ), applicable AS MATERIALIZED (
-        -- The windows of the account, or those of its workspace, or those of the fleet.
-        SELECT account.id, w.weekdays, w.opens, w.closes,
-            coalesce((SELECT z.name FROM thaw.zones AS z WHERE z.key = lower(w.timezone) COLLATE "C"), account.timezone) AS timezone
+        SELECT account.id, w.*
         FROM account
-        CROSS JOIN LATERAL (
-            SELECT CASE
-                WHEN EXISTS (SELECT FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id = account.id) THEN 'account'
-                WHEN EXISTS (SELECT FROM thaw.sending_windows AS x WHERE x.workspace_id = account.workspace_id AND x.account_id IS NULL) THEN 'workspace'
-                ELSE 'fleet' END AS level OFFSET 0) AS owner
-        CROSS JOIN LATERAL (
-            SELECT x.* FROM thaw.sending_windows AS x
-            WHERE owner.level = 'account' AND x.workspace_id = account.workspace_id AND x.account_id = account.id
-            UNION ALL
-            SELECT x.* FROM thaw.sending_windows AS x
-            WHERE owner.level = 'workspace' AND x.workspace_id = account.workspace_id AND x.account_id IS NULL
-            UNION ALL
-            SELECT x.* FROM thaw.sending_windows AS x
-            WHERE owner.level = 'fleet' AND x.workspace_id IS NULL AND x.account_id IS NULL) AS w
+        CROSS JOIN LATERAL thaw.applicable_windows(account.workspace_id, account.id, account.timezone) AS w
     ), hours AS MATERIALIZED (
         -- Many accounts share a window: each is evaluated once.
         SELECT shared.*, state.is_open, state.opens_at, state.closes_at
@@ -142,13 +162,9 @@ BEGIN
     ), used AS MATERIALIZED (
         SELECT state.*, k.kind,
             -- Without a default or a ceiling nothing is allowed.
-            CASE WHEN l.kind IS NULL OR ceiling.kind IS NULL THEN NULL
-                WHEN state.week < 6
-                THEN least(l.per_day, coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)
-                ELSE least(coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day) END AS per_day,
-            CASE WHEN state.week < 6
-                THEN least(l.per_week, coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week)
-                ELSE least(coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week) END AS per_week,
+            CASE WHEN l.kind IS NOT NULL AND ceiling.kind IS NOT NULL
+                THEN thaw.cap_in_week(state.week, l.per_day, coalesce(own.per_day, common.per_day), ceiling.per_day) END AS per_day,
+            thaw.cap_in_week(state.week, l.per_week, coalesce(own.per_week, common.per_week), ceiling.per_week) AS per_week,
             greatest(coalesce(own.gap_from, common.gap_from, l.gap_from), ceiling.gap_from) AS gap_from,
             greatest(coalesce(own.gap_to, common.gap_to, l.gap_to), coalesce(own.gap_from, common.gap_from, l.gap_from), ceiling.gap_from) AS gap_to,
             coalesce(ledger.today, 0)::integer AS today, coalesce(ledger.in_week, 0)::integer AS in_week,
@@ -191,18 +207,24 @@ BEGIN
             WHEN 'kind_on_hold' THEN gap.held_until
             WHEN 'window_closed' THEN gap.window_opens_at
             WHEN 'cooldown' THEN gap.allowed_at
-            -- The caps grow when the next week of the ramp begins.
-            WHEN 'daily_cap' THEN CASE WHEN gap.per_day > 0 THEN least(gap.ends_at, gap.ramp_grows_at) END
-            WHEN 'weekly_cap' THEN CASE WHEN gap.per_week > 0 THEN least(gap.ramp_grows_at, (
-                SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
-                WHERE x.sender_id = gap.sender_id AND x.kind = gap.kind AND x.is_used AND NOT x.id = ANY (coalesce(p_starting, '{}'))
-                ORDER BY x.used_at DESC OFFSET gap.per_week - 1 LIMIT 1)) END
+            WHEN 'daily_cap' THEN opening.of_day
+            WHEN 'weekly_cap' THEN opening.of_week
         END,
-        CASE WHEN gap.open_invites >= settings.pending_invites THEN 'pending_invites' END,
+        pending.code,
+        CASE WHEN pending.code IS NULL AND gap.per_day > 0 AND coalesce(gap.per_week, 1) > 0
+            THEN greatest(moment, gap.held_until, gap.allowed_at, opening.of_day, opening.of_week) END,
         gap.day_zone, gap.day, gap.began_at, gap.ends_at, gap.today, gap.per_day, gap.in_week, gap.per_week, gap.open_invites,
         gap.week, gap.started_at, gap.restricted_at, gap.gap_from, gap.gap_to,
         gap.window_opens_at, gap.window_closes_at, gap.held_until, gap.held_code, gap.allowed_at
     FROM gap
+    CROSS JOIN LATERAL (SELECT CASE WHEN gap.open_invites >= settings.pending_invites THEN 'pending_invites' END AS code) AS pending
+    CROSS JOIN LATERAL (
+        -- When full caps open. They also grow when the next week of the ramp begins.
+        SELECT CASE WHEN gap.today >= gap.per_day AND gap.per_day > 0 THEN least(gap.ends_at, gap.ramp_grows_at) END AS of_day,
+            CASE WHEN gap.in_week >= gap.per_week AND gap.per_week > 0 THEN least(gap.ramp_grows_at, (
+                SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
+                WHERE x.sender_id = gap.sender_id AND x.kind = gap.kind AND x.is_used AND NOT x.id = ANY (coalesce(p_starting, '{}'))
+                ORDER BY x.used_at DESC OFFSET gap.per_week - 1 LIMIT 1)) END AS of_week) AS opening
     CROSS JOIN LATERAL (
         SELECT CASE
             WHEN gap.per_day IS NULL THEN 'limits_missing'
@@ -229,7 +251,7 @@ RETURNS TABLE (
     workspace_id bigint, account_id bigint, campaign_id bigint, sender_id bigint, provider text, member_id text, prospect_url text, step integer,
     timezone text, day date, day_began_at timestamptz, ramp_started_at timestamptz, restricted_at timestamptz, gap_from interval, gap_to interval,
     campaign_remaining integer
-) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     at timestamptz := thaw.now();
@@ -324,11 +346,14 @@ $$;
 COMMENT ON FUNCTION thaw.action_gates(bigint[], text[], bigint[]) IS
     'The first closed gate of an action for each of the given enrollments, with the time at which it opens. code null: the action may be done now.';
 
-REVOKE ALL ON FUNCTION thaw.account_gate(thaw.accounts, boolean), thaw.account_gate_opens_at(thaw.accounts, text), thaw.kind_gates(bigint[], text[], bigint[]), thaw.action_gates(bigint[], text[], bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION thaw.account_gate(thaw.accounts, boolean), thaw.account_gate_opens_at(thaw.accounts, text), thaw.applicable_windows(bigint, bigint, text), thaw.cap_in_week(smallint, integer, integer, integer),
+    thaw.kind_gates(bigint[], text[], bigint[]), thaw.action_gates(bigint[], text[], bigint[]) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION thaw.action_gates(bigint[], text[], bigint[]);
 DROP FUNCTION thaw.kind_gates(bigint[], text[], bigint[]);
+DROP FUNCTION thaw.cap_in_week(smallint, integer, integer, integer);
+DROP FUNCTION thaw.applicable_windows(bigint, bigint, text);
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT NULL)
 RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

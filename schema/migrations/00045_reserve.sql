@@ -7,6 +7,29 @@
 
 -- +goose Up
 
+-- Locks an account, and the person in whose name it sends.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.lock_sender(p_account_id bigint) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    account thaw.accounts;
+BEGIN
+    SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
+    PERFORM s.id
+    FROM thaw.sending_accounts AS sending
+    JOIN thaw.senders AS s ON s.id = sending.sender_id
+    WHERE sending.account_id = p_account_id AND s.provider = account.provider AND s.key = thaw.person_of(account)
+    FOR NO KEY UPDATE OF s;
+    IF NOT FOUND THEN
+        -- The account sends for the first time, or the person behind it has become known.
+        PERFORM thaw.ensure_senders(ARRAY[p_account_id]);
+        PERFORM s.id FROM thaw.senders AS s
+        WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = p_account_id)
+        FOR NO KEY UPDATE;
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
 -- Campaigns with a cap of their own are limited across accounts.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.lock_campaign_caps(p_campaign_ids bigint[]) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -31,8 +54,8 @@ RETURN random();
 -- +goose StatementBegin
 CREATE FUNCTION thaw.reserve_rows(p_enrollment_ids bigint[], p_kinds text[], p_lease interval, p_actor text)
 RETURNS TABLE (
-    enrollment_id bigint, account_id bigint, campaign_id bigint, action_id bigint, code text, opens_at timestamptz, next_allowed_at timestamptz
-) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+    enrollment_id bigint, account_id bigint, campaign_id bigint, kind text, step integer, action_id bigint, code text, opens_at timestamptz, next_allowed_at timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     at       timestamptz := thaw.now();
@@ -71,7 +94,7 @@ BEGIN
         JOIN pick ON pick.enrollment_id = reserved.enrollment_id
         WHERE s.id = pick.sender_id
     )
-    SELECT gate.enrollment_id, gate.account_id, gate.campaign_id, reserved.id,
+    SELECT gate.enrollment_id, gate.account_id, gate.campaign_id, gate.kind, gate.step, reserved.id,
         CASE WHEN gate.is_first AND reserved.id IS NULL THEN 'campaign_cap' ELSE gate.code END,
         -- Those that were first may still be refused at their start.
         CASE WHEN gate.is_first AND reserved.id IS NULL THEN at + interval '1 minute' ELSE gate.opens_at END,
@@ -148,11 +171,7 @@ BEGIN
             USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
     END IF;
     IF found_account IS NOT NULL THEN
-        PERFORM a.id FROM thaw.accounts AS a WHERE a.id = found_account FOR NO KEY UPDATE;
-        PERFORM thaw.ensure_senders(ARRAY[found_account]);
-        PERFORM s.id FROM thaw.senders AS s
-        WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = found_account)
-        FOR NO KEY UPDATE;
+        PERFORM thaw.lock_sender(found_account);
         PERFORM thaw.lock_campaign_caps(ARRAY[found_campaign]);
         PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
         -- It moved to another account while this transaction waited for the first one. The lock of
@@ -167,8 +186,10 @@ BEGIN
         result.code := given.code;
         result.opens_at := given.opens_at;
     ELSE
-        SELECT a.id, a.kind, a.step, a.lease_until INTO result.id, result.kind, result.step, result.lease_until
-        FROM thaw.actions AS a WHERE a.id = given.action_id;
+        result.id := given.action_id;
+        result.kind := given.kind;
+        result.step := given.step;
+        result.lease_until := thaw.now() + reserve.lease;
     END IF;
     RETURN result;
 END;
@@ -196,11 +217,7 @@ BEGIN
         RAISE EXCEPTION 'there is no reservation %', coalesce(start.reservation::text, 'null')
             USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
     END IF;
-    PERFORM a.id FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
-    -- The person behind the account may have become known since the reservation.
-    PERFORM thaw.ensure_senders(ARRAY[action.account_id]);
-    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation;
-    PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
+    PERFORM thaw.lock_sender(action.account_id);
     PERFORM thaw.lock_campaign_caps(ARRAY[action.campaign_id]);
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation FOR NO KEY UPDATE;
@@ -251,7 +268,7 @@ $$;
 COMMENT ON FUNCTION thaw.start(bigint) IS
     'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown the reservation is kept: call start again at opens_at. After any other code it is released.';
 
-REVOKE ALL ON FUNCTION thaw.lock_campaign_caps(bigint[]), thaw.draw(text), thaw.reserve_rows(bigint[], text[], interval, text), thaw.longest_reserving(), thaw.require_short_transaction(),
+REVOKE ALL ON FUNCTION thaw.lock_sender(bigint), thaw.lock_campaign_caps(bigint[]), thaw.draw(text), thaw.reserve_rows(bigint[], text[], interval, text), thaw.longest_reserving(), thaw.require_short_transaction(),
     thaw.require_actor(text),
     thaw.checked_lease(interval), thaw.reserve(bigint, text, interval, text), thaw.start(bigint) FROM PUBLIC;
 
@@ -266,3 +283,4 @@ DROP FUNCTION thaw.longest_reserving();
 DROP FUNCTION thaw.reserve_rows(bigint[], text[], interval, text);
 DROP FUNCTION thaw.draw(text);
 DROP FUNCTION thaw.lock_campaign_caps(bigint[]);
+DROP FUNCTION thaw.lock_sender(bigint);

@@ -110,8 +110,8 @@ BEGIN
             USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
     END IF;
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
-    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation;
-    PERFORM s.id FROM thaw.senders AS s WHERE s.id = action.sender_id FOR NO KEY UPDATE;
+    -- The sender may have changed before the account was locked.
+    PERFORM s.id FROM thaw.senders AS s WHERE s.id = (SELECT a.sender_id FROM thaw.actions AS a WHERE a.id = action.id) FOR NO KEY UPDATE;
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
 

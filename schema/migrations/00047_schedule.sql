@@ -259,7 +259,7 @@ $$;
 CREATE FUNCTION thaw.schedule_batch(
     p_limit integer, p_lease interval, p_actor text, p_workspace_id bigint DEFAULT NULL,
     OUT looked integer, OUT action_ids bigint[]
-) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     at       timestamptz := thaw.now();
     accounts bigint[];
@@ -344,7 +344,8 @@ BEGIN
                         SELECT true FROM thaw.actions AS x
                         WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
                 ORDER BY e.due_at, e.id LIMIT 1) AS head
-            WHERE CASE round WHEN 1 THEN line.place = 1 ELSE line.place > 1 END AND line.account_id IN (SELECT unnest(others))
+            -- In an expression, a list of accounts is hashed. In a join, each line may go through it.
+            WHERE CASE round WHEN 1 THEN line.place = 1 ELSE line.place > 1 AND line.account_id IN (SELECT unnest(others)) END
             ORDER BY line.place);
         -- Rows that the platform has locked are left to the next look.
         free := ARRAY(
@@ -385,13 +386,12 @@ BEGIN
                 served_campaign_id = CASE WHEN look.action_id IS NULL THEN s.served_campaign_id ELSE look.campaign_id END
             FROM look WHERE s.account_id = look.id AND (round = 1 OR look.action_id IS NOT NULL OR look.next_at < s.next_at)
         )
-        SELECT array_agg(look.action_id) FILTER (WHERE look.action_id IS NOT NULL), array_agg(look.id) FILTER (WHERE look.action_id IS NULL)
+        SELECT array_agg(look.action_id) FILTER (WHERE look.action_id IS NOT NULL), array_agg(look.id) FILTER (
+            WHERE look.action_id IS NULL
+                AND look.id IN (SELECT line.account_id FROM unnest(owners, places) AS line (account_id, place) WHERE line.place > 1))
         INTO reserved, others FROM look;
         action_ids := action_ids || coalesce(reserved, '{}');
-        others := ARRAY(
-            SELECT other.id FROM unnest(others) AS other (id)
-            WHERE other.id IN (SELECT line.account_id FROM unnest(owners, places) AS line (account_id, place) WHERE line.place > 1));
-        EXIT WHEN others = '{}';
+        EXIT WHEN others IS NULL;
     END LOOP;
 END;
 $$;

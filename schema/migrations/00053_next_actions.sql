@@ -12,17 +12,9 @@ BEGIN
     RETURN (
         SELECT min(CASE WHEN state.is_open THEN p_at ELSE state.opens_at END)
         FROM thaw.accounts AS a
-        CROSS JOIN LATERAL (
-            SELECT own.*, dense_rank() OVER (ORDER BY own.account_id IS NULL, own.workspace_id IS NULL) AS precedence
-            FROM (
-                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = a.workspace_id AND x.account_id = a.id
-                UNION ALL
-                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id = a.workspace_id AND x.account_id IS NULL
-                UNION ALL
-                SELECT * FROM thaw.sending_windows AS x WHERE x.workspace_id IS NULL AND x.account_id IS NULL) AS own) AS w
-        CROSS JOIN LATERAL (SELECT coalesce(thaw.zone_named(w.timezone), thaw.zone_named(a.timezone)) AS name) AS zone
-        CROSS JOIN LATERAL thaw.window_at(zone.name, w.weekdays, w.opens, w.closes, p_at) AS state
-        WHERE a.id = p_account_id AND w.precedence = 1 AND zone.name IS NOT NULL);
+        CROSS JOIN LATERAL thaw.applicable_windows(a.workspace_id, a.id, thaw.zone_named(a.timezone)) AS w
+        CROSS JOIN LATERAL thaw.window_at(w.timezone, w.weekdays, w.opens, w.closes, p_at) AS state
+        WHERE a.id = p_account_id AND w.timezone IS NOT NULL);
 END;
 $$;
 -- +goose StatementEnd
@@ -51,14 +43,8 @@ BEGIN
             ARRAY(SELECT DISTINCT gate.kind FROM gate WHERE gate.kind IS NOT NULL))
     ), earliest AS (
         SELECT gate.*,
-            CASE WHEN (gate.code IS NULL OR gate.opens_at IS NOT NULL) AND l.pending_code IS NULL
-                AND l.per_day > 0 AND coalesce(l.per_week, 1) > 0
-            THEN greatest(moment, gate.next_action_at, gate.opens_at, l.held_until, l.next_allowed_at,
-                CASE WHEN l.used_today >= l.per_day THEN least(l.day_ends_at, thaw.ramp_grows_at(l.ramp_started_at, l.ramp_week)) END,
-                CASE WHEN l.used_in_week >= l.per_week THEN least(thaw.ramp_grows_at(l.ramp_started_at, l.ramp_week), (
-                    SELECT x.used_at + interval '168 hours' FROM thaw.actions AS x
-                    WHERE x.sender_id = l.sender_id AND x.kind = gate.kind AND x.is_used
-                    ORDER BY x.used_at DESC OFFSET l.per_week - 1 LIMIT 1)) END) END AS at
+            CASE WHEN (gate.code IS NULL OR gate.opens_at IS NOT NULL) AND l.caps_open_at IS NOT NULL
+            THEN greatest(l.caps_open_at, gate.next_action_at, gate.opens_at) END AS at
         FROM gate
         LEFT JOIN limits AS l ON l.account_id = gate.account_id AND l.kind = gate.kind
     )

@@ -178,10 +178,9 @@ WHERE sending.sender_id IN (SELECT own.sender_id FROM thaw.sending_accounts AS o
 ORDER BY sending.account_id;
 
 -- name: ForecastKinds :many
--- The limits of each kind of accounts, by ramp week, as thaw.kind_gates applies them (a test
--- compares both), and until when a gap or a hold lasts. Kinds without limits are missing.
--- remaining: how many more may be open. Limits that do not exist are -1, an unknown start of the
--- ramp is 'epoch'.
+-- The limits of each kind of accounts, by ramp week, and until when a gap or a hold lasts. Kinds
+-- without limits are missing. remaining: how many more may be open. Limits that do not exist are
+-- -1, an unknown start of the ramp is 'epoch'.
 SELECT g.account_id::bigint AS account_id, g.sender_id::bigint AS sender_id, g.kind::text AS kind, g.timezone::text AS timezone, g.day::text AS day,
     g.day_ends_at::timestamptz AS day_ends_at, coalesce(g.ramp_started_at, 'epoch')::timestamptz AS ramp_started_at,
     g.gap_from::interval AS gap_from, g.gap_to::interval AS gap_to,
@@ -195,12 +194,8 @@ LEFT JOIN thaw.action_overrides AS own ON own.account_id = a.id AND own.kind = g
 LEFT JOIN thaw.action_overrides AS common
     ON common.workspace_id = a.workspace_id AND common.account_id IS NULL AND common.campaign_id IS NULL AND common.kind = g.kind
 CROSS JOIN LATERAL (
-    SELECT array_agg(CASE WHEN l.ramp_week < 6
-            THEN least(l.per_day, coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day)
-            ELSE least(coalesce(own.per_day, common.per_day, l.per_day), ceiling.per_day) END ORDER BY l.ramp_week) AS per_day,
-        array_agg(coalesce(CASE WHEN l.ramp_week < 6
-            THEN least(l.per_week, coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week)
-            ELSE least(coalesce(own.per_week, common.per_week, l.per_week), ceiling.per_week) END, -1) ORDER BY l.ramp_week) AS per_week,
+    SELECT array_agg(thaw.cap_in_week(l.ramp_week, l.per_day, coalesce(own.per_day, common.per_day), ceiling.per_day) ORDER BY l.ramp_week) AS per_day,
+        array_agg(coalesce(thaw.cap_in_week(l.ramp_week, l.per_week, coalesce(own.per_week, common.per_week), ceiling.per_week), -1) ORDER BY l.ramp_week) AS per_week,
         count(*) AS weeks
     FROM thaw.action_limits AS l WHERE l.tier = a.tier AND l.kind = g.kind) AS limits
 WHERE g.account_code IS NULL AND g.per_day IS NOT NULL AND g.day IS NOT NULL AND limits.weeks = 6
@@ -213,16 +208,12 @@ FROM generate_series(1, sqlc.arg(days)::integer) AS n
 ORDER BY n;
 
 -- name: ForecastWindows :many
--- When accounts may send in the coming days, as thaw.kind_gates sees it (a test compares both): the
--- windows of an account, otherwise of its workspace, otherwise of the fleet.
+-- When accounts may send in the coming days.
 WITH RECURSIVE applicable AS MATERIALIZED (
-    SELECT a.id AS account_id, w.weekdays, w.opens, w.closes, coalesce(thaw.zone_named(w.timezone), thaw.zone_named(a.timezone)) AS timezone
+    SELECT a.id AS account_id, w.weekdays, w.opens, w.closes, w.timezone
     FROM thaw.accounts AS a
-    CROSS JOIN LATERAL (
-        SELECT x.*, dense_rank() OVER (ORDER BY x.account_id IS NULL, x.workspace_id IS NULL) AS precedence
-        FROM thaw.sending_windows AS x
-        WHERE (x.workspace_id = a.workspace_id OR x.workspace_id IS NULL) AND (x.account_id = a.id OR x.account_id IS NULL)) AS w
-    WHERE a.id = ANY (sqlc.arg(account_ids)::bigint[]) AND w.precedence = 1
+    CROSS JOIN LATERAL thaw.applicable_windows(a.workspace_id, a.id, thaw.zone_named(a.timezone)) AS w (weekdays, opens, closes, timezone)
+    WHERE a.id = ANY (sqlc.arg(account_ids)::bigint[])
 ), openings AS (
     SELECT hours.*, thaw.now() AS looked_at, state.is_open, state.closes_at, state.opens_at AS next_at
     FROM (SELECT DISTINCT p.weekdays, p.opens, p.closes, p.timezone FROM applicable AS p WHERE p.timezone IS NOT NULL) AS hours
