@@ -6845,6 +6845,34 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.publish(p_type text, p_workspace_id bigint, p_account_id bigint, p_data jsonb) IS 'Writes a message to the platform, in the transaction of the event that it reports: p_data and the names of workspace and account. Returns the id of the message. Null: no endpoint is enabled, and nothing is written.';
+CREATE FUNCTION thaw.publish_each(p_type text, p_account_ids bigint[], p_data jsonb[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    endpoint bigint;
+    places   bigint[];
+    messages text[];
+BEGIN
+    IF NOT thaw.has_endpoint() THEN
+        RETURN;
+    END IF;
+    WITH written AS (
+        INSERT INTO thaw.outbox (type, account_id, data)
+        SELECT p_type, given.account_id, thaw.subject(NULL, given.account_id) || jsonb_strip_nulls(given.data)
+        FROM unnest(p_account_ids, p_data) WITH ORDINALITY AS given (account_id, data, place)
+        ORDER BY given.place
+        RETURNING id, message_id
+    )
+    SELECT array_agg(written.id ORDER BY written.id), array_agg(written.message_id ORDER BY written.id) INTO places, messages FROM written;
+    FOR endpoint IN SELECT e.id FROM thaw.webhook_endpoints AS e WHERE e.disabled_at IS NULL ORDER BY e.id FOR KEY SHARE OF e LOOP
+        INSERT INTO thaw.webhook_deliveries (outbox_id, endpoint_id) SELECT written.id, endpoint FROM unnest(places) AS written (id);
+        PERFORM thaw.enqueue_many('deliver', 'webhooks_' || endpoint, 2::smallint, ARRAY(
+            SELECT jsonb_build_object('endpoint_id', endpoint, 'message_id', message.id)
+            FROM unnest(messages) WITH ORDINALITY AS message (id, place) ORDER BY message.place));
+    END LOOP;
+END;
+$$;
 CREATE FUNCTION thaw.publish_moved(p_account thaw.accounts, p_lane thaw.lane, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_moved integer) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6932,10 +6960,12 @@ CREATE FUNCTION thaw.publish_unknown(p_action_ids bigint[]) RETURNS void
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM thaw.publish('actions.unknown', NULL, unsettled.account_id, jsonb_build_object('actions', unsettled.actions))
+    PERFORM thaw.publish_each('actions.unknown', array_agg(unsettled.account_id ORDER BY unsettled.account_id),
+        array_agg(jsonb_build_object('actions', unsettled.actions) ORDER BY unsettled.account_id))
     FROM (
         SELECT a.account_id, jsonb_agg(jsonb_build_object('reservation', a.id, 'kind', a.kind, 'prospect_url', a.prospect_url, 'started_at', thaw.rfc3339(a.started_at)) ORDER BY a.id) AS actions
-        FROM thaw.actions AS a WHERE a.id = ANY (p_action_ids) GROUP BY a.account_id ORDER BY a.account_id) AS unsettled;
+        FROM thaw.actions AS a WHERE a.id = ANY (p_action_ids) GROUP BY a.account_id) AS unsettled
+    HAVING count(*) > 0;
 END;
 $$;
 CREATE FUNCTION thaw.push_actions(p_limit integer, OUT looked integer, OUT reserved integer) RETURNS record
@@ -6953,17 +6983,17 @@ BEGIN
     END IF;
     SELECT b.looked, b.action_ids INTO looked, given FROM thaw.schedule_batch(p_limit, thaw.checked_lease(NULL), 'schedule') AS b;
     reserved := coalesce(cardinality(given), 0);
-    PERFORM thaw.publish('action.due', NULL, due.account_id, due.data)
+    PERFORM thaw.publish_each('action.due', array_agg(due.account_id ORDER BY due.id), array_agg(due.data ORDER BY due.id))
     FROM (
-        SELECT a.account_id, jsonb_build_object(
+        SELECT a.id, a.account_id, jsonb_build_object(
             'reservation', a.id, 'lease_until', thaw.rfc3339(a.lease_until), 'kind', a.kind, 'step', a.step, 'campaign', campaign.key,
             'campaign_external_id', campaign.external_id, 'enrollment', a.enrollment_id, 'enrollment_external_id', e.external_id,
             'prospect_url', a.prospect_url) AS data
         FROM thaw.actions AS a
         JOIN thaw.campaigns AS campaign ON campaign.id = a.campaign_id
         JOIN thaw.enrollments AS e ON e.id = a.enrollment_id
-        WHERE a.id = ANY (given)
-        ORDER BY a.id) AS due;
+        WHERE a.id = ANY (given)) AS due
+    HAVING count(*) > 0;
 END;
 $$;
 CREATE FUNCTION thaw.queue_changes(p_kind text, p_ids bigint[], p_from text, p_cause text, p_at timestamp with time zone DEFAULT thaw.now()) RETURNS void

@@ -207,14 +207,47 @@ $$;
 COMMENT ON FUNCTION thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text) IS
     'Records what came of a started action: sent (with provider_ref), already, refused (the enrollment fails, if_refused: or skips the step, or keeps it), limited (the kind is on hold until), throttled (try again at until), account_lost, restricted, unknown; released ends a reservation that was not started; verified_sent and verified_absent settle an unknown one. next_kind and next_at are for campaigns without steps. Returns the state. The same outcome again changes nothing; another one is an error.';
 
+-- Publishes a message for each of the given accounts, as thaw.publish does for one, in statements
+-- for all of them. p_data has one object per account.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.publish_each(p_type text, p_account_ids bigint[], p_data jsonb[]) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    endpoint bigint;
+    places   bigint[];
+    messages text[];
+BEGIN
+    IF NOT thaw.has_endpoint() THEN
+        RETURN;
+    END IF;
+    WITH written AS (
+        INSERT INTO thaw.outbox (type, account_id, data)
+        SELECT p_type, given.account_id, thaw.subject(NULL, given.account_id) || jsonb_strip_nulls(given.data)
+        FROM unnest(p_account_ids, p_data) WITH ORDINALITY AS given (account_id, data, place)
+        ORDER BY given.place
+        RETURNING id, message_id
+    )
+    SELECT array_agg(written.id ORDER BY written.id), array_agg(written.message_id ORDER BY written.id) INTO places, messages FROM written;
+    FOR endpoint IN SELECT e.id FROM thaw.webhook_endpoints AS e WHERE e.disabled_at IS NULL ORDER BY e.id FOR KEY SHARE OF e LOOP
+        INSERT INTO thaw.webhook_deliveries (outbox_id, endpoint_id) SELECT written.id, endpoint FROM unnest(places) AS written (id);
+        PERFORM thaw.enqueue_many('deliver', 'webhooks_' || endpoint, 2::smallint, ARRAY(
+            SELECT jsonb_build_object('endpoint_id', endpoint, 'message_id', message.id)
+            FROM unnest(messages) WITH ORDINALITY AS message (id, place) ORDER BY message.place));
+    END LOOP;
+END;
+$$;
+-- +goose StatementEnd
+
 -- Reports actions whose outcome is unknown: one message per account.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.publish_unknown(p_action_ids bigint[]) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM thaw.publish('actions.unknown', NULL, unsettled.account_id, jsonb_build_object('actions', unsettled.actions))
+    PERFORM thaw.publish_each('actions.unknown', array_agg(unsettled.account_id ORDER BY unsettled.account_id),
+        array_agg(jsonb_build_object('actions', unsettled.actions) ORDER BY unsettled.account_id))
     FROM (
         SELECT a.account_id, jsonb_agg(jsonb_build_object('reservation', a.id, 'kind', a.kind, 'prospect_url', a.prospect_url, 'started_at', thaw.rfc3339(a.started_at)) ORDER BY a.id) AS actions
-        FROM thaw.actions AS a WHERE a.id = ANY (p_action_ids) GROUP BY a.account_id ORDER BY a.account_id) AS unsettled;
+        FROM thaw.actions AS a WHERE a.id = ANY (p_action_ids) GROUP BY a.account_id) AS unsettled
+    HAVING count(*) > 0;
 END;
 $$;
 -- +goose StatementEnd
@@ -342,7 +375,7 @@ CREATE TRIGGER enrollments_release_actions AFTER UPDATE OF status ON thaw.enroll
 
 REVOKE ALL ON FUNCTION thaw.hold_kind(bigint, text, timestamptz, text, text, text), thaw.limit_ends(bigint, text, text),
     thaw.advance(thaw.actions, text, timestamptz), thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text),
-    thaw.publish_unknown(bigint[]), thaw.expire_actions(integer), thaw.close_invite(bigint, text),
+    thaw.publish_each(text, bigint[], jsonb[]), thaw.publish_unknown(bigint[]), thaw.expire_actions(integer), thaw.close_invite(bigint, text),
     thaw.release_actions(bigint[], text), thaw.accounts_release_actions(),
     thaw.campaigns_release_actions(), thaw.enrollments_release_actions() FROM PUBLIC;
 
@@ -357,6 +390,7 @@ DROP FUNCTION thaw.release_actions(bigint[], text);
 DROP FUNCTION thaw.close_invite(bigint, text);
 DROP FUNCTION thaw.expire_actions(integer);
 DROP FUNCTION thaw.publish_unknown(bigint[]);
+DROP FUNCTION thaw.publish_each(text, bigint[], jsonb[]);
 DROP FUNCTION thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text);
 DROP FUNCTION thaw.advance(thaw.actions, text, timestamptz);
 DROP FUNCTION thaw.limit_ends(bigint, text, text);

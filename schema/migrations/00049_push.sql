@@ -70,17 +70,17 @@ BEGIN
     END IF;
     SELECT b.looked, b.action_ids INTO looked, given FROM thaw.schedule_batch(p_limit, thaw.checked_lease(NULL), 'schedule') AS b;
     reserved := coalesce(cardinality(given), 0);
-    PERFORM thaw.publish('action.due', NULL, due.account_id, due.data)
+    PERFORM thaw.publish_each('action.due', array_agg(due.account_id ORDER BY due.id), array_agg(due.data ORDER BY due.id))
     FROM (
-        SELECT a.account_id, jsonb_build_object(
+        SELECT a.id, a.account_id, jsonb_build_object(
             'reservation', a.id, 'lease_until', thaw.rfc3339(a.lease_until), 'kind', a.kind, 'step', a.step, 'campaign', campaign.key,
             'campaign_external_id', campaign.external_id, 'enrollment', a.enrollment_id, 'enrollment_external_id', e.external_id,
             'prospect_url', a.prospect_url) AS data
         FROM thaw.actions AS a
         JOIN thaw.campaigns AS campaign ON campaign.id = a.campaign_id
         JOIN thaw.enrollments AS e ON e.id = a.enrollment_id
-        WHERE a.id = ANY (given)
-        ORDER BY a.id) AS due;
+        WHERE a.id = ANY (given)) AS due
+    HAVING count(*) > 0;
 END;
 $$;
 -- +goose StatementEnd
