@@ -240,7 +240,7 @@ BEGIN
             FROM (
                 SELECT s.account_id, s.workspace_id, s.next_at FROM thaw.sending_accounts AS s
                 WHERE s.next_at <= at AND s.next_at < 'infinity'
-                ORDER BY s.next_at LIMIT greatest(10 * p_limit, 1000)) AS oldest) AS turn
+                ORDER BY s.next_at LIMIT greatest(2 * p_limit, 1000)) AS oldest) AS turn
         ORDER BY turn.round, turn.next_at, turn.account_id LIMIT p_limit;
     END IF;
 END;
@@ -294,16 +294,16 @@ BEGIN
         SELECT s.id FROM thaw.senders AS s
         WHERE s.id = ANY (ARRAY(SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts)))
         ORDER BY s.id FOR NO KEY UPDATE SKIP LOCKED) AS l;
-    -- In the order of thaw.take_nudges, which locks the same rows without the accounts.
-    PERFORM sending.account_id FROM thaw.sending_accounts AS sending
-    WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE;
-    -- One account per sender, because its accounts share one pace. Another transaction may have
-    -- served the account while this one waited.
-    SELECT array_agg(l.account_id), array_agg(l.turn) INTO accounts, turns FROM (
-        SELECT DISTINCT ON (sending.sender_id) sending.account_id, coalesce(sending.served_campaign_id, 0) AS turn
-        FROM thaw.sending_accounts AS sending
-        WHERE sending.account_id = ANY (accounts) AND sending.sender_id = ANY (senders) AND sending.next_at <= at
-        ORDER BY sending.sender_id, sending.served_at NULLS FIRST, sending.account_id) AS l;
+    -- In the order of thaw.take_nudges, which locks the same rows without the accounts. Another
+    -- transaction may have served an account while this one waited. One account per sender, because
+    -- its accounts share one pace. IS TRUE: the list of senders is hashed.
+    SELECT array_agg(one.account_id), array_agg(one.turn) INTO accounts, turns FROM (
+        SELECT DISTINCT ON (l.sender_id) l.account_id, coalesce(l.served_campaign_id, 0) AS turn
+        FROM (
+            SELECT sending.* FROM thaw.sending_accounts AS sending
+            WHERE sending.account_id = ANY (accounts) ORDER BY sending.account_id FOR NO KEY UPDATE) AS l
+        WHERE (l.sender_id IN (SELECT unnest(senders))) IS TRUE AND l.next_at <= at
+        ORDER BY l.sender_id, l.served_at NULLS FIRST, l.account_id) AS one;
     looked := coalesce(cardinality(accounts), 0);
     IF looked = 0 THEN
         RETURN;
@@ -360,9 +360,8 @@ BEGIN
         ), deferred AS (
             -- A prospect who has an invite already does not hold up those behind. The next look
             -- decides again: the invite may be withdrawn by then.
-            UPDATE thaw.enrollments AS e SET
-                next_action_at = coalesce((SELECT result.opens_at FROM result WHERE result.enrollment_id = e.id), at + interval '1 day')
-            WHERE e.id = ANY (ARRAY(SELECT result.enrollment_id FROM result WHERE result.is_passed))
+            UPDATE thaw.enrollments AS e SET next_action_at = coalesce(result.opens_at, at + interval '1 day')
+            FROM result WHERE e.id = result.enrollment_id AND result.is_passed
         ), look AS MATERIALIZED (
             -- When to look again: after the gap, or when the first gate opens.
             SELECT DISTINCT ON (account.id) account.id, result.action_id, result.campaign_id, result.code,
@@ -403,7 +402,7 @@ CREATE FUNCTION thaw.claim_actions(
 ) RETURNS TABLE (
     reservation bigint, lease_until timestamptz, kind text, step integer, workspace_key text, workspace_external_id text, provider text, account text,
     account_external_id text, campaign text, campaign_external_id text, enrollment bigint, enrollment_external_id text, prospect_url text
-) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     given bigint[];

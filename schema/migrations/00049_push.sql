@@ -59,7 +59,7 @@ COMMENT ON FUNCTION thaw.ring_actions() IS 'Notifies listeners on thaw_actions i
 -- many actions it reserved.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.push_actions(p_limit integer, OUT looked integer, OUT reserved integer) LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     given bigint[];
 BEGIN
