@@ -69,3 +69,20 @@ func TestSendingScansNoTable(t *testing.T) {
 	require.LessOrEqual(t, look(), few+50, "it was %d", few)
 	require.Less(t, few, int64(200))
 }
+
+// The functions that keep their plans are often called first while a fleet is small. Their plans
+// must suit it when it has grown, so they read no table row by row, not even one with a few rows.
+func TestPlansOfGatesSuitAnySize(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	db.Exec(t, withoutAutovacuum)
+	db.Exec(t, "SELECT thaw.take_nudges()")
+	db.Exec(t, "VACUUM (ANALYZE)")
+	e := newExplainer(t, db)
+	for _, sql := range []string{
+		"SELECT thaw.kind_gates('{1,2}')", "SELECT thaw.action_gates('{1,2}', NULL)", "SELECT thaw.reserve_rows('{1}', NULL, '1 minute', 'x')",
+		"SELECT thaw.claim_actions(10)",
+	} {
+		require.Empty(t, e.scansOf(sql, "enrollments", "actions", "senders", "sending_accounts", "accounts", "campaigns", "workspaces"), sql)
+	}
+}
