@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -122,6 +123,23 @@ func (c *cluster) crash() {
 	if c.postmaster != nil {
 		_ = c.postmaster.Process.Signal(syscall.SIGQUIT) // fails only if it has ended
 		<-c.ended
+	}
+}
+
+// kill is kill -9 of all processes of the server, the postmaster first, so that it does not end them
+// in an orderly way. The next postmaster finds the files of the dead one.
+func (c *cluster) kill() {
+	c.Helper()
+	pid := c.postmaster.Process.Pid
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	require.NoError(c, err)
+	require.NoError(c, c.postmaster.Process.Kill())
+	<-c.ended
+	for _, child := range strings.Fields(string(children)) {
+		id, err := strconv.Atoi(child)
+		require.NoError(c, err)
+		_ = syscall.Kill(id, syscall.SIGKILL) // fails only if it has ended
+		require.Eventually(c, func() bool { return errors.Is(syscall.Kill(id, 0), syscall.ESRCH) }, time.Minute, time.Millisecond, "process %d of Postgres does not end", id)
 	}
 }
 

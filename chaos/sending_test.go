@@ -338,13 +338,13 @@ func (x *sending) behind(r *relay) string {
 	return ""
 }
 
-// crash crashes Postgres and starts it again. Processes of Thaw and senders that are called outlive
+// crash kills Postgres and starts it again. Processes of Thaw and senders that are called outlive
 // it. A sender that claims ends, and is started again.
 func (x *sending) crash(at halt) {
 	x.Helper()
-	x.pg.crash()
+	x.pg.kill()
 	x.crashes++
-	x.fault("crashes of Postgres")
+	x.fault("kills of Postgres")
 	if at.backend == 0 {
 		at.resume() // the provider answers while the database is away
 	}

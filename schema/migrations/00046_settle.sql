@@ -91,7 +91,9 @@ DECLARE
     refusals integer;
 BEGIN
     PERFORM thaw.require_actor(settle.actor), thaw.require_text('provider_ref', settle.provider_ref), thaw.require_text('error_code', settle.error_code);
-    SELECT word.outcome INTO result FROM unnest(enum_range(NULL::thaw.action_outcome)) AS word (outcome) WHERE word.outcome::text = settle.outcome;
+    IF settle.outcome = ANY (enum_range(NULL::thaw.action_outcome)::text[]) THEN
+        result := settle.outcome;
+    END IF;
     IF result IS NULL THEN
         RAISE EXCEPTION 'the outcome "%" is unknown', coalesce(left(settle.outcome, 100), 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = format('Use one of: %s.', array_to_string(enum_range(NULL::thaw.action_outcome), ', '));
