@@ -221,11 +221,11 @@ func TestStepsCallNoTrigger(t *testing.T) {
 		require.Empty(t, calls(setting, "UPDATE thaw.enrollments SET step = step + 1, next_action_at = now() WHERE status = 'active'"))
 		require.Empty(t, calls(setting, "UPDATE thaw.enrollments SET status = 'replied' WHERE status = 'active' AND account_id = 2"))
 		require.Empty(t, calls(setting, "UPDATE thaw.enrollments SET next_action_at = now() WHERE status = 'paused'"))
-		require.Equal(t, []call{{"enrollments_count_update_row", 1}, {"enrollments_write_history", 1}},
+		require.Equal(t, []call{{"enrollments_count_update_row", 1}, {"enrollments_release_row", 1}, {"enrollments_write_history", 1}},
 			calls(setting, `UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = now()
 				WHERE id = (SELECT min(e.id) FROM thaw.enrollments AS e WHERE e.status = 'active')`))
 	}
-	require.Equal(t, []call{{"enrollments_count_update_set", 1}}, calls("on", `
+	require.Equal(t, []call{{"enrollments_count_update_set", 1}, {"enrollments_release_set", 1}}, calls("on", `
 		UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = now() WHERE status = 'active'`))
 }
 

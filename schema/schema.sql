@@ -530,31 +530,65 @@ BEGIN
 END;
 $$;
 CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint DEFAULT NULL::bigint) RETURNS TABLE(account_id bigint, place bigint)
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
 DECLARE
-    at timestamptz := thaw.now();
+    at         timestamptz := thaw.now();
+    bound      integer := greatest(2 * p_limit, 1000);
+    accounts   bigint[];
+    workspaces bigint[];
+    times      timestamptz[];
+    first      bigint;
 BEGIN
     IF p_workspace_id IS NOT NULL THEN
         RETURN QUERY
         SELECT s.account_id, row_number() OVER (ORDER BY s.next_at, s.account_id) FROM thaw.sending_accounts AS s
         WHERE s.workspace_id = p_workspace_id AND s.next_at <= at AND s.next_at < 'infinity'
         ORDER BY s.next_at, s.account_id LIMIT p_limit;
-    ELSE
-        RETURN QUERY
-        SELECT turn.account_id, row_number() OVER (ORDER BY turn.round, turn.next_at, turn.account_id)
-        FROM (
-            SELECT oldest.*, row_number() OVER (PARTITION BY oldest.workspace_id ORDER BY oldest.next_at, oldest.account_id) AS round
-            FROM (
-                SELECT s.account_id, s.workspace_id, s.next_at FROM thaw.sending_accounts AS s
-                WHERE s.next_at <= at AND s.next_at < 'infinity'
-                ORDER BY s.next_at LIMIT greatest(2 * p_limit, 1000)) AS oldest) AS turn
-        ORDER BY turn.round, turn.next_at, turn.account_id LIMIT p_limit;
+        RETURN;
     END IF;
+    SELECT array_agg(oldest.account_id), array_agg(oldest.workspace_id), array_agg(oldest.next_at) INTO accounts, workspaces, times
+    FROM (
+        SELECT s.account_id, s.workspace_id, s.next_at FROM thaw.sending_accounts AS s
+        WHERE s.next_at <= at AND s.next_at < 'infinity'
+        ORDER BY s.next_at LIMIT bound) AS oldest;
+    IF cardinality(accounts) = bound THEN
+        first := 1 + floor(thaw.draw(format('workspace %s', at)) * (SELECT max(w.id) FROM thaw.workspaces AS w));
+        SELECT accounts || array_agg(other.account_id), workspaces || array_agg(other.workspace_id), times || array_agg(other.next_at)
+        INTO accounts, workspaces, times
+        FROM (
+            WITH RECURSIVE visited AS (
+                SELECT first - 1 AS id, 0 AS n
+                UNION ALL
+                -- The next workspace with an account that is due at some time; after the last one, the first.
+                SELECT coalesce(
+                    (SELECT s.workspace_id FROM thaw.sending_accounts AS s
+                     WHERE s.workspace_id > visited.id AND s.next_at < 'infinity' ORDER BY s.workspace_id, s.next_at LIMIT 1),
+                    (SELECT s.workspace_id FROM thaw.sending_accounts AS s WHERE s.next_at < 'infinity' ORDER BY s.workspace_id, s.next_at LIMIT 1)),
+                    visited.n + 1
+                FROM visited WHERE visited.n < 200
+            ), workspace AS MATERIALIZED (
+                SELECT DISTINCT v.id FROM visited AS v
+                WHERE v.n > 0 AND (SELECT s.next_at FROM thaw.sending_accounts AS s WHERE s.workspace_id = v.id AND s.next_at < 'infinity' ORDER BY s.next_at LIMIT 1) <= at
+            )
+            SELECT s.account_id, s.workspace_id, s.next_at
+            FROM workspace
+            CROSS JOIN LATERAL (
+                SELECT x.* FROM thaw.sending_accounts AS x
+                WHERE x.workspace_id = workspace.id AND x.next_at <= at AND x.next_at < 'infinity'
+                ORDER BY x.next_at LIMIT (SELECT 1 + p_limit / count(*) FROM workspace)) AS s) AS other;
+    END IF;
+    RETURN QUERY
+    SELECT turn.account_id, row_number() OVER (ORDER BY turn.round, turn.next_at, turn.account_id)
+    FROM (
+        SELECT one.*, row_number() OVER (PARTITION BY one.workspace_id ORDER BY one.next_at, one.account_id) AS round
+        FROM (SELECT DISTINCT due.account_id, due.workspace_id, due.next_at FROM unnest(accounts, workspaces, times) AS due (account_id, workspace_id, next_at)) AS one) AS turn
+    ORDER BY turn.round, turn.next_at, turn.account_id LIMIT p_limit;
 END;
 $$;
 CREATE FUNCTION thaw.accounts_write_history() RETURNS trigger
@@ -679,6 +713,7 @@ BEGIN
             campaign.status AS campaign_status, step.kind AS step_kind, coalesce(e.next_kind, step.kind) AS expected,
             coalesce(asked.kind, e.next_kind, step.kind) AS kind,
             EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = e.campaign_id) AS has_steps,
+            CASE WHEN coalesce(asked.kind, e.next_kind, step.kind) = 'invite' THEN thaw.prospect_key(e.prospect_url) END AS invited,
             account.provider, account.member_id
         FROM unnest(p_enrollment_ids, p_kinds) AS asked (id, kind)
         JOIN thaw.enrollments AS e ON e.id = asked.id
@@ -708,20 +743,20 @@ BEGIN
              WHERE x.enrollment_id = asked.id AND x.step = asked.step AND (x.is_used OR x.state = 'already')
                  AND NOT x.id = ANY (coalesce(p_starting, '{}'))
              LIMIT 1) AS done,
-            pair.closed_as AS pair_closed_as, pair.state AS pair_state, pair.id AS pair_id,
+            pair.id AS pair_id, pair.closed_as = 'accepted' OR pair.error_code = 'already_connected' AS is_connected,
             withdrawn.closed_at AS withdrawn_at
         FROM asked
         LEFT JOIN gates AS g ON g.account_id = asked.account_id AND g.kind = asked.kind
         LEFT JOIN thaw.action_overrides AS own ON own.campaign_id = asked.campaign_id AND own.kind = asked.kind
         LEFT JOIN LATERAL (
-            SELECT x.id, x.closed_as, x.state FROM thaw.actions AS x
-            WHERE asked.kind = 'invite' AND x.kind = 'invite' AND x.sender_id = g.sender_id AND x.prospect_url = asked.prospect_url
+            SELECT x.id, x.closed_as, x.error_code FROM thaw.actions AS x
+            WHERE x.kind = 'invite' AND x.sender_id = g.sender_id AND thaw.prospect_key(x.prospect_url) = asked.invited
                 AND (x.is_used OR x.state = 'already') AND (x.closed_as IS NULL OR x.closed_as = 'accepted')
                 AND NOT x.id = ANY (coalesce(p_starting, '{}'))
             LIMIT 1) AS pair ON true
         LEFT JOIN LATERAL (
             SELECT max(x.closed_at) AS closed_at FROM thaw.actions AS x
-            WHERE asked.kind = 'invite' AND x.sender_id = g.sender_id AND x.prospect_url = asked.prospect_url AND x.closed_as = 'withdrawn') AS withdrawn ON true
+            WHERE x.sender_id = g.sender_id AND thaw.prospect_key(x.prospect_url) = asked.invited AND x.closed_as = 'withdrawn') AS withdrawn ON true
     )
     SELECT facts.id, facts.kind, closed.code,
         CASE closed.code
@@ -746,15 +781,14 @@ BEGIN
             WHEN facts.account_code IS NOT NULL THEN facts.account_code
             WHEN facts.campaign_status <> 'running' THEN 'campaign_not_running'
             WHEN facts.kind IS NULL OR (facts.expected IS NOT NULL OR facts.has_steps) AND facts.kind IS DISTINCT FROM facts.expected THEN 'no_such_step'
+            WHEN facts.done IS NOT NULL THEN CASE facts.done
+                WHEN 'reserved' THEN 'already_reserved' WHEN 'started' THEN 'already_started' WHEN 'unknown' THEN 'already_unknown' ELSE 'already_sent' END
             WHEN facts.next_action_at > at AND p_starting IS NULL THEN 'not_due'
             WHEN facts.is_unlimited THEN 'limits_missing'
             WHEN facts.kind_code IS NOT NULL THEN facts.kind_code
             WHEN facts.campaign_used >= facts.campaign_cap THEN 'campaign_cap'
             WHEN facts.pending_code IS NOT NULL THEN facts.pending_code
-            WHEN facts.done IS NOT NULL THEN CASE facts.done
-                WHEN 'reserved' THEN 'already_reserved' WHEN 'started' THEN 'already_started' WHEN 'unknown' THEN 'already_unknown' ELSE 'already_sent' END
-            WHEN facts.pair_id IS NOT NULL THEN
-                CASE WHEN facts.pair_closed_as = 'accepted' OR facts.pair_state = 'already' THEN 'already_connected' ELSE 'already_invited' END
+            WHEN facts.pair_id IS NOT NULL THEN CASE WHEN facts.is_connected THEN 'already_connected' ELSE 'already_invited' END
             WHEN facts.withdrawn_at > at - interval '21 days' THEN 'invite_withdrawn'
         END AS code) AS closed;
 END;
@@ -2219,6 +2253,7 @@ CREATE FUNCTION thaw.close_invite(reservation bigint, as_what text) RETURNS bool
     AS $$
 DECLARE
     action thaw.actions;
+    newer  bigint;
 BEGIN
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = close_invite.reservation FOR NO KEY UPDATE;
     IF action.id IS NULL THEN
@@ -2235,6 +2270,15 @@ BEGIN
     ELSIF action.closed_as = 'accepted' THEN
         RAISE EXCEPTION 'the invite of action % was accepted', action.id
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'It cannot be withdrawn any more. Nothing was changed.';
+    ELSIF close_invite.as_what = 'accepted' AND action.closed_as = 'withdrawn' THEN
+        newer := (
+            SELECT min(a.id) FROM thaw.actions AS a
+            WHERE a.kind = 'invite' AND a.sender_id = action.sender_id AND thaw.prospect_key(a.prospect_url) = thaw.prospect_key(action.prospect_url)
+                AND (a.is_used OR a.state = 'already') AND (a.closed_as IS NULL OR a.closed_as = 'accepted'));
+        IF newer IS NOT NULL THEN
+            RAISE EXCEPTION 'the invite of action % was withdrawn, and action % invites the prospect again', action.id, newer
+                USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Close that one. Nothing was changed.';
+        END IF;
     END IF;
     UPDATE thaw.actions AS a SET closed_at = thaw.now(), closed_as = close_invite.as_what WHERE a.id = action.id;
     -- The ceiling of open invites may have held the account.
@@ -2908,7 +2952,7 @@ BEGIN
     RETURN NULL;
 END;
 $$;
-CREATE FUNCTION thaw.enrollments_release_actions() RETURNS trigger
+CREATE FUNCTION thaw.enrollments_release_row() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -2916,6 +2960,21 @@ BEGIN
     PERFORM thaw.release_actions(ARRAY(
         SELECT open.id FROM thaw.actions AS open
         WHERE open.enrollment_id = NEW.id AND open.is_used AND open.state = 'reserved' FOR NO KEY UPDATE SKIP LOCKED), 'not_active');
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.enrollments_release_set() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+BEGIN
+    PERFORM thaw.release_actions(ARRAY(
+        SELECT open.id
+        FROM new_rows AS e
+        JOIN thaw.actions AS open ON open.enrollment_id = e.id AND open.is_used AND open.state = 'reserved'
+        WHERE e.status = 'paused' ORDER BY open.id FOR NO KEY UPDATE OF open SKIP LOCKED), 'not_active');
     RETURN NULL;
 END;
 $$;
@@ -5769,7 +5828,7 @@ BEGIN
         SELECT mine.id, mine.kind = 'invite' AND (mine.is_used OR mine.state = 'already') AND (mine.closed_as IS NULL OR mine.closed_as = 'accepted')
             AND EXISTS (
                 SELECT FROM thaw.actions AS theirs
-                WHERE theirs.sender_id = p_to_id AND theirs.prospect_url = mine.prospect_url AND theirs.kind = 'invite'
+                WHERE theirs.sender_id = p_to_id AND thaw.prospect_key(theirs.prospect_url) = thaw.prospect_key(mine.prospect_url) AND theirs.kind = 'invite'
                     AND (theirs.is_used OR theirs.state = 'already') AND (theirs.closed_as IS NULL OR theirs.closed_as = 'accepted')) AS is_open
         FROM thaw.actions AS mine
         WHERE mine.account_id = p_account_id AND mine.sender_id = p_from_id
@@ -6609,6 +6668,45 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.prospect_key(p_url text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    url   text := btrim(p_url, E' \t\r\n');
+    mail  text := substring(url FROM '(?i)^(?:mailto:)?([^[:space:]"(),:;<>@\[\]\\/]+@[^[:space:]@:/?#]+\.[^[:space:]@:/?#]+)(?:\?.*)?$');
+    parts text[];
+    host  text;
+    path  text;
+    slug  text;
+BEGIN
+    IF mail IS NOT NULL THEN
+        RETURN lower(mail COLLATE "default");
+    END IF;
+    parts := regexp_match(url, '^(?:(?:https?:)?//)?([^/?#@[:space:]]+)([^?#]*)(\?[^#]*)?(?:#.*)?$', 'i');
+    host := regexp_replace(lower(parts[1] COLLATE "C"), '\.*(?::(?:80|443))?$', '');
+    path := rtrim(parts[2], '/');
+    IF parts IS NULL OR position('.' IN host) = 0 OR parts[2] ~ '%(?![[:xdigit:]]{2})' THEN
+        RETURN url;
+    ELSIF host !~ '^(?:(?:www|m|mobile|touch|[a-z]{2})\.)?linkedin\.com$' THEN
+        RETURN 'https://' || host || path || coalesce(nullif(parts[3], '?'), '');
+    END IF;
+    -- The path alone identifies the person.
+    slug := substring(path FROM '(?i)^/+in/+([^/]+)');
+    IF slug LIKE '%\%%' THEN
+        BEGIN
+            slug := (
+                SELECT convert_from(string_agg(
+                    CASE WHEN part.text[1] ~ '^%[[:xdigit:]]{2}$' THEN decode(substr(part.text[1], 2), 'hex') ELSE convert_to(part.text[1], 'UTF8') END,
+                    ''::bytea ORDER BY part.n), 'UTF8')
+                FROM regexp_matches(slug, '%[[:xdigit:]]{2}|[^%]+|%', 'g') WITH ORDINALITY AS part (text, n));
+        EXCEPTION WHEN data_exception THEN
+            NULL; -- not text: it stays as it is
+        END;
+    END IF;
+    RETURN 'https://www.linkedin.com' || coalesce('/in/' || lower(slug COLLATE "default"), path);
+END;
+$_$;
 CREATE FUNCTION thaw.prune_actions(p_after bigint, p_to bigint) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -8445,7 +8543,7 @@ CREATE FUNCTION thaw.ring_actions() RETURNS boolean
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM thaw.accounts_to_look_at(1)) THEN
+    IF NOT EXISTS (SELECT FROM thaw.sending_accounts AS s WHERE s.next_at <= thaw.now() AND s.next_at < 'infinity') THEN
         RETURN false;
     END IF;
     SET LOCAL synchronous_commit = off;
@@ -8850,7 +8948,8 @@ BEGIN
         EXCEPTION WHEN data_exception THEN
             delay := '-1 day';
         END;
-        IF delay NOT BETWEEN interval '0' AND interval '365 days' THEN
+        -- A number without a unit would be seconds.
+        IF delay NOT BETWEEN interval '0' AND interval '365 days' OR delay <> '0' AND given.value ->> 'delay' !~ '[[:alpha:]:]' THEN
             RAISE EXCEPTION 'step % has an invalid delay: %', given.n - 1, left(given.value ->> 'delay', 100)
                 USING ERRCODE = 'invalid_parameter_value', HINT = 'Use 0 to 365 days, for example "2 days" or "4 hours".';
         END IF;
@@ -8937,8 +9036,10 @@ DECLARE
 BEGIN
     PERFORM thaw.require_sending_reason(set_ramp.reason, set_ramp.actor);
     SELECT a.* INTO ramped FROM thaw.accounts AS a WHERE a.id = thaw.find_account(set_ramp.account, set_ramp.provider) FOR NO KEY UPDATE;
-    starts_at := thaw.day_start(coalesce(thaw.zone_named(ramped.timezone), 'UTC'), set_ramp.started_on);
-    IF starts_at > thaw.now() OR set_ramp.started_on < '2000-01-01' THEN
+    IF isfinite(set_ramp.started_on) THEN
+        starts_at := thaw.day_start(coalesce(thaw.zone_named(ramped.timezone), 'UTC'), set_ramp.started_on);
+    END IF;
+    IF NOT isfinite(set_ramp.started_on) OR starts_at > thaw.now() OR set_ramp.started_on < '2000-01-01' THEN
         RAISE EXCEPTION 'the ramp cannot have started on %', set_ramp.started_on
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use a date between the year 2000 and today, or null: it then starts with the next action.';
     END IF;
@@ -9118,6 +9219,9 @@ BEGIN
     ELSIF settle.until > at + interval '400 days' OR settle.next_at > at + interval '3660 days' THEN
         RAISE EXCEPTION 'a time is too far in the future' USING ERRCODE = 'invalid_parameter_value', HINT = 'until may be 400 days ahead, next_at ten years.';
     END IF;
+    -- A time that is over means now.
+    until := CASE WHEN settle.until IS NOT NULL THEN greatest(settle.until, at) END;
+    next_at := CASE WHEN settle.next_at IS NOT NULL THEN greatest(settle.next_at, at) END;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation;
     IF action.id IS NULL THEN
         RAISE EXCEPTION 'there is no reservation %', coalesce(settle.reservation::text, 'null')
@@ -9128,8 +9232,9 @@ BEGIN
     PERFORM s.id FROM thaw.senders AS s WHERE s.id = (SELECT a.sender_id FROM thaw.actions AS a WHERE a.id = action.id) FOR NO KEY UPDATE;
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
-    -- A delivery without the ID that the provider gives to each delivery is not proven.
-    IF result = 'sent' AND settle.provider_ref IS NULL AND (SELECT k.has_provider_ref FROM thaw.action_kinds AS k WHERE k.kind = action.kind) THEN
+    -- A delivery without the ID that the provider gives to each delivery is not proven, unless it was
+    -- reported with its ID before.
+    IF result = 'sent' AND settle.provider_ref IS NULL AND action.state <> 'sent' AND (SELECT k.has_provider_ref FROM thaw.action_kinds AS k WHERE k.kind = action.kind) THEN
         result := 'unknown';
     END IF;
     new_state := CASE
@@ -9181,7 +9286,7 @@ BEGIN
                 UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.next_at, at + interval '1 day')
                 WHERE e.id = action.enrollment_id AND e.step = action.step;
             END IF;
-            SELECT count(DISTINCT a.prospect_url) INTO refusals FROM thaw.actions AS a
+            SELECT count(DISTINCT thaw.prospect_key(a.prospect_url)) INTO refusals FROM thaw.actions AS a
             WHERE a.account_id = action.account_id AND a.kind = action.kind AND a.state = 'refused' AND a.settled_at > at - interval '24 hours';
             IF refusals >= 3 THEN
                 PERFORM thaw.hold_kind(action.account_id, action.kind, thaw.limit_ends(action.account_id, action.kind, NULL), 'refusals',
@@ -9197,8 +9302,9 @@ BEGIN
             UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.until, at + interval '5 minutes')
             WHERE e.id = action.enrollment_id AND e.step = action.step;
         WHEN result IN ('account_lost', 'restricted') THEN
+            -- It was so when the request was made. The account may have connected again since.
             PERFORM thaw.receive_signal(account.provider, account.provider_account_id, result::text,
-                CASE result WHEN 'restricted' THEN 'restricted' ELSE 'disconnected' END, NULL, NULL, 'action:' || action.id, false, NULL);
+                CASE result WHEN 'restricted' THEN 'restricted' ELSE 'disconnected' END, action.started_at, NULL, 'action:' || action.id, false, NULL);
         WHEN new_state = 'unknown' THEN
             PERFORM thaw.publish_unknown(ARRAY[action.id]);
         ELSE NULL; -- released: it may be reserved again
@@ -10235,7 +10341,7 @@ BEGIN
                 USING ERRCODE = 'invalid_parameter_value',
                     HINT = 'Use an IANA name such as Europe/Berlin, or leave it out: the zone of each account applies then.';
         END IF;
-        weekdays := ARRAY(SELECT DISTINCT d.day::smallint FROM jsonb_array_elements_text(given.value -> 'weekdays') AS d (day) ORDER BY 1);
+        weekdays := ARRAY(SELECT DISTINCT d.day::numeric::smallint FROM jsonb_array_elements_text(given.value -> 'weekdays') AS d (day) ORDER BY 1);
         opens := given.value ->> 'opens';
         closes := given.value ->> 'closes';
         timezone := thaw.zone_named(given.value ->> 'timezone');
@@ -11394,7 +11500,7 @@ CREATE INDEX action_overrides_campaign_idx ON thaw.action_overrides USING btree 
 CREATE INDEX actions_account_idx ON thaw.actions USING btree (account_id, campaign_id, id);
 CREATE INDEX actions_campaign_idx ON thaw.actions USING btree (campaign_id, kind, local_day) WHERE is_used;
 CREATE INDEX actions_enrollment_idx ON thaw.actions USING btree (enrollment_id, id);
-CREATE UNIQUE INDEX actions_invite_key ON thaw.actions USING btree (sender_id, prospect_url) WHERE ((kind = 'invite'::text) AND (is_used OR (state = 'already'::thaw.action_state)) AND ((closed_as IS NULL) OR (closed_as = 'accepted'::text)));
+CREATE UNIQUE INDEX actions_invite_key ON thaw.actions USING btree (sender_id, thaw.prospect_key(prospect_url)) WHERE ((kind = 'invite'::text) AND (is_used OR (state = 'already'::thaw.action_state)) AND ((closed_as IS NULL) OR (closed_as = 'accepted'::text)));
 CREATE INDEX actions_lease_idx ON thaw.actions USING btree (lease_until) WHERE (lease_until IS NOT NULL);
 CREATE INDEX actions_open_invites_idx ON thaw.actions USING btree (sender_id) INCLUDE (used_at) WHERE ((kind = 'invite'::text) AND is_used AND (closed_at IS NULL));
 CREATE INDEX actions_refused_idx ON thaw.actions USING btree (account_id, kind, settled_at) WHERE (state = 'refused'::thaw.action_state);
@@ -11404,7 +11510,7 @@ CREATE INDEX actions_settled_idx ON thaw.actions USING brin (settled_at) WITH (p
 CREATE UNIQUE INDEX actions_step_key ON thaw.actions USING btree (enrollment_id, step) WHERE (is_used OR (state = 'already'::thaw.action_state));
 CREATE INDEX actions_unknown_idx ON thaw.actions USING btree (workspace_id, id) WHERE (state = 'unknown'::thaw.action_state);
 CREATE INDEX actions_used_idx ON thaw.actions USING btree (sender_id, kind, used_at) INCLUDE (is_used, local_day, next_of_kind_at, started_at, id);
-CREATE INDEX actions_withdrawn_idx ON thaw.actions USING btree (sender_id, prospect_url) WHERE (closed_as = 'withdrawn'::text);
+CREATE INDEX actions_withdrawn_idx ON thaw.actions USING btree (sender_id, thaw.prospect_key(prospect_url)) WHERE (closed_as = 'withdrawn'::text);
 CREATE INDEX adopt_errors_next_idx ON thaw.adopt_errors USING btree (next_at) WHERE (next_at IS NOT NULL);
 CREATE INDEX adopt_errors_row_idx ON thaw.adopt_errors USING btree (kind, external_id, id);
 CREATE INDEX allocations_account_idx ON thaw.allocations USING btree (account_id, tick_at DESC) WHERE (planned > 0);
@@ -11503,7 +11609,8 @@ CREATE TRIGGER enrollments_note_next_kind_insert BEFORE INSERT ON thaw.enrollmen
 CREATE TRIGGER enrollments_note_next_kind_update BEFORE UPDATE OF step, status ON thaw.enrollments FOR EACH ROW WHEN ((((new.step <> old.step) AND (new.next_kind = old.next_kind)) OR ((new.status = ANY (ARRAY['pending'::thaw.enrollment_status, 'active'::thaw.enrollment_status, 'paused'::thaw.enrollment_status])) AND (old.status <> ALL (ARRAY['pending'::thaw.enrollment_status, 'active'::thaw.enrollment_status, 'paused'::thaw.enrollment_status])) AND (NOT (new.next_kind IS DISTINCT FROM old.next_kind))))) EXECUTE FUNCTION thaw.enrollments_note_next_kind();
 CREATE TRIGGER enrollments_nudge_insert AFTER INSERT ON thaw.enrollments FOR EACH ROW WHEN (((new.due_at IS NOT NULL) AND (new.account_id IS NOT NULL))) EXECUTE FUNCTION thaw.enrollments_nudge();
 CREATE TRIGGER enrollments_nudge_update AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.due_at IS NOT NULL) AND (new.account_id IS NOT NULL) AND ((old.due_at IS DISTINCT FROM new.due_at) OR (old.account_id IS DISTINCT FROM new.account_id) OR (old.next_kind IS DISTINCT FROM new.next_kind)))) EXECUTE FUNCTION thaw.enrollments_nudge();
-CREATE TRIGGER enrollments_release_actions AFTER UPDATE OF status ON thaw.enrollments FOR EACH ROW WHEN (((old.status = 'active'::thaw.enrollment_status) AND (new.status <> 'active'::thaw.enrollment_status) AND (new.next_kind IS NOT NULL))) EXECUTE FUNCTION thaw.enrollments_release_actions();
+CREATE TRIGGER enrollments_release_row AFTER UPDATE OF status ON thaw.enrollments FOR EACH ROW WHEN (((old.status = 'active'::thaw.enrollment_status) AND ((new.status = 'paused'::thaw.enrollment_status) OR ((new.status <> 'active'::thaw.enrollment_status) AND (new.next_kind IS NOT NULL))) AND (current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_release_row();
+CREATE TRIGGER enrollments_release_set AFTER UPDATE ON thaw.enrollments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.counts_by_statement'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_release_set();
 CREATE TRIGGER enrollments_store_current_reason BEFORE INSERT OR UPDATE OF paused_reason ON thaw.enrollments FOR EACH ROW WHEN ((new.paused_reason <> thaw.current_reason(new.paused_reason))) EXECUTE FUNCTION thaw.store_current_reason();
 CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR (old.account_id <> new.account_id)) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_history();
 CREATE TRIGGER enrollments_write_step AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.step <> new.step) AND (old.status = 'paused'::thaw.enrollment_status) AND (new.status = 'paused'::thaw.enrollment_status) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_step();

@@ -25,9 +25,9 @@ func TestMissingZoneIsACode(t *testing.T) {
 	require.Contains(t, claim(t, db, 10), 1)
 	// The zone of a window is used for an account that has none.
 	db.Exec(t, "UPDATE thaw.accounts SET timezone = NULL WHERE id = 2; UPDATE thaw.sending_windows SET timezone = 'Asia/Kathmandu'")
-	require.Equal(t, "window_closed", reserve(t, db, 12))
+	require.Equal(t, "window_closed", reserve(t, db, 20))
 	moveTo(t, db, "2026-03-04 03:16:00+00")
-	require.NotEqual(t, "window_closed", reserve(t, db, 12))
+	require.NotEqual(t, "window_closed", reserve(t, db, 20))
 }
 
 // Deferral follows the rules of the zone on the day, both ways, and not an

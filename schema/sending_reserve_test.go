@@ -64,7 +64,8 @@ func TestEveryGateHasItsCodeAndOpening(t *testing.T) {
 		{"already_unknown", []string{noGaps, "SELECT thaw.start((thaw.reserve(1)).id)", "SELECT thaw.settle(max(id), 'unknown') FROM thaw.actions"}},
 		{"already_sent", []string{noGaps, "SELECT thaw.start((thaw.reserve(1)).id)", "SELECT thaw.settle(max(id), 'sent', 'ref') FROM thaw.actions", "UPDATE thaw.enrollments SET step = 0, next_action_at = thaw.now() WHERE id = 1"}},
 		{"already_invited", []string{noGaps, same}},
-		{"already_connected", []string{noGaps, "SELECT thaw.start((thaw.reserve(31)).id)", "SELECT thaw.settle(max(id), 'already') FROM thaw.actions"}},
+		{"already_invited", []string{noGaps, "SELECT thaw.start((thaw.reserve(31)).id)", "SELECT thaw.settle(max(id), 'already', error_code => 'already_invited_recently') FROM thaw.actions"}},
+		{"already_connected", []string{noGaps, "SELECT thaw.start((thaw.reserve(31)).id)", "SELECT thaw.settle(max(id), 'already', error_code => 'already_connected') FROM thaw.actions"}},
 		{"already_connected", []string{noGaps, "SELECT thaw.start((thaw.reserve(31)).id)", "SELECT thaw.settle(max(id), 'sent', 'ref') FROM thaw.actions", "SELECT thaw.close_invite(max(id), 'accepted') FROM thaw.actions"}},
 		{"invite_withdrawn Mar 24 10:00", []string{noGaps, "SELECT thaw.start((thaw.reserve(31)).id)", "SELECT thaw.settle(max(id), 'sent', 'ref') FROM thaw.actions", "SELECT thaw.close_invite(max(id), 'withdrawn') FROM thaw.actions"}},
 	} {

@@ -46,6 +46,30 @@ func TestClaimsAreFairAcrossWorkspaces(t *testing.T) {
 	require.Equal(t, map[string]int{"acme": 3}, occurrences(testdb.Column[string](t, db, "SELECT c.workspace_key FROM thaw.claim_actions(100, workspace => 'acme') AS c")))
 }
 
+// However much is due in one workspace, the others get their share of each claim.
+func TestABacklogOfOneWorkspaceDelaysNoOther(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	db.Exec(t, `
+		DELETE FROM thaw.enrollments;
+		INSERT INTO thaw.workspaces (key) VALUES ('globex'), ('initech');
+		INSERT INTO thaw.campaigns (workspace_id, key, status) VALUES (2, 'autumn', 'running'), (3, 'winter', 'running');
+		INSERT INTO thaw.campaign_steps (campaign_id, position, kind) VALUES (2, 0, 'invite'), (3, 0, 'invite');
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, timezone)
+		SELECT CASE WHEN n <= 1500 THEN 2 ELSE 3 END, 'seat-' || n, 'connected', 'Europe/Berlin' FROM generate_series(1, 1510) AS n`)
+	// The accounts of the large workspace have been due for longer.
+	for _, workspace := range []string{"2", "1, 3"} {
+		db.Exec(t, `
+			INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, next_action_at, prospect_url)
+			SELECT a.workspace_id, a.workspace_id, a.id, 'active', thaw.now(), 'https://www.linkedin.com/in/x' || a.id FROM thaw.accounts AS a WHERE a.workspace_id IN (`+workspace+`);
+			SELECT thaw.take_nudges(10000)`)
+		db.Advance(t, time.Minute)
+	}
+	require.Equal(t, map[string]int{"acme": 3, "globex": 4, "initech": 3}, claimed(t, db, 10, "workspace_key"))
+	require.Equal(t, map[string]int{"globex": 5, "initech": 5}, claimed(t, db, 10, "workspace_key"))
+	require.Equal(t, map[string]int{"globex": 8, "initech": 2}, claimed(t, db, 10, "workspace_key"))
+}
+
 // The campaigns of an account take turns, and so do the accounts of one person.
 func TestCampaignsAndSiblingsTakeTurns(t *testing.T) {
 	t.Parallel()

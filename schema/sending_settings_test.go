@@ -183,6 +183,7 @@ func TestCampaignSteps(t *testing.T) {
 		`[{"kind": "view"}, {"type": "view"}]`:      "step 1 is not an object with kind and delay",
 		`[{"kind": "view", "delay": "a while"}]`:    "step 0 has an invalid delay: a while",
 		`[{"kind": "view", "delay": "-1 day"}]`:     "step 0 has an invalid delay: -1 day",
+		`[{"kind": "view", "delay": 2}]`:            "step 0 has an invalid delay: 2",
 		`[{"kind": "view", "delay": "99999999 y"}]`: "step 0 has an invalid delay: 99999999 y",
 	} {
 		require.Equal(t, message, refused(t, db, "SELECT thaw.set_campaign_steps('acme', 'spring', '"+steps+"')").Message)

@@ -334,3 +334,46 @@ func TestLimitThatIsOverHasTheDefaultEnd(t *testing.T) {
 	require.Equal(t, "kind_on_hold", reserve(t, db, 1))
 	require.Equal(t, "Mar 04 00:00", testdb.Value[string](t, db, "SELECT to_char(until AT TIME ZONE 'Europe/Berlin', 'Mon DD HH24:MI') FROM thaw.action_holds"))
 }
+
+// Times that are over, and those that no column can store, mean now: the outcome is never lost.
+func TestTimesThatAreOverMeanNow(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"1999-01-01", "-infinity", "2026-03-03 08:00+00"} {
+		db, _ := outcome(t, "throttled", "until => '"+at+"'")
+		require.Equal(t, "active 0 invite Mar 03 10:00", enrollment(t, db))
+		db, _ = outcome(t, "refused", "if_refused => 'keep'", "next_at => '"+at+"'")
+		require.Equal(t, "active 0 invite Mar 03 10:00", enrollment(t, db))
+		db, id := outcome(t, "sent", "provider_ref => 'inv_1'", "next_at => '"+at+"'")
+		require.Equal(t, "active 1 message Mar 03 10:00", enrollment(t, db))
+		require.Equal(t, "sent", settle(t, db, id, "sent"), "the same outcome again, without the ID")
+	}
+}
+
+// A report of a request says nothing about an account that has connected again since.
+func TestAccountLostBeforeItCameBackIsOver(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	id := reserve(t, db, 1)
+	require.Equal(t, "go", start(t, db, id))
+	db.Advance(t, time.Minute)
+	db.Exec(t, "SELECT thaw.signal('linkedin', 'ann', 'disconnected')")
+	db.Advance(t, time.Minute)
+	db.Exec(t, "SELECT thaw.signal('linkedin', 'ann', 'connected')")
+	require.Equal(t, "released", settle(t, db, id, "account_lost"))
+	require.Equal(t, "connected", statusOf(t, db, "ann"))
+}
+
+// A withdrawn invite that was accepted after all cannot be told beside a newer one.
+func TestAcceptedInviteBesideANewerOne(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	db.Exec(t, noGaps)
+	first := send(t, db, 1)
+	db.Exec(t, "SELECT thaw.close_invite("+first+", 'withdrawn')")
+	db.Advance(t, 22*24*time.Hour)
+	db.Exec(t, "UPDATE thaw.enrollments SET prospect_url = 'https://www.linkedin.com/in/P1-1' WHERE id = 2")
+	second := send(t, db, 2)
+	require.Equal(t, "the invite of action "+first+" was withdrawn, and action "+second+" invites the prospect again",
+		refused(t, db, "SELECT thaw.close_invite("+first+", 'accepted')").Message)
+	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.close_invite($1::bigint, 'accepted')", second))
+}

@@ -1,6 +1,7 @@
 package schema_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -97,20 +98,25 @@ func TestPauseReleasesWhatIsReserved(t *testing.T) {
 		"prospect is paused":  {"SELECT thaw.pause_prospect('https://www.linkedin.com/in/p1-2', 'asked')", "not_active"},
 		"platform pauses":     {"UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = thaw.now() WHERE id = 2", "not_active"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			db := withSenders(t)
-			db.Exec(t, noGaps)
-			started, reserved := reserve(t, db, 1), reserve(t, db, 2)
-			require.Equal(t, "go", start(t, db, started))
-			db.Exec(t, one.statement)
-			require.Equal(t, "released "+one.code, state(t, db, reserved))
-			require.Equal(t, "started", state(t, db, started))
-			require.Equal(t, "released", start(t, db, reserved))
-			require.Equal(t, "released", settle(t, db, reserved, "released"), "the sender releases what was released")
-			require.Equal(t, "sent", settle(t, db, started, "sent", "'inv_1'"))
-			require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.actions WHERE is_used"))
-		})
+		for _, gateOnly := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, gate only %v", name, gateOnly), func(t *testing.T) {
+				t.Parallel()
+				db := withSenders(t)
+				db.Exec(t, noGaps)
+				if gateOnly {
+					db.Exec(t, "DELETE FROM thaw.campaign_steps; UPDATE thaw.enrollments SET next_kind = NULL, next_action_at = thaw.now()")
+				}
+				started, reserved := reserveKind(t, db, 1, "invite"), reserveKind(t, db, 2, "invite")
+				require.Equal(t, "go", start(t, db, started))
+				db.Exec(t, one.statement)
+				require.Equal(t, "released "+one.code, state(t, db, reserved))
+				require.Equal(t, "started", state(t, db, started))
+				require.Equal(t, "released", start(t, db, reserved))
+				require.Equal(t, "released", settle(t, db, reserved, "released"), "the sender releases what was released")
+				require.Equal(t, "sent", settle(t, db, started, "sent", "'inv_1'"))
+				require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.actions WHERE is_used"))
+			})
+		}
 	}
 }
 

@@ -52,6 +52,12 @@ func reserve(t *testing.T, db *testdb.DB, enrollment int) string {
 	return testdb.Value[string](t, db, "SELECT coalesce(r.id::text, r.code) FROM thaw.reserve($1) AS r", enrollment)
 }
 
+// reserveKind is reserve for platforms that only use the gate, and name the kind.
+func reserveKind(t *testing.T, db *testdb.DB, enrollment int, kind string) string {
+	t.Helper()
+	return testdb.Value[string](t, db, "SELECT coalesce(r.id::text, r.code) FROM thaw.reserve($1, $2) AS r", enrollment, kind)
+}
+
 // start returns "go", or the code of the closed gate.
 func start(t *testing.T, db *testdb.DB, reservation string) string {
 	t.Helper()
@@ -105,7 +111,7 @@ func TestReserveStartSettle(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)
 	require.Equal(t, "1 invite 0", testdb.Value[string](t, db, "SELECT concat_ws(' ', r.id, r.code, r.kind, r.step) FROM thaw.reserve(1) AS r"))
-	require.Equal(t, "cooldown", reserve(t, db, 1))
+	require.Equal(t, "already_reserved", reserve(t, db, 1))
 	require.Equal(t, "cooldown", reserve(t, db, 2))
 	require.Equal(t, "1", testdb.Value[string](t, db, "SELECT concat_ws(' ', r.id, r.code) FROM thaw.start(1) AS r"))
 	require.Equal(t, "already_started", testdb.Value[string](t, db, "SELECT concat_ws(' ', r.id, r.code) FROM thaw.start(1) AS r"))

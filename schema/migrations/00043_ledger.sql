@@ -29,6 +29,49 @@ CREATE FUNCTION thaw.counts_as_used(p_state thaw.action_state) RETURNS boolean L
 RETURN p_state IN ('reserved', 'started', 'sent', 'unknown');
 -- +goose StatementEnd
 
+-- What identifies a prospect: the normal form of the URL, or the e-mail address. Campaigns write one
+-- profile in several ways, and an invite in another spelling would be a second one. The spellings
+-- are those of explain.NormalURL. Letters are folded as the database folds them.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.prospect_key(p_url text) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    url   text := btrim(p_url, E' \t\r\n');
+    mail  text := substring(url FROM '(?i)^(?:mailto:)?([^[:space:]"(),:;<>@\[\]\\/]+@[^[:space:]@:/?#]+\.[^[:space:]@:/?#]+)(?:\?.*)?$');
+    parts text[];
+    host  text;
+    path  text;
+    slug  text;
+BEGIN
+    IF mail IS NOT NULL THEN
+        RETURN lower(mail COLLATE "default");
+    END IF;
+    parts := regexp_match(url, '^(?:(?:https?:)?//)?([^/?#@[:space:]]+)([^?#]*)(\?[^#]*)?(?:#.*)?$', 'i');
+    host := regexp_replace(lower(parts[1] COLLATE "C"), '\.*(?::(?:80|443))?$', '');
+    path := rtrim(parts[2], '/');
+    IF parts IS NULL OR position('.' IN host) = 0 OR parts[2] ~ '%(?![[:xdigit:]]{2})' THEN
+        RETURN url;
+    ELSIF host !~ '^(?:(?:www|m|mobile|touch|[a-z]{2})\.)?linkedin\.com$' THEN
+        RETURN 'https://' || host || path || coalesce(nullif(parts[3], '?'), '');
+    END IF;
+    -- The path alone identifies the person.
+    slug := substring(path FROM '(?i)^/+in/+([^/]+)');
+    IF slug LIKE '%\%%' THEN
+        BEGIN
+            slug := (
+                SELECT convert_from(string_agg(
+                    CASE WHEN part.text[1] ~ '^%[[:xdigit:]]{2}$' THEN decode(substr(part.text[1], 2), 'hex') ELSE convert_to(part.text[1], 'UTF8') END,
+                    ''::bytea ORDER BY part.n), 'UTF8')
+                FROM regexp_matches(slug, '%[[:xdigit:]]{2}|[^%]+|%', 'g') WITH ORDINALITY AS part (text, n));
+        EXCEPTION WHEN data_exception THEN
+            NULL; -- not text: it stays as it is
+        END;
+    END IF;
+    RETURN 'https://www.linkedin.com' || coalesce('/in/' || lower(slug COLLATE "default"), path);
+END;
+$$;
+-- +goose StatementEnd
+
 -- The person in whose name accounts send. Quotas, days, gaps and the ramp belong to the sender, so
 -- that a person who connects again as a new account, in any workspace, has one quota. The row is
 -- also the lock that racing reservations queue for.
@@ -133,11 +176,11 @@ COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the 
 -- A step is done once. The database refuses a second reservation of every writer.
 -- Regardless of the kind: the steps of a campaign may change while an action is under way.
 CREATE UNIQUE INDEX actions_step_key ON thaw.actions (enrollment_id, step) WHERE is_used OR state = 'already';
--- One open or accepted invite per sender and prospect, in all campaigns.
-CREATE UNIQUE INDEX actions_invite_key ON thaw.actions (sender_id, prospect_url)
+-- One open or accepted invite per sender and prospect, in all campaigns and spellings.
+CREATE UNIQUE INDEX actions_invite_key ON thaw.actions (sender_id, thaw.prospect_key(prospect_url))
     WHERE kind = 'invite' AND (is_used OR state = 'already') AND (closed_as IS NULL OR closed_as = 'accepted');
 -- An invite that was withdrawn, which blocks a new one for three weeks.
-CREATE INDEX actions_withdrawn_idx ON thaw.actions (sender_id, prospect_url) WHERE closed_as = 'withdrawn';
+CREATE INDEX actions_withdrawn_idx ON thaw.actions (sender_id, thaw.prospect_key(prospect_url)) WHERE closed_as = 'withdrawn';
 -- Counts what a sender has used, and finds the end of the last gap. Has all rows: a request that
 -- the provider refused uses no quota, but the next one keeps its distance from it.
 CREATE INDEX actions_used_idx ON thaw.actions (sender_id, kind, used_at) INCLUDE (is_used, local_day, next_of_kind_at, started_at, id);
@@ -266,7 +309,7 @@ BEGIN
         SELECT mine.id, mine.kind = 'invite' AND (mine.is_used OR mine.state = 'already') AND (mine.closed_as IS NULL OR mine.closed_as = 'accepted')
             AND EXISTS (
                 SELECT FROM thaw.actions AS theirs
-                WHERE theirs.sender_id = p_to_id AND theirs.prospect_url = mine.prospect_url AND theirs.kind = 'invite'
+                WHERE theirs.sender_id = p_to_id AND thaw.prospect_key(theirs.prospect_url) = thaw.prospect_key(mine.prospect_url) AND theirs.kind = 'invite'
                     AND (theirs.is_used OR theirs.state = 'already') AND (theirs.closed_as IS NULL OR theirs.closed_as = 'accepted')) AS is_open
         FROM thaw.actions AS mine
         WHERE mine.account_id = p_account_id AND mine.sender_id = p_from_id
@@ -314,7 +357,7 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION thaw.counts_as_used(thaw.action_state), thaw.linked_person_of(thaw.accounts), thaw.person_of(thaw.accounts), thaw.ensure_senders(bigint[]),
+REVOKE ALL ON FUNCTION thaw.counts_as_used(thaw.action_state), thaw.prospect_key(text), thaw.linked_person_of(thaw.accounts), thaw.person_of(thaw.accounts), thaw.ensure_senders(bigint[]),
     thaw.move_to_sender(bigint, bigint, bigint),
     thaw.ramp_week(timestamptz, timestamptz), thaw.ramp_grows_at(timestamptz, smallint), thaw.ramp_at(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) FROM PUBLIC;
 
@@ -327,5 +370,6 @@ DROP FUNCTION thaw.move_to_sender(bigint, bigint, bigint);
 DROP FUNCTION thaw.person_of(thaw.accounts);
 DROP FUNCTION thaw.linked_person_of(thaw.accounts);
 DROP TABLE thaw.actions, thaw.sending_accounts, thaw.senders;
+DROP FUNCTION thaw.prospect_key(text);
 DROP FUNCTION thaw.counts_as_used(thaw.action_state);
 DROP TYPE thaw.action_outcome, thaw.action_state;

@@ -7,13 +7,16 @@
 --   no_account, not_active            the enrollment
 --   account_not_connected, account_locked, account_parked, account_on_hold, safety_mode,
 --   account_flapping                  the account: thaw.block_reason
---   campaign_not_running, no_such_step, not_due
+--   campaign_not_running, no_such_step
+--   already_reserved, already_started, already_sent, already_unknown
+--                                     the step itself. It is not repeated when other gates open, so
+--                                     it comes before them
+--   not_due
 --   limits_missing                    no limits for this kind
 --   kind_on_hold                      the kind is on hold
 --   window_has_no_zone, window_closed
 --   cooldown                          the gap since the last action
 --   daily_cap, weekly_cap, campaign_cap, pending_invites
---   already_reserved, already_started, already_sent, already_unknown
 --   already_invited, already_connected, invite_withdrawn
 --
 -- opens_at is when the gate opens. Null: not at a time that is known.
@@ -262,6 +265,7 @@ BEGIN
             campaign.status AS campaign_status, step.kind AS step_kind, coalesce(e.next_kind, step.kind) AS expected,
             coalesce(asked.kind, e.next_kind, step.kind) AS kind,
             EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = e.campaign_id) AS has_steps,
+            CASE WHEN coalesce(asked.kind, e.next_kind, step.kind) = 'invite' THEN thaw.prospect_key(e.prospect_url) END AS invited,
             account.provider, account.member_id
         FROM unnest(p_enrollment_ids, p_kinds) AS asked (id, kind)
         JOIN thaw.enrollments AS e ON e.id = asked.id
@@ -291,20 +295,20 @@ BEGIN
              WHERE x.enrollment_id = asked.id AND x.step = asked.step AND (x.is_used OR x.state = 'already')
                  AND NOT x.id = ANY (coalesce(p_starting, '{}'))
              LIMIT 1) AS done,
-            pair.closed_as AS pair_closed_as, pair.state AS pair_state, pair.id AS pair_id,
+            pair.id AS pair_id, pair.closed_as = 'accepted' OR pair.error_code = 'already_connected' AS is_connected,
             withdrawn.closed_at AS withdrawn_at
         FROM asked
         LEFT JOIN gates AS g ON g.account_id = asked.account_id AND g.kind = asked.kind
         LEFT JOIN thaw.action_overrides AS own ON own.campaign_id = asked.campaign_id AND own.kind = asked.kind
         LEFT JOIN LATERAL (
-            SELECT x.id, x.closed_as, x.state FROM thaw.actions AS x
-            WHERE asked.kind = 'invite' AND x.kind = 'invite' AND x.sender_id = g.sender_id AND x.prospect_url = asked.prospect_url
+            SELECT x.id, x.closed_as, x.error_code FROM thaw.actions AS x
+            WHERE x.kind = 'invite' AND x.sender_id = g.sender_id AND thaw.prospect_key(x.prospect_url) = asked.invited
                 AND (x.is_used OR x.state = 'already') AND (x.closed_as IS NULL OR x.closed_as = 'accepted')
                 AND NOT x.id = ANY (coalesce(p_starting, '{}'))
             LIMIT 1) AS pair ON true
         LEFT JOIN LATERAL (
             SELECT max(x.closed_at) AS closed_at FROM thaw.actions AS x
-            WHERE asked.kind = 'invite' AND x.sender_id = g.sender_id AND x.prospect_url = asked.prospect_url AND x.closed_as = 'withdrawn') AS withdrawn ON true
+            WHERE x.sender_id = g.sender_id AND thaw.prospect_key(x.prospect_url) = asked.invited AND x.closed_as = 'withdrawn') AS withdrawn ON true
     )
     SELECT facts.id, facts.kind, closed.code,
         CASE closed.code
@@ -329,15 +333,14 @@ BEGIN
             WHEN facts.account_code IS NOT NULL THEN facts.account_code
             WHEN facts.campaign_status <> 'running' THEN 'campaign_not_running'
             WHEN facts.kind IS NULL OR (facts.expected IS NOT NULL OR facts.has_steps) AND facts.kind IS DISTINCT FROM facts.expected THEN 'no_such_step'
+            WHEN facts.done IS NOT NULL THEN CASE facts.done
+                WHEN 'reserved' THEN 'already_reserved' WHEN 'started' THEN 'already_started' WHEN 'unknown' THEN 'already_unknown' ELSE 'already_sent' END
             WHEN facts.next_action_at > at AND p_starting IS NULL THEN 'not_due'
             WHEN facts.is_unlimited THEN 'limits_missing'
             WHEN facts.kind_code IS NOT NULL THEN facts.kind_code
             WHEN facts.campaign_used >= facts.campaign_cap THEN 'campaign_cap'
             WHEN facts.pending_code IS NOT NULL THEN facts.pending_code
-            WHEN facts.done IS NOT NULL THEN CASE facts.done
-                WHEN 'reserved' THEN 'already_reserved' WHEN 'started' THEN 'already_started' WHEN 'unknown' THEN 'already_unknown' ELSE 'already_sent' END
-            WHEN facts.pair_id IS NOT NULL THEN
-                CASE WHEN facts.pair_closed_as = 'accepted' OR facts.pair_state = 'already' THEN 'already_connected' ELSE 'already_invited' END
+            WHEN facts.pair_id IS NOT NULL THEN CASE WHEN facts.is_connected THEN 'already_connected' ELSE 'already_invited' END
             WHEN facts.withdrawn_at > at - interval '21 days' THEN 'invite_withdrawn'
         END AS code) AS closed;
 END;

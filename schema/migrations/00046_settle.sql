@@ -106,6 +106,9 @@ BEGIN
     ELSIF settle.until > at + interval '400 days' OR settle.next_at > at + interval '3660 days' THEN
         RAISE EXCEPTION 'a time is too far in the future' USING ERRCODE = 'invalid_parameter_value', HINT = 'until may be 400 days ahead, next_at ten years.';
     END IF;
+    -- A time that is over means now.
+    until := CASE WHEN settle.until IS NOT NULL THEN greatest(settle.until, at) END;
+    next_at := CASE WHEN settle.next_at IS NOT NULL THEN greatest(settle.next_at, at) END;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation;
     IF action.id IS NULL THEN
         RAISE EXCEPTION 'there is no reservation %', coalesce(settle.reservation::text, 'null')
@@ -117,8 +120,9 @@ BEGIN
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
 
-    -- A delivery without the ID that the provider gives to each delivery is not proven.
-    IF result = 'sent' AND settle.provider_ref IS NULL AND (SELECT k.has_provider_ref FROM thaw.action_kinds AS k WHERE k.kind = action.kind) THEN
+    -- A delivery without the ID that the provider gives to each delivery is not proven, unless it was
+    -- reported with its ID before.
+    IF result = 'sent' AND settle.provider_ref IS NULL AND action.state <> 'sent' AND (SELECT k.has_provider_ref FROM thaw.action_kinds AS k WHERE k.kind = action.kind) THEN
         result := 'unknown';
     END IF;
     new_state := CASE
@@ -173,7 +177,7 @@ BEGIN
                 UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.next_at, at + interval '1 day')
                 WHERE e.id = action.enrollment_id AND e.step = action.step;
             END IF;
-            SELECT count(DISTINCT a.prospect_url) INTO refusals FROM thaw.actions AS a
+            SELECT count(DISTINCT thaw.prospect_key(a.prospect_url)) INTO refusals FROM thaw.actions AS a
             WHERE a.account_id = action.account_id AND a.kind = action.kind AND a.state = 'refused' AND a.settled_at > at - interval '24 hours';
             IF refusals >= 3 THEN
                 PERFORM thaw.hold_kind(action.account_id, action.kind, thaw.limit_ends(action.account_id, action.kind, NULL), 'refusals',
@@ -189,8 +193,9 @@ BEGIN
             UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.until, at + interval '5 minutes')
             WHERE e.id = action.enrollment_id AND e.step = action.step;
         WHEN result IN ('account_lost', 'restricted') THEN
+            -- It was so when the request was made. The account may have connected again since.
             PERFORM thaw.receive_signal(account.provider, account.provider_account_id, result::text,
-                CASE result WHEN 'restricted' THEN 'restricted' ELSE 'disconnected' END, NULL, NULL, 'action:' || action.id, false, NULL);
+                CASE result WHEN 'restricted' THEN 'restricted' ELSE 'disconnected' END, action.started_at, NULL, 'action:' || action.id, false, NULL);
         WHEN new_state = 'unknown' THEN
             PERFORM thaw.publish_unknown(ARRAY[action.id]);
         ELSE NULL; -- released: it may be reserved again
@@ -290,6 +295,7 @@ CREATE FUNCTION thaw.close_invite(reservation bigint, as_what text) RETURNS bool
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     action thaw.actions;
+    newer  bigint;
 BEGIN
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = close_invite.reservation FOR NO KEY UPDATE;
     IF action.id IS NULL THEN
@@ -306,6 +312,15 @@ BEGIN
     ELSIF action.closed_as = 'accepted' THEN
         RAISE EXCEPTION 'the invite of action % was accepted', action.id
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'It cannot be withdrawn any more. Nothing was changed.';
+    ELSIF close_invite.as_what = 'accepted' AND action.closed_as = 'withdrawn' THEN
+        newer := (
+            SELECT min(a.id) FROM thaw.actions AS a
+            WHERE a.kind = 'invite' AND a.sender_id = action.sender_id AND thaw.prospect_key(a.prospect_url) = thaw.prospect_key(action.prospect_url)
+                AND (a.is_used OR a.state = 'already') AND (a.closed_as IS NULL OR a.closed_as = 'accepted'));
+        IF newer IS NOT NULL THEN
+            RAISE EXCEPTION 'the invite of action % was withdrawn, and action % invites the prospect again', action.id, newer
+                USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Close that one. Nothing was changed.';
+        END IF;
     END IF;
     UPDATE thaw.actions AS a SET closed_at = thaw.now(), closed_as = close_invite.as_what WHERE a.id = action.id;
     -- The ceiling of open invites may have held the account.
@@ -359,9 +374,11 @@ $$;
 CREATE TRIGGER campaigns_release_actions AFTER UPDATE OF status ON thaw.campaigns
     FOR EACH ROW WHEN (OLD.status = 'running' AND NEW.status <> 'running') EXECUTE FUNCTION thaw.campaigns_release_actions();
 
--- A pause of prospects, by any writer. Pausing an account pauses its prospects.
+-- A pause of prospects, by any writer. Pausing an account pauses its prospects. One of the two
+-- triggers fires, as for counts (00026_counts.sql). Other ends call none on platforms that only use
+-- the gate: the last look refuses what is reserved.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.enrollments_release_actions() RETURNS trigger LANGUAGE plpgsql
+CREATE FUNCTION thaw.enrollments_release_row() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM thaw.release_actions(ARRAY(
@@ -371,19 +388,41 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
-CREATE TRIGGER enrollments_release_actions AFTER UPDATE OF status ON thaw.enrollments
-    FOR EACH ROW WHEN (OLD.status = 'active' AND NEW.status <> 'active' AND NEW.next_kind IS NOT NULL)
-    EXECUTE FUNCTION thaw.enrollments_release_actions();
+CREATE TRIGGER enrollments_release_row AFTER UPDATE OF status ON thaw.enrollments
+    FOR EACH ROW WHEN (
+        OLD.status = 'active' AND (NEW.status = 'paused' OR NEW.status <> 'active' AND NEW.next_kind IS NOT NULL)
+        AND current_setting('thaw.counts_by_statement', true) IS DISTINCT FROM 'on')
+    EXECUTE FUNCTION thaw.enrollments_release_row();
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enrollments_release_set() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+BEGIN
+    PERFORM thaw.release_actions(ARRAY(
+        SELECT open.id
+        FROM new_rows AS e
+        JOIN thaw.actions AS open ON open.enrollment_id = e.id AND open.is_used AND open.state = 'reserved'
+        WHERE e.status = 'paused' ORDER BY open.id FOR NO KEY UPDATE OF open SKIP LOCKED), 'not_active');
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER enrollments_release_set AFTER UPDATE ON thaw.enrollments
+    REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT WHEN (current_setting('thaw.counts_by_statement', true) = 'on')
+    EXECUTE FUNCTION thaw.enrollments_release_set();
 
 REVOKE ALL ON FUNCTION thaw.hold_kind(bigint, text, timestamptz, text, text, text), thaw.limit_ends(bigint, text, text),
     thaw.advance(thaw.actions, text, timestamptz), thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text),
     thaw.publish_each(text, bigint[], jsonb[]), thaw.publish_unknown(bigint[]), thaw.expire_actions(integer), thaw.close_invite(bigint, text),
     thaw.release_actions(bigint[], text), thaw.accounts_release_actions(),
-    thaw.campaigns_release_actions(), thaw.enrollments_release_actions() FROM PUBLIC;
+    thaw.campaigns_release_actions(), thaw.enrollments_release_row(), thaw.enrollments_release_set() FROM PUBLIC;
 
 -- +goose Down
-DROP TRIGGER enrollments_release_actions ON thaw.enrollments;
-DROP FUNCTION thaw.enrollments_release_actions();
+DROP TRIGGER enrollments_release_set ON thaw.enrollments;
+DROP FUNCTION thaw.enrollments_release_set();
+DROP TRIGGER enrollments_release_row ON thaw.enrollments;
+DROP FUNCTION thaw.enrollments_release_row();
 DROP TRIGGER campaigns_release_actions ON thaw.campaigns;
 DROP FUNCTION thaw.campaigns_release_actions();
 DROP TRIGGER accounts_release_actions ON thaw.accounts;

@@ -219,30 +219,65 @@ END;
 
 -- The accounts whose time has come, at most p_limit, in the order in which they are served: the
 -- workspaces take turns, and within a workspace the longest due is first. If very many are due,
--- only those that have been due longest take part, so the cost does not depend on how many wait.
+-- those that have been due longest take part, and the longest due of up to 200 workspaces, the
+-- first of which is drawn: with no more workspaces than that, each gets its equal share however
+-- much is due in the others. So the cost does not depend on how many wait.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint DEFAULT NULL) RETURNS TABLE (account_id bigint, place bigint) LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+CREATE FUNCTION thaw.accounts_to_look_at(p_limit integer, p_workspace_id bigint DEFAULT NULL) RETURNS TABLE (account_id bigint, place bigint) LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    at timestamptz := thaw.now();
+    at         timestamptz := thaw.now();
+    bound      integer := greatest(2 * p_limit, 1000);
+    accounts   bigint[];
+    workspaces bigint[];
+    times      timestamptz[];
+    first      bigint;
 BEGIN
     IF p_workspace_id IS NOT NULL THEN
         RETURN QUERY
         SELECT s.account_id, row_number() OVER (ORDER BY s.next_at, s.account_id) FROM thaw.sending_accounts AS s
         WHERE s.workspace_id = p_workspace_id AND s.next_at <= at AND s.next_at < 'infinity'
         ORDER BY s.next_at, s.account_id LIMIT p_limit;
-    ELSE
-        RETURN QUERY
-        SELECT turn.account_id, row_number() OVER (ORDER BY turn.round, turn.next_at, turn.account_id)
-        FROM (
-            SELECT oldest.*, row_number() OVER (PARTITION BY oldest.workspace_id ORDER BY oldest.next_at, oldest.account_id) AS round
-            FROM (
-                SELECT s.account_id, s.workspace_id, s.next_at FROM thaw.sending_accounts AS s
-                WHERE s.next_at <= at AND s.next_at < 'infinity'
-                ORDER BY s.next_at LIMIT greatest(2 * p_limit, 1000)) AS oldest) AS turn
-        ORDER BY turn.round, turn.next_at, turn.account_id LIMIT p_limit;
+        RETURN;
     END IF;
+    SELECT array_agg(oldest.account_id), array_agg(oldest.workspace_id), array_agg(oldest.next_at) INTO accounts, workspaces, times
+    FROM (
+        SELECT s.account_id, s.workspace_id, s.next_at FROM thaw.sending_accounts AS s
+        WHERE s.next_at <= at AND s.next_at < 'infinity'
+        ORDER BY s.next_at LIMIT bound) AS oldest;
+    IF cardinality(accounts) = bound THEN
+        first := 1 + floor(thaw.draw(format('workspace %s', at)) * (SELECT max(w.id) FROM thaw.workspaces AS w));
+        SELECT accounts || array_agg(other.account_id), workspaces || array_agg(other.workspace_id), times || array_agg(other.next_at)
+        INTO accounts, workspaces, times
+        FROM (
+            WITH RECURSIVE visited AS (
+                SELECT first - 1 AS id, 0 AS n
+                UNION ALL
+                -- The next workspace with an account that is due at some time; after the last one, the first.
+                SELECT coalesce(
+                    (SELECT s.workspace_id FROM thaw.sending_accounts AS s
+                     WHERE s.workspace_id > visited.id AND s.next_at < 'infinity' ORDER BY s.workspace_id, s.next_at LIMIT 1),
+                    (SELECT s.workspace_id FROM thaw.sending_accounts AS s WHERE s.next_at < 'infinity' ORDER BY s.workspace_id, s.next_at LIMIT 1)),
+                    visited.n + 1
+                FROM visited WHERE visited.n < 200
+            ), workspace AS MATERIALIZED (
+                SELECT DISTINCT v.id FROM visited AS v
+                WHERE v.n > 0 AND (SELECT s.next_at FROM thaw.sending_accounts AS s WHERE s.workspace_id = v.id AND s.next_at < 'infinity' ORDER BY s.next_at LIMIT 1) <= at
+            )
+            SELECT s.account_id, s.workspace_id, s.next_at
+            FROM workspace
+            CROSS JOIN LATERAL (
+                SELECT x.* FROM thaw.sending_accounts AS x
+                WHERE x.workspace_id = workspace.id AND x.next_at <= at AND x.next_at < 'infinity'
+                ORDER BY x.next_at LIMIT (SELECT 1 + p_limit / count(*) FROM workspace)) AS s) AS other;
+    END IF;
+    RETURN QUERY
+    SELECT turn.account_id, row_number() OVER (ORDER BY turn.round, turn.next_at, turn.account_id)
+    FROM (
+        SELECT one.*, row_number() OVER (PARTITION BY one.workspace_id ORDER BY one.next_at, one.account_id) AS round
+        FROM (SELECT DISTINCT due.account_id, due.workspace_id, due.next_at FROM unnest(accounts, workspaces, times) AS due (account_id, workspace_id, next_at)) AS one) AS turn
+    ORDER BY turn.round, turn.next_at, turn.account_id LIMIT p_limit;
 END;
 $$;
 -- +goose StatementEnd

@@ -184,7 +184,7 @@ BEGIN
                 USING ERRCODE = 'invalid_parameter_value',
                     HINT = 'Use an IANA name such as Europe/Berlin, or leave it out: the zone of each account applies then.';
         END IF;
-        weekdays := ARRAY(SELECT DISTINCT d.day::smallint FROM jsonb_array_elements_text(given.value -> 'weekdays') AS d (day) ORDER BY 1);
+        weekdays := ARRAY(SELECT DISTINCT d.day::numeric::smallint FROM jsonb_array_elements_text(given.value -> 'weekdays') AS d (day) ORDER BY 1);
         opens := given.value ->> 'opens';
         closes := given.value ->> 'closes';
         timezone := thaw.zone_named(given.value ->> 'timezone');
@@ -320,8 +320,10 @@ DECLARE
 BEGIN
     PERFORM thaw.require_sending_reason(set_ramp.reason, set_ramp.actor);
     SELECT a.* INTO ramped FROM thaw.accounts AS a WHERE a.id = thaw.find_account(set_ramp.account, set_ramp.provider) FOR NO KEY UPDATE;
-    starts_at := thaw.day_start(coalesce(thaw.zone_named(ramped.timezone), 'UTC'), set_ramp.started_on);
-    IF starts_at > thaw.now() OR set_ramp.started_on < '2000-01-01' THEN
+    IF isfinite(set_ramp.started_on) THEN
+        starts_at := thaw.day_start(coalesce(thaw.zone_named(ramped.timezone), 'UTC'), set_ramp.started_on);
+    END IF;
+    IF NOT isfinite(set_ramp.started_on) OR starts_at > thaw.now() OR set_ramp.started_on < '2000-01-01' THEN
         RAISE EXCEPTION 'the ramp cannot have started on %', set_ramp.started_on
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use a date between the year 2000 and today, or null: it then starts with the next action.';
     END IF;
@@ -405,7 +407,8 @@ BEGIN
         EXCEPTION WHEN data_exception THEN
             delay := '-1 day';
         END;
-        IF delay NOT BETWEEN interval '0' AND interval '365 days' THEN
+        -- A number without a unit would be seconds.
+        IF delay NOT BETWEEN interval '0' AND interval '365 days' OR delay <> '0' AND given.value ->> 'delay' !~ '[[:alpha:]:]' THEN
             RAISE EXCEPTION 'step % has an invalid delay: %', given.n - 1, left(given.value ->> 'delay', 100)
                 USING ERRCODE = 'invalid_parameter_value', HINT = 'Use 0 to 365 days, for example "2 days" or "4 hours".';
         END IF;

@@ -43,7 +43,7 @@ COMMENT ON FUNCTION thaw.request_schedule(interval) IS
 -- +goose StatementBegin
 CREATE FUNCTION thaw.ring_actions() RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM thaw.accounts_to_look_at(1)) THEN
+    IF NOT EXISTS (SELECT FROM thaw.sending_accounts AS s WHERE s.next_at <= thaw.now() AND s.next_at < 'infinity') THEN
         RETURN false;
     END IF;
     SET LOCAL synchronous_commit = off;
