@@ -426,10 +426,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the lock on the sender",
-		edits: []edit{
-			{reserves, "s.key = thaw.person_of(account)\n    FOR NO KEY UPDATE OF s;", "s.key = thaw.person_of(account);"},
-			{reserves, "sending.account_id = p_account_id)\n        FOR NO KEY UPDATE;", "sending.account_id = p_account_id);"},
-		},
+		edits:   []edit{{reserves, "WHERE s.id = known FOR NO KEY UPDATE;", "WHERE s.id = known;"}},
 		pkg: "./schema", tests: []string{"TestAccountsOfOnePersonRaceForOneQuota"}, inCI: true,
 	},
 	{
@@ -484,7 +481,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the hold after three refusals",
-		edits:   []edit{{settles, "IF refusals >= 3 THEN", "IF false THEN"}},
+		edits:   []edit{{settles, "IF refusals >= 3 AND account.id IS NOT NULL THEN", "IF false THEN"}},
 		pkg:     "./schema", tests: []string{"TestThreeRefusalsHoldTheKind"},
 	},
 	{
@@ -544,7 +541,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the ramp of the person behind an account",
-		edits:   []edit{{gates, "zoned.ramp_started_at, zoned.last_sent_at, zoned.restricted_at,", "zoned.restricted_at, zoned.last_sent_at, zoned.restricted_at,"}},
+		edits:   []edit{{gates, "zoned.ramp_started_at, zoned.last_started_at, zoned.restricted_at,", "zoned.restricted_at, zoned.last_started_at, zoned.restricted_at,"}},
 		pkg:     "./schema", tests: []string{"TestRampBeginsWithTheFirstSentAction"},
 	},
 	{

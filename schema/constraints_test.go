@@ -59,6 +59,7 @@ INSERT INTO thaw.changes_queue (kind, row_id, from_status, cause) VALUES ('enrol
 INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by) VALUES (1, 'portal', sha256('one'), 'support');
 INSERT INTO thaw.senders (provider, key) VALUES ('linkedin', 'account:1');
 INSERT INTO thaw.sending_accounts (account_id, workspace_id, sender_id) VALUES (1, 1, 1);
+INSERT INTO thaw.person_changes (account_id) VALUES (1);
 INSERT INTO thaw.actions (workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, prospect_url, step, kind, actor, lease_until, local_day, gap, next_of_kind_at)
 VALUES (1, 1, 1, 1, 1, 'linkedin', 'https://example.com/in/bob', 0, 'invite', 'sender', '2026-01-01', '2026-01-01', '1 minute', '2026-01-01');
 INSERT INTO thaw.action_overrides (workspace_id, account_id, kind, per_day, reason, actor) VALUES (1, 1, 'invite', 10, 'new', 'jo');

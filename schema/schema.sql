@@ -470,6 +470,18 @@ BEGIN
     RETURN NEW;
 END;
 $$;
+CREATE FUNCTION thaw.accounts_note_person() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.person_changes (account_id) VALUES (NEW.id);
+    IF TG_OP = 'UPDATE' AND OLD.link_id IS NOT NULL AND OLD.link_id IS DISTINCT FROM NEW.link_id THEN
+        INSERT INTO thaw.person_changes (account_id) VALUES (OLD.link_id);
+    END IF;
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.accounts_note_restriction() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -816,7 +828,8 @@ CREATE FUNCTION thaw.action_holds_nudge() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM thaw.nudge(OLD.account_id, thaw.now());
+    -- The hold was of the person.
+    PERFORM thaw.nudge(OLD.account_id, thaw.now()), thaw.nudge_siblings(OLD.sender_id, OLD.account_id);
     RETURN NULL;
 END;
 $$;
@@ -1015,7 +1028,8 @@ BEGIN
     UPDATE thaw.enrollments AS e SET
         step = e.step + 1,
         next_kind = coalesce(p_next_kind, next.kind),
-        next_action_at = coalesce(p_next_at, thaw.now() + next.delay),
+        -- A next kind without a time is due at once.
+        next_action_at = coalesce(p_next_at, thaw.now() + next.delay, CASE WHEN p_next_kind IS NOT NULL THEN thaw.now() END),
         status = CASE WHEN is_last AND e.status IN ('active', 'paused') THEN 'completed' ELSE e.status END,
         paused_reason = CASE WHEN NOT is_last THEN e.paused_reason END, paused_at = CASE WHEN NOT is_last THEN e.paused_at END
     WHERE e.id = p_action.enrollment_id AND e.step = p_action.step;
@@ -1110,9 +1124,12 @@ CREATE FUNCTION thaw.applicable_windows(p_workspace_id bigint, p_account_id bigi
  SELECT w.weekdays,
      w.opens,
      w.closes,
-     COALESCE(( SELECT z.name
-            FROM thaw.zones z
-           WHERE (z.key = (lower(w.timezone) COLLATE "C"))), applicable_windows.p_zone) AS "coalesce"
+         CASE
+             WHEN (w.timezone IS NULL) THEN applicable_windows.p_zone
+             ELSE ( SELECT z.name
+                FROM thaw.zones z
+               WHERE (z.key = (lower(w.timezone) COLLATE "C")))
+         END AS name
     FROM (( SELECT
                  CASE
                      WHEN (EXISTS ( SELECT
@@ -1722,6 +1739,19 @@ BEGIN
     RETURN thaw.settle_taken('workspace', thaw.set_aside(taken, locked), p_is_backfill);
 END;
 $$;
+CREATE TABLE thaw.person_changes (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL
+);
+COMMENT ON TABLE thaw.person_changes IS 'Accounts whose person may have changed, with those that are linked with them. Applied before the next reservation, and once a second.';
+CREATE FUNCTION thaw.are_persons_unknown() RETURNS boolean
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT (count(*) > 1000)
+    FROM ( SELECT
+            FROM thaw.person_changes
+          LIMIT 1001) counted;
+END;
 CREATE FUNCTION thaw.assign_id() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2205,7 +2235,7 @@ CREATE FUNCTION thaw.claim_actions("limit" integer DEFAULT 100, lease interval D
 DECLARE
     given bigint[];
 BEGIN
-    PERFORM thaw.require_short_transaction(), thaw.require_actor(claim_actions.actor);
+    PERFORM thaw.require_actor(claim_actions.actor);
     IF claim_actions."limit" IS NULL OR claim_actions."limit" NOT BETWEEN 1 AND 1000 THEN
         RAISE EXCEPTION 'the limit is %', coalesce(claim_actions."limit"::text, 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Claim 1 to 1000 actions at a time.';
@@ -2281,8 +2311,8 @@ BEGIN
         END IF;
     END IF;
     UPDATE thaw.actions AS a SET closed_at = thaw.now(), closed_as = close_invite.as_what WHERE a.id = action.id;
-    -- The ceiling of open invites may have held the account.
-    PERFORM thaw.nudge(action.account_id, thaw.now());
+    -- The ceiling of open invites may have held the accounts of the person.
+    PERFORM thaw.nudge(action.account_id, thaw.now()), thaw.nudge_siblings(action.sender_id, action.account_id);
     RETURN true;
 END;
 $$;
@@ -3580,6 +3610,35 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.fold_counts(p_size integer) IS 'Adds recorded changes to the counts of paused enrollments and returns how many. One process runs it at a time.';
+CREATE FUNCTION thaw.follow_persons(p_size integer DEFAULT 1000) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    changed bigint[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM thaw.person_changes) THEN
+        RETURN 0;
+    END IF;
+    WITH gone AS (
+        DELETE FROM thaw.person_changes AS c
+        WHERE c.id = ANY (ARRAY(SELECT x.id FROM thaw.person_changes AS x ORDER BY x.id LIMIT p_size FOR UPDATE))
+        RETURNING c.account_id
+    )
+    SELECT array_agg(gone.account_id) INTO changed FROM gone;
+    PERFORM thaw.ensure_senders(ARRAY(
+        SELECT DISTINCT linked.id
+        FROM (SELECT DISTINCT coalesce(a.link_id, a.id) AS first_id FROM thaw.accounts AS a WHERE a.id = ANY (changed)) AS link
+        CROSS JOIN LATERAL (
+            SELECT link.first_id AS id
+            UNION ALL
+            SELECT a.id FROM thaw.accounts AS a WHERE a.link_id = link.first_id) AS linked
+        JOIN thaw.sending_accounts AS sending ON sending.account_id = linked.id
+        ORDER BY linked.id));
+    RETURN coalesce(cardinality(changed), 0);
+END;
+$$;
+COMMENT ON FUNCTION thaw.follow_persons(p_size integer) IS 'Applies changes of the persons behind accounts to what they have used. Every worker process calls it once a second.';
 CREATE TABLE thaw.enrollment_events (
     id bigint NOT NULL,
     enrollment_id bigint NOT NULL,
@@ -5096,7 +5155,7 @@ BEGIN
             (SELECT z.name FROM thaw.zones AS z WHERE z.key = lower(a.timezone) COLLATE "C") AS timezone,
             gate.code AS block, thaw.account_gate_opens_at(a, gate.code) AS block_ends_at,
             s.id AS sender_id, s.day AS last_day, s.day_began_at AS last_day_began_at, s.day_timezone AS last_day_zone,
-            s.next_allowed_at, s.last_started_at, s.last_sent_at, s.ramp_started_at, s.restriction_seen_at,
+            s.next_allowed_at, s.last_started_at, s.ramp_started_at, s.restriction_seen_at,
             greatest(a.restricted_at, (
                 SELECT max(m.restricted_at) FROM thaw.accounts AS m WHERE m.provider = a.provider AND m.member_id = a.member_id), (
                 SELECT max(m.restricted_at) FROM thaw.sending_accounts AS sibling JOIN thaw.accounts AS m ON m.id = sibling.account_id
@@ -5141,7 +5200,7 @@ BEGIN
                 AND coalesce(days.last_day_began_at, 'infinity') = coalesce(zoned.last_day_began_at, 'infinity')
                 AND coalesce(days.last_day_zone, '') = coalesce(zoned.last_day_zone, '')
         CROSS JOIN LATERAL thaw.ramp_at(
-            zoned.ramp_started_at, zoned.last_sent_at, zoned.restricted_at, zoned.restriction_seen_at, moment) AS ramp
+            zoned.ramp_started_at, zoned.last_started_at, zoned.restricted_at, zoned.restriction_seen_at, moment) AS ramp
     ), used AS MATERIALIZED (
         SELECT state.*, k.kind,
             -- Without a default or a ceiling nothing is allowed.
@@ -5466,26 +5525,38 @@ BEGIN
     RETURN heal;
 END;
 $$;
-CREATE FUNCTION thaw.lock_sender(p_account_id bigint) RETURNS void
+CREATE FUNCTION thaw.lock_sender(p_account_id bigint) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     account thaw.accounts;
+    known   bigint;
+    locked  bigint;
 BEGIN
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
-    PERFORM s.id
-    FROM thaw.sending_accounts AS sending
-    JOIN thaw.senders AS s ON s.id = sending.sender_id
-    WHERE sending.account_id = p_account_id AND s.provider = account.provider AND s.key = thaw.person_of(account)
-    FOR NO KEY UPDATE OF s;
-    IF NOT FOUND THEN
-        -- The account sends for the first time, or the person behind it has become known.
-        PERFORM thaw.ensure_senders(ARRAY[p_account_id]);
-        PERFORM s.id FROM thaw.senders AS s
-        WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = p_account_id)
-        FOR NO KEY UPDATE;
+    IF thaw.are_persons_unknown() THEN
+        RAISE EXCEPTION 'the persons behind many accounts have just changed'
+            USING ERRCODE = 'serialization_failure', HINT = 'Try again in a few seconds: what they have used is being added up.';
     END IF;
+    PERFORM thaw.follow_persons();
+    -- The sender may change while this transaction waits for it.
+    FOR attempt IN 1..10 LOOP
+        SELECT s.id INTO known
+        FROM thaw.sending_accounts AS sending
+        JOIN thaw.senders AS s ON s.id = sending.sender_id
+        WHERE sending.account_id = p_account_id AND s.provider = account.provider AND s.key = thaw.person_of(account);
+        IF known = locked THEN
+            RETURN locked;
+        ELSIF known IS NULL THEN
+            -- The account sends for the first time.
+            PERFORM thaw.ensure_senders(ARRAY[p_account_id]);
+        ELSE
+            PERFORM s.id FROM thaw.senders AS s WHERE s.id = known FOR NO KEY UPDATE;
+            locked := known;
+        END IF;
+    END LOOP;
+    RAISE EXCEPTION 'the person behind account % changes again and again', p_account_id USING ERRCODE = 'serialization_failure', HINT = 'Try again.';
 END;
 $$;
 CREATE FUNCTION thaw.lock_taken(p_table regclass, p_ids bigint[]) RETURNS bigint[]
@@ -5805,6 +5876,9 @@ DECLARE
     target  thaw.senders;
     -- The current day of the target. Null: it has none yet, and takes that of the source.
     current record;
+    -- Invites that both senders have to one prospect: those that lose.
+    mine_twice   bigint[];
+    theirs_twice bigint[];
 BEGIN
     SELECT s.* INTO source FROM thaw.senders AS s WHERE s.id = p_from_id;
     SELECT s.* INTO target FROM thaw.senders AS s WHERE s.id = p_to_id;
@@ -5818,23 +5892,29 @@ BEGIN
         day = coalesce(current.day, source.day), day_began_at = coalesce(current.began_at, source.day_began_at),
         day_timezone = coalesce(s.day_timezone, source.day_timezone)
     WHERE s.id = p_to_id;
+    -- Of two invites to one prospect, the one that is better proven stays open. One that is only
+    -- reserved must not be sent any more.
+    SELECT array_agg(twice.mine) FILTER (WHERE twice.mine_proof <= twice.their_proof), array_agg(twice.theirs) FILTER (WHERE twice.mine_proof > twice.their_proof)
+    INTO mine_twice, theirs_twice
+    FROM (
+        SELECT mine.id AS mine, theirs.id AS theirs, thaw.proof_of(mine.state) AS mine_proof, thaw.proof_of(theirs.state) AS their_proof
+        FROM thaw.actions AS mine
+        JOIN thaw.actions AS theirs ON theirs.sender_id = p_to_id AND thaw.prospect_key(theirs.prospect_url) = thaw.prospect_key(mine.prospect_url)
+        WHERE mine.account_id = p_account_id AND mine.sender_id = p_from_id
+            AND mine.kind = 'invite' AND (mine.is_used OR mine.state = 'already') AND (mine.closed_as IS NULL OR mine.closed_as = 'accepted')
+            AND theirs.kind = 'invite' AND (theirs.is_used OR theirs.state = 'already') AND (theirs.closed_as IS NULL OR theirs.closed_as = 'accepted')) AS twice;
+    PERFORM thaw.release_actions(ARRAY(
+        SELECT a.id FROM thaw.actions AS a WHERE a.id = ANY (mine_twice || theirs_twice) AND a.state = 'reserved' ORDER BY a.id FOR NO KEY UPDATE), 'already_invited');
+    UPDATE thaw.actions AS a SET closed_at = at, closed_as = 'duplicate'
+    WHERE a.id = ANY (mine_twice || theirs_twice) AND (a.is_used OR a.state = 'already');
     -- What the account did in the current day of the person counts into it, whatever the day was
     -- called in the zone of the account.
     UPDATE thaw.actions AS a SET
-        sender_id = p_to_id,
-        local_day = CASE WHEN a.used_at >= current.began_at THEN current.day ELSE a.local_day END,
-        closed_at = CASE WHEN twice.is_open THEN at ELSE a.closed_at END, closed_as = CASE WHEN twice.is_open THEN 'duplicate' ELSE a.closed_as END
-    FROM (
-        SELECT mine.id, mine.kind = 'invite' AND (mine.is_used OR mine.state = 'already') AND (mine.closed_as IS NULL OR mine.closed_as = 'accepted')
-            AND EXISTS (
-                SELECT FROM thaw.actions AS theirs
-                WHERE theirs.sender_id = p_to_id AND thaw.prospect_key(theirs.prospect_url) = thaw.prospect_key(mine.prospect_url) AND theirs.kind = 'invite'
-                    AND (theirs.is_used OR theirs.state = 'already') AND (theirs.closed_as IS NULL OR theirs.closed_as = 'accepted')) AS is_open
-        FROM thaw.actions AS mine
-        WHERE mine.account_id = p_account_id AND mine.sender_id = p_from_id
-            AND (mine.used_at > at - interval '8 days' OR mine.kind = 'invite')
-        ORDER BY mine.id FOR NO KEY UPDATE) AS twice
-    WHERE a.id = twice.id;
+        sender_id = p_to_id, local_day = CASE WHEN a.used_at >= current.began_at THEN current.day ELSE a.local_day END
+    WHERE a.id = ANY (ARRAY(
+        SELECT mine.id FROM thaw.actions AS mine
+        WHERE mine.account_id = p_account_id AND mine.sender_id = p_from_id AND (mine.used_at > at - interval '8 days' OR mine.kind = 'invite')
+        ORDER BY mine.id FOR NO KEY UPDATE));
     UPDATE thaw.action_holds AS h SET sender_id = p_to_id WHERE h.account_id = p_account_id AND h.sender_id = p_from_id;
     UPDATE thaw.sending_accounts AS sending SET sender_id = p_to_id WHERE sending.account_id = p_account_id;
 END;
@@ -6052,6 +6132,15 @@ CREATE FUNCTION thaw.nudge_owner() RETURNS trigger
 BEGIN
     PERFORM thaw.nudge_workspace(CASE TG_OP WHEN 'DELETE' THEN OLD.workspace_id ELSE NEW.workspace_id END);
     RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.nudge_siblings(p_sender_id bigint, p_account_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.nudge(s.account_id, thaw.now()) FROM thaw.sending_accounts AS s
+    WHERE s.sender_id = p_sender_id AND s.account_id <> p_account_id AND s.code IS NOT NULL;
 END;
 $$;
 CREATE FUNCTION thaw.nudge_workspace(p_workspace_id bigint) RETURNS void
@@ -6668,6 +6757,9 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.proof_of(p_state thaw.action_state) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE p_state WHEN 'sent'::thaw.action_state THEN 3 WHEN 'already'::thaw.action_state THEN 3 WHEN 'unknown'::thaw.action_state THEN 2 WHEN 'started'::thaw.action_state THEN 1 ELSE 0 END;
 CREATE FUNCTION thaw.prospect_key(p_url text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7124,19 +7216,23 @@ $$;
 CREATE FUNCTION thaw.ramp_week(p_started_at timestamp with time zone, p_at timestamp with time zone) RETURNS smallint
     LANGUAGE sql IMMUTABLE
     RETURN LEAST(GREATEST((floor((EXTRACT(epoch FROM (p_at - p_started_at)) / (604800)::numeric)) + (1)::numeric), (1)::numeric), (6)::numeric);
-CREATE FUNCTION thaw.ramp_at(p_started_at timestamp with time zone, p_last_sent_at timestamp with time zone, p_restricted_at timestamp with time zone, p_restriction_seen_at timestamp with time zone, p_at timestamp with time zone) RETURNS TABLE(started_at timestamp with time zone, week smallint)
+CREATE FUNCTION thaw.ramp_at(p_started_at timestamp with time zone, p_last_started_at timestamp with time zone, p_restricted_at timestamp with time zone, p_restriction_seen_at timestamp with time zone, p_at timestamp with time zone) RETURNS TABLE(started_at timestamp with time zone, week smallint)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
  SELECT ramp.started_at,
      thaw.ramp_week(ramp.started_at, ramp_at.p_at) AS ramp_week
     FROM (( SELECT
                  CASE
-                     WHEN ((ramp_at.p_last_sent_at < (ramp_at.p_at - '30 days'::interval)) AND (ramp_at.p_last_sent_at >= ramp_at.p_started_at)) THEN (ramp_at.p_at - (((GREATEST((thaw.ramp_week(ramp_at.p_started_at, ramp_at.p_last_sent_at) - 1), 1) - 1))::double precision * '168:00:00'::interval))
+                     WHEN ((ramp_at.p_last_started_at < (ramp_at.p_at - '30 days'::interval)) AND (ramp_at.p_last_started_at >= ramp_at.p_started_at)) THEN (ramp_at.p_at - (((GREATEST((thaw.ramp_week(ramp_at.p_started_at, ramp_at.p_last_started_at) - 1), 1) - 1))::double precision * '168:00:00'::interval))
                      ELSE ramp_at.p_started_at
                  END AS p_started_at) idle(started_at)
       CROSS JOIN LATERAL ( SELECT
                  CASE
-                     WHEN ((ramp_at.p_restricted_at > COALESCE(ramp_at.p_restriction_seen_at, '-infinity'::timestamp with time zone)) AND (idle.started_at IS NOT NULL)) THEN (ramp_at.p_at - (((GREATEST((thaw.ramp_week(idle.started_at, ramp_at.p_at) / 2), 1) - 1))::double precision * '168:00:00'::interval))
+                     WHEN ((ramp_at.p_restricted_at > COALESCE(ramp_at.p_restriction_seen_at, '-infinity'::timestamp with time zone)) AND (idle.started_at IS NOT NULL)) THEN (ramp_at.p_at - (((GREATEST((thaw.ramp_week(idle.started_at,
+                     CASE
+                         WHEN (idle.started_at = ramp_at.p_started_at) THEN LEAST(ramp_at.p_at, ramp_at.p_restricted_at)
+                         ELSE ramp_at.p_at
+                     END) / 2), 1) - 1))::double precision * '168:00:00'::interval))
                      ELSE idle.started_at
                  END AS started_at) ramp(started_at));
 END;
@@ -8044,26 +8140,31 @@ DECLARE
     found_campaign bigint;
     given   record;
 BEGIN
-    PERFORM thaw.require_short_transaction(), thaw.require_actor(reserve.actor);
+    PERFORM thaw.require_actor(reserve.actor);
     lease := thaw.checked_lease(reserve.lease);
     SELECT e.account_id, e.campaign_id INTO found_account, found_campaign FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no enrollment %', coalesce(reserve.enrollment::text, 'null')
             USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
     END IF;
-    IF found_account IS NOT NULL THEN
-        PERFORM thaw.lock_sender(found_account);
-        PERFORM thaw.lock_campaign_caps(ARRAY[found_campaign]);
-        PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
-        -- It moved to another account while this transaction waited for the first one. The lock of
-        -- the other account comes before those that are held now, so it cannot be waited for.
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'the enrollment % has just moved to another account', reserve.enrollment
-                USING ERRCODE = 'serialization_failure', HINT = 'Reserve it again.';
-        END IF;
+    IF found_account IS NULL THEN
+        result.code := 'no_account';
+        RETURN result;
+    END IF;
+    PERFORM thaw.lock_sender(found_account);
+    PERFORM thaw.lock_campaign_caps(ARRAY[found_campaign]);
+    PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
+    -- It moved to another account while this transaction waited for the first one. The lock of the
+    -- other account comes before those that are held now, so it cannot be waited for.
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the enrollment % has just moved to another account', reserve.enrollment
+            USING ERRCODE = 'serialization_failure', HINT = 'Reserve it again.';
     END IF;
     SELECT r.* INTO given FROM thaw.reserve_rows(ARRAY[reserve.enrollment], ARRAY[reserve.action], reserve.lease, reserve.actor) AS r;
-    IF given.action_id IS NULL THEN
+    IF given.action_id IS NULL AND given.code IS NULL THEN
+        RAISE EXCEPTION 'the person behind the account of enrollment % has just changed', reserve.enrollment
+            USING ERRCODE = 'serialization_failure', HINT = 'Reserve it again.';
+    ELSIF given.action_id IS NULL THEN
         result.code := given.code;
         result.opens_at := given.opens_at;
     ELSE
@@ -8088,10 +8189,12 @@ DECLARE
     at       timestamptz := thaw.now();
     settings thaw.settings;
 BEGIN
+    PERFORM thaw.require_short_transaction();
     SELECT s.* INTO settings FROM thaw.settings AS s;
     RETURN QUERY
     WITH gate AS MATERIALIZED (
-        SELECT g.*, CASE WHEN g.code IS NULL
+        -- Only in the name of the person that is locked: another one may have become known since.
+        SELECT g.*, CASE WHEN g.code IS NULL AND (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = g.account_id) = g.sender_id
             THEN row_number() OVER (PARTITION BY g.account_id, g.code IS NULL ORDER BY asked.place) = 1 END AS is_first
         FROM thaw.action_gates(p_enrollment_ids, p_kinds) AS g
         JOIN unnest(p_enrollment_ids) WITH ORDINALITY AS asked (id, place) ON asked.id = g.enrollment_id
@@ -8114,9 +8217,7 @@ BEGIN
     ), paced AS (
         UPDATE thaw.senders AS s SET
             day = pick.day, day_began_at = pick.day_began_at,
-            day_timezone = CASE WHEN s.day = pick.day THEN s.day_timezone ELSE pick.timezone END,
-            next_allowed_at = at + pick.gap, ramp_started_at = pick.ramp_started_at,
-            restriction_seen_at = greatest(s.restriction_seen_at, pick.restricted_at)
+            day_timezone = CASE WHEN s.day = pick.day THEN s.day_timezone ELSE pick.timezone END, next_allowed_at = at + pick.gap
         FROM reserved
         JOIN pick ON pick.enrollment_id = reserved.enrollment_id
         WHERE s.id = pick.sender_id
@@ -8643,7 +8744,10 @@ BEGIN
     IF accounts IS NULL THEN
         RETURN;
     END IF;
-    PERFORM thaw.ensure_senders(accounts);
+    IF thaw.are_persons_unknown() THEN
+        RETURN;
+    END IF;
+    PERFORM thaw.follow_persons(), thaw.ensure_senders(accounts);
     SELECT array_agg(l.id) INTO senders FROM (
         SELECT s.id FROM thaw.senders AS s
         WHERE s.id = ANY (ARRAY(SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts)))
@@ -8702,7 +8806,10 @@ BEGIN
         -- Rows that the platform has locked are left to the next look.
         free := ARRAY(
             SELECT l.id FROM (
-                SELECT e.id FROM thaw.enrollments AS e WHERE e.id = ANY (heads) ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
+                -- One that has moved since belongs to an account that is not locked.
+                SELECT e.id FROM thaw.enrollments AS e
+                WHERE e.id = ANY (heads) AND (e.account_id IN (SELECT unnest(accounts))) IS TRUE
+                ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
         WITH result AS MATERIALIZED (
             SELECT r.*, r.code IN ('already_invited', 'already_connected', 'invite_withdrawn') AS is_passed
             FROM thaw.reserve_rows(ARRAY(
@@ -8713,6 +8820,24 @@ BEGIN
             -- decides again: the invite may be withdrawn by then.
             UPDATE thaw.enrollments AS e SET next_action_at = coalesce(result.opens_at, at + interval '1 day')
             FROM result WHERE e.id = result.enrollment_id AND result.is_passed
+        ), behind AS MATERIALIZED (
+            -- So do the next hundred behind, or a list of known prospects would take as many looks.
+            SELECT l.id FROM thaw.enrollments AS l
+            WHERE l.id = ANY (ARRAY(
+                SELECT next.id
+                FROM (SELECT DISTINCT r.account_id, r.campaign_id FROM result AS r WHERE r.is_passed) AS line
+                JOIN thaw.sending_accounts AS sending ON sending.account_id = line.account_id
+                CROSS JOIN LATERAL (
+                    SELECT e.id, e.prospect_url FROM thaw.enrollments AS e
+                    WHERE e.account_id = line.account_id AND e.campaign_id = line.campaign_id AND e.next_kind = 'invite' AND e.due_at <= at
+                    ORDER BY e.due_at, e.id LIMIT 100) AS next
+                WHERE NOT next.id = ANY (heads) AND (
+                    SELECT true FROM thaw.actions AS x
+                    WHERE x.kind = 'invite' AND x.sender_id = sending.sender_id AND thaw.prospect_key(x.prospect_url) = thaw.prospect_key(next.prospect_url)
+                        AND (x.is_used OR x.state = 'already') AND (x.closed_as IS NULL OR x.closed_as = 'accepted') LIMIT 1)))
+            FOR NO KEY UPDATE SKIP LOCKED
+        ), deferred_behind AS (
+            UPDATE thaw.enrollments AS e SET next_action_at = at + interval '1 day' FROM behind WHERE e.id = behind.id
         ), look AS MATERIALIZED (
             -- When to look again: after the gap, or when the first gate opens.
             SELECT DISTINCT ON (account.id) account.id, result.action_id, result.campaign_id, result.code,
@@ -9048,7 +9173,7 @@ BEGIN
     -- ramp back again.
     UPDATE thaw.senders AS s SET
         ramp_started_at = starts_at, restriction_seen_at = thaw.now(),
-        last_sent_at = CASE WHEN s.last_sent_at < thaw.now() - interval '30 days' THEN NULL ELSE s.last_sent_at END
+        last_started_at = CASE WHEN s.last_started_at < thaw.now() - interval '30 days' THEN NULL ELSE s.last_started_at END
     WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ramped.id);
     INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id)
     VALUES ('ramp_set', set_ramp.actor, set_ramp.reason, coalesce('started on ' || set_ramp.started_on, 'starts with the next action'),
@@ -9202,6 +9327,7 @@ DECLARE
     result   thaw.action_outcome;
     new_state thaw.action_state;
     refusals integer;
+    is_erased boolean;
 BEGIN
     PERFORM thaw.require_actor(settle.actor), thaw.require_text('provider_ref', settle.provider_ref), thaw.require_text('error_code', settle.error_code);
     IF settle.outcome = ANY (enum_range(NULL::thaw.action_outcome)::text[]) THEN
@@ -9232,6 +9358,7 @@ BEGIN
     PERFORM s.id FROM thaw.senders AS s WHERE s.id = (SELECT a.sender_id FROM thaw.actions AS a WHERE a.id = action.id) FOR NO KEY UPDATE;
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
+    is_erased := action.prospect_url ~ '^\[(erased|removed) ';
     -- A delivery without the ID that the provider gives to each delivery is not proven, unless it was
     -- reported with its ID before.
     IF result = 'sent' AND settle.provider_ref IS NULL AND action.state <> 'sent' AND (SELECT k.has_provider_ref FROM thaw.action_kinds AS k WHERE k.kind = action.kind) THEN
@@ -9266,7 +9393,12 @@ BEGIN
         state = new_state, outcome = result, lease_until = NULL, settled_at = greatest(at, a.started_at, a.reserved_at),
         -- The request may have been made at any time until now.
         used_at = CASE WHEN a.state = 'started' THEN at ELSE a.used_at END,
-        provider_ref = coalesce(settle.provider_ref, a.provider_ref), error_code = coalesce(settle.error_code, a.error_code)
+        -- Of a prospect that was erased meanwhile, nothing is stored that may name them.
+        provider_ref = CASE WHEN settle.provider_ref IS NOT NULL AND is_erased THEN '[erased]' ELSE coalesce(settle.provider_ref, a.provider_ref) END,
+        error_code = CASE WHEN NOT is_erased THEN coalesce(settle.error_code, a.error_code) END,
+        -- An invite that did not reach the prospect has no end at the provider.
+        closed_at = CASE WHEN new_state IN ('sent', 'already', 'unknown') THEN a.closed_at END,
+        closed_as = CASE WHEN new_state IN ('sent', 'already', 'unknown') THEN a.closed_as END
     WHERE a.id = action.id;
     -- A prospect that the platform has moved to another step since keeps the time of that step.
     CASE
@@ -9288,10 +9420,12 @@ BEGIN
             END IF;
             SELECT count(DISTINCT thaw.prospect_key(a.prospect_url)) INTO refusals FROM thaw.actions AS a
             WHERE a.account_id = action.account_id AND a.kind = action.kind AND a.state = 'refused' AND a.settled_at > at - interval '24 hours';
-            IF refusals >= 3 THEN
+            IF refusals >= 3 AND account.id IS NOT NULL THEN
                 PERFORM thaw.hold_kind(action.account_id, action.kind, thaw.limit_ends(action.account_id, action.kind, NULL), 'refusals',
                     format('the provider refused %s to %s prospects within a day', action.kind, refusals), settle.actor);
             END IF;
+        WHEN account.id IS NULL AND result IN ('limited', 'account_lost', 'restricted') THEN
+            NULL; -- the account was deleted since, and nothing is left to hold
         WHEN result = 'limited' THEN
             PERFORM thaw.hold_kind(action.account_id, action.kind,
                 -- A time that is over says nothing about when the limit ends.
@@ -9314,8 +9448,12 @@ BEGIN
         VALUES ('action_settled', settle.actor, 'settled as ' || result, 'action ' || action.id, action.workspace_id, action.account_id,
             action.campaign_id, action.prospect_url);
     END IF;
-    -- Before the gap is over there is nothing to do.
+    -- Before the gap is over there is nothing to do. What is not used any more, another account of the
+    -- person may use.
     PERFORM thaw.nudge(action.account_id, greatest(at, (SELECT s.next_allowed_at FROM thaw.senders AS s WHERE s.id = action.sender_id)));
+    IF NOT thaw.counts_as_used(new_state) THEN
+        PERFORM thaw.nudge_siblings(action.sender_id, action.account_id);
+    END IF;
     RETURN new_state::text;
 END;
 $_$;
@@ -9420,17 +9558,18 @@ DECLARE
     gate   record;
     at     timestamptz := thaw.now();
     lease  interval := (SELECT s.action_lease FROM thaw.settings AS s);
+    sender bigint;
 BEGIN
-    PERFORM thaw.require_short_transaction();
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation;
     IF action.id IS NULL THEN
         RAISE EXCEPTION 'there is no reservation %', coalesce(start.reservation::text, 'null')
             USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
     END IF;
-    PERFORM thaw.lock_sender(action.account_id);
+    sender := thaw.lock_sender(action.account_id);
     PERFORM thaw.lock_campaign_caps(ARRAY[action.campaign_id]);
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation FOR NO KEY UPDATE;
+    PERFORM thaw.require_short_transaction(); -- it may have waited for the locks
     result.kind := action.kind;
     result.step := action.step;
     IF action.state <> 'reserved' THEN
@@ -9443,6 +9582,10 @@ BEGIN
         RETURN result;
     END IF;
     SELECT g.* INTO gate FROM thaw.action_gates(ARRAY[action.enrollment_id], ARRAY[action.kind], ARRAY[action.id]) AS g;
+    IF gate.account_id = action.account_id AND gate.sender_id IS DISTINCT FROM sender THEN
+        RAISE EXCEPTION 'the person behind the account of action % has just changed', action.id
+            USING ERRCODE = 'serialization_failure', HINT = 'Start it again.';
+    END IF;
     -- The enrollment may have moved to another account or step since, or be gone.
     IF gate.enrollment_id IS NULL OR gate.account_id IS DISTINCT FROM action.account_id THEN
         result.code := 'not_active';
@@ -9467,7 +9610,8 @@ BEGIN
     WHERE a.id = action.id;
     UPDATE thaw.senders AS s SET
         last_started_at = at, next_allowed_at = greatest(s.next_allowed_at, at + action.gap), day = gate.day, day_began_at = gate.day_began_at,
-        day_timezone = CASE WHEN s.day = gate.day THEN s.day_timezone ELSE gate.timezone END
+        day_timezone = CASE WHEN s.day = gate.day THEN s.day_timezone ELSE gate.timezone END,
+        ramp_started_at = gate.ramp_started_at, restriction_seen_at = greatest(s.restriction_seen_at, gate.restricted_at)
     WHERE s.id = action.sender_id;
     result.id := action.id;
     result.lease_until := at + lease;
@@ -9864,6 +10008,7 @@ CREATE FUNCTION thaw.take_nudges(p_size integer DEFAULT 10000) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
 DECLARE
@@ -9895,14 +10040,15 @@ BEGIN
         ready := ARRAY(
             SELECT s.account_id FROM thaw.sending_accounts AS s
             WHERE s.account_id = ANY (accounts) ORDER BY s.account_id FOR NO KEY UPDATE SKIP LOCKED);
+        -- IS TRUE: the list of accounts is hashed.
         UPDATE thaw.sending_accounts AS s SET next_at = first.at
         FROM unnest(accounts, times) AS first (account_id, at)
-        WHERE s.account_id = first.account_id AND s.account_id = ANY (ready) AND s.next_at > first.at;
+        WHERE s.account_id = first.account_id AND (first.account_id IN (SELECT unnest(ready))) IS TRUE AND s.next_at > first.at;
         INSERT INTO thaw.nudges (account_id, at)
         SELECT first.account_id, first.at
         FROM unnest(accounts, times) AS first (account_id, at)
         JOIN thaw.accounts AS a ON a.id = first.account_id
-        WHERE first.account_id <> ALL (ready);
+        WHERE (first.account_id IN (SELECT unnest(ready))) IS NOT TRUE;
         GET DIAGNOSTICS kept = ROW_COUNT;
         taken := taken - kept;
     END IF;
@@ -11104,6 +11250,14 @@ CREATE VIEW thaw.paused_lines AS
   GROUP BY p.account_id, p.campaign_id, p.reason, p.waits_for_account
  HAVING (sum(p.paused) > 0);
 COMMENT ON VIEW thaw.paused_lines IS 'How many enrollments are paused, by account, campaign and reason. Exact in a snapshot, without reading enrollments.';
+ALTER TABLE thaw.person_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.person_changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE thaw.person_columns (
     table_name name NOT NULL,
     column_name name NOT NULL,
@@ -11414,6 +11568,8 @@ ALTER TABLE ONLY thaw.paused_counts
     ADD CONSTRAINT paused_counts_pkey PRIMARY KEY (account_id, campaign_id, reason);
 ALTER TABLE ONLY thaw.paused_deltas
     ADD CONSTRAINT paused_deltas_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.person_changes
+    ADD CONSTRAINT person_changes_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.person_columns
     ADD CONSTRAINT person_columns_pkey PRIMARY KEY (table_name, column_name);
 ALTER TABLE ONLY thaw.provider_words
@@ -11572,6 +11728,8 @@ CREATE TRIGGER accounts_keep_identity BEFORE UPDATE ON thaw.accounts FOR EACH RO
 CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.status = 'connected'::thaw.account_status)) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND (old.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((old.status = 'connected'::thaw.account_status) AND (new.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_disconnection();
+CREATE TRIGGER accounts_note_person_insert AFTER INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.link_id IS NOT NULL)) EXECUTE FUNCTION thaw.accounts_note_person();
+CREATE TRIGGER accounts_note_person_update AFTER UPDATE OF member_id, link_id ON thaw.accounts FOR EACH ROW WHEN (((old.member_id IS DISTINCT FROM new.member_id) OR (old.link_id IS DISTINCT FROM new.link_id))) EXECUTE FUNCTION thaw.accounts_note_person();
 CREATE TRIGGER accounts_note_restriction BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'restricted'::thaw.account_status) AND (old.status <> 'restricted'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_restriction();
 CREATE TRIGGER accounts_note_tier BEFORE UPDATE OF tier ON thaw.accounts FOR EACH ROW WHEN ((new.tier <> old.tier)) EXECUTE FUNCTION thaw.accounts_note_tier();
 CREATE TRIGGER accounts_nudge AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND ((old.status <> 'connected'::thaw.account_status) OR ((old.locked_at IS NOT NULL) AND (new.locked_at IS NULL)) OR ((old.parked_reason IS NOT NULL) AND (new.parked_reason IS NULL)) OR (old.hold_until IS DISTINCT FROM new.hold_until) OR (old.timezone IS DISTINCT FROM new.timezone) OR (old.tier <> new.tier)))) EXECUTE FUNCTION thaw.accounts_nudge();

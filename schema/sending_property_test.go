@@ -187,7 +187,7 @@ func TestDaysNeverOverlap(t *testing.T) {
 }
 
 // The ramp against a plain model: a week more in each week, at most six, one week back after an
-// idle month, and half after a restriction.
+// idle month, and half of the week of a restriction.
 func TestRampFollowsItsModel(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -202,14 +202,18 @@ func TestRampFollowsItsModel(t *testing.T) {
 			sent = started
 		}
 		isRestricted := rapid.Bool().Draw(r, "is restricted")
-		weekAt := func(from, at time.Time) int { return min(int(at.Sub(from)/(7*24*time.Hour))+1, 6) }
+		weekAt := func(from, at time.Time) int { return min(int(max(at.Sub(from), 0)/(7*24*time.Hour))+1, 6) }
 		want := weekAt(started, now)
-		if now.Sub(sent) > 30*24*time.Hour {
+		isIdle := now.Sub(sent) > 30*24*time.Hour
+		if isIdle {
 			want = max(weekAt(started, sent)-1, 1)
 		}
 		var restrictedAt *time.Time
 		if isRestricted {
 			restrictedAt = &restricted
+			if !isIdle {
+				want = weekAt(started, restricted)
+			}
 			want = max(want/2, 1)
 		}
 		var week int

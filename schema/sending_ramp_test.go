@@ -24,7 +24,7 @@ func rampingUp(t *testing.T, week int) *testdb.DB {
 	send(t, db, 1)
 	for range week - 1 { // Something is sent in each week.
 		db.Advance(t, 7*24*time.Hour)
-		db.Exec(t, "UPDATE thaw.senders SET last_sent_at = thaw.now()")
+		db.Exec(t, "UPDATE thaw.senders SET last_sent_at = thaw.now(), last_started_at = thaw.now()")
 	}
 	return db
 }
@@ -42,7 +42,7 @@ func TestRampBeginsWithTheFirstSentAction(t *testing.T) {
 	send(t, db, 1)
 	for _, want := range []string{"2 10", "3 15", "4 20", "5 25", "6 30", "6 30"} {
 		db.Advance(t, 7*24*time.Hour)
-		db.Exec(t, "UPDATE thaw.senders SET last_sent_at = thaw.now()")
+		db.Exec(t, "UPDATE thaw.senders SET last_sent_at = thaw.now(), last_started_at = thaw.now()")
 		require.Equal(t, want, ramp(t, db, 1))
 	}
 }
@@ -99,7 +99,7 @@ func TestRestrictionOfALinkedAccountCountsOnce(t *testing.T) {
 	send(t, db, 11)
 	for range 5 {
 		db.Advance(t, 7*24*time.Hour)
-		db.Exec(t, "UPDATE thaw.senders SET last_sent_at = thaw.now()")
+		db.Exec(t, "UPDATE thaw.senders SET last_sent_at = thaw.now(), last_started_at = thaw.now()")
 	}
 	require.Equal(t, "6 30", ramp(t, db, 2))
 	db.Exec(t, "SELECT thaw.signal('linkedin', 'ann', 'restricted'); SELECT thaw.signal('linkedin', 'ann', 'connected'); UPDATE thaw.enrollments SET status = 'active', paused_reason = NULL, paused_at = NULL WHERE id = 2")

@@ -310,11 +310,13 @@ func TestReservationsNeedAShortTransaction(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)
 	id := reserve(t, db, 1)
+	db.Exec(t, "SELECT thaw.take_nudges()")
 	require.Equal(t, time.Minute, testdb.Value[time.Duration](t, db, "SELECT thaw.longest_reserving()"))
 	for _, statement := range []string{"SELECT thaw.reserve(11)::text", "SELECT thaw.start(" + id + ")::text", "SELECT count(*)::text FROM thaw.claim_actions(1)"} {
 		require.NotEmpty(t, undone(t, db, "SELECT", statement), "the same in a transaction that is young enough")
 		tx, err := db.Pool.Begin(t.Context())
 		require.NoError(t, err)
+		defer tx.Rollback(context.WithoutCancel(t.Context()))
 		_, err = tx.Exec(t.Context(), "CREATE OR REPLACE FUNCTION thaw.longest_reserving() RETURNS interval LANGUAGE sql IMMUTABLE RETURN interval '0'")
 		require.NoError(t, err)
 		_, err = tx.Exec(t.Context(), statement)

@@ -118,14 +118,17 @@ func (d *watchdog) tendAdoption(ctx context.Context) error {
 	return errors.Join(err, d.store.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error { return q.RingChanges(ctx) }))
 }
 
-// tendActions ends leases that are over, notes which accounts may have something to send, and
-// notifies senders. These are separate transactions, because each locks other rows first.
+// tendActions ends leases that are over, notes which accounts may have something to send, notifies
+// senders, and follows changes of persons. These are separate transactions, because each locks other rows first.
 func (d *watchdog) tendActions(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	_, expire := d.store.Trip().ExpireActions(ctx)
 	_, nudge := d.store.Trip().TakeNudges(ctx)
-	return errors.Join(expire, nudge, d.store.Trip().RingActions(ctx))
+	ring := d.store.Trip().RingActions(ctx)
+	// Last, because it waits for senders.
+	_, follow := d.store.Trip().FollowPersons(ctx)
+	return errors.Join(expire, nudge, ring, follow)
 }
 
 // measure reads the length of a tick and the offset of the database's clock from the process's

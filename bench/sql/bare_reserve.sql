@@ -2,8 +2,7 @@
 -- and what its sender gets. No gate is looked at.
 WITH sender AS (
     UPDATE thaw.senders AS s SET
-        next_allowed_at = thaw.now(), day = thaw.now()::date, day_began_at = date_trunc('day', thaw.now()), day_timezone = 'UTC',
-        ramp_started_at = s.ramp_started_at, restriction_seen_at = s.restriction_seen_at
+        next_allowed_at = thaw.now(), day = thaw.now()::date, day_began_at = date_trunc('day', thaw.now()), day_timezone = 'UTC'
     FROM thaw.enrollments AS e
     JOIN thaw.sending_accounts AS sending ON sending.account_id = e.account_id
     WHERE e.id = $1 AND s.id = sending.sender_id

@@ -8,7 +8,8 @@ WITH action AS (
 ), sender AS (
     UPDATE thaw.senders AS s SET
         last_started_at = thaw.now(), next_allowed_at = greatest(s.next_allowed_at, thaw.now()), day = thaw.now()::date,
-        day_began_at = date_trunc('day', thaw.now()), day_timezone = 'UTC'
+        day_began_at = date_trunc('day', thaw.now()), day_timezone = 'UTC', ramp_started_at = s.ramp_started_at,
+        restriction_seen_at = s.restriction_seen_at
     FROM action WHERE s.id = action.sender_id
 )
 SELECT id FROM action

@@ -13,7 +13,7 @@ WITH pick AS MATERIALIZED (
 ), sender AS (
     UPDATE thaw.senders AS s SET
         next_allowed_at = thaw.now() + interval '1 day', day = thaw.now()::date, day_began_at = date_trunc('day', thaw.now()),
-        day_timezone = 'UTC', ramp_started_at = s.ramp_started_at, restriction_seen_at = s.restriction_seen_at
+        day_timezone = 'UTC'
     FROM pick WHERE s.id = pick.sender_id
 ), account AS (
     UPDATE thaw.sending_accounts AS s SET next_at = thaw.now() + interval '1 day', code = NULL, served_at = thaw.now()

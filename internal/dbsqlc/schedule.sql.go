@@ -21,6 +21,18 @@ func (q *Queries) ExpireActions(ctx context.Context) (int32, error) {
 	return ended, err
 }
 
+const followPersons = `-- name: FollowPersons :one
+SELECT thaw.follow_persons()::integer AS followed
+`
+
+// Applies changes of the persons behind accounts to what they have used. Returns how many.
+func (q *Queries) FollowPersons(ctx context.Context) (int32, error) {
+	row := q.db.QueryRow(ctx, followPersons)
+	var followed int32
+	err := row.Scan(&followed)
+	return followed, err
+}
+
 const pushActions = `-- name: PushActions :one
 SELECT p.looked::integer AS looked, p.reserved::integer AS reserved FROM thaw.push_actions($1::integer) AS p
 `

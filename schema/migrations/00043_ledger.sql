@@ -223,6 +223,71 @@ CREATE FUNCTION thaw.person_of(p_account thaw.accounts) RETURNS text LANGUAGE sq
 RETURN CASE WHEN p_account.member_id IS NOT NULL THEN 'member:' || p_account.member_id ELSE thaw.linked_person_of(p_account) END;
 -- +goose StatementEnd
 
+-- The person of an account may become known, or change, while the account is disconnected, and with
+-- it the person of the accounts that are linked with it. A change is only noted, so a write of the
+-- platform never waits. Whoever sends next for any account applies all of them (thaw.follow_persons).
+CREATE TABLE thaw.person_changes (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id bigint NOT NULL
+);
+COMMENT ON TABLE thaw.person_changes IS 'Accounts whose person may have changed, with those that are linked with them. Applied before the next reservation, and once a second.';
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.accounts_note_person() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.person_changes (account_id) VALUES (NEW.id);
+    IF TG_OP = 'UPDATE' AND OLD.link_id IS NOT NULL AND OLD.link_id IS DISTINCT FROM NEW.link_id THEN
+        INSERT INTO thaw.person_changes (account_id) VALUES (OLD.link_id);
+    END IF;
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER accounts_note_person_update AFTER UPDATE OF member_id, link_id ON thaw.accounts
+    FOR EACH ROW WHEN (OLD.member_id IS DISTINCT FROM NEW.member_id OR OLD.link_id IS DISTINCT FROM NEW.link_id) EXECUTE FUNCTION thaw.accounts_note_person();
+CREATE TRIGGER accounts_note_person_insert AFTER INSERT ON thaw.accounts
+    FOR EACH ROW WHEN (NEW.link_id IS NOT NULL) EXECUTE FUNCTION thaw.accounts_note_person();
+
+-- Moves what accounts have used to the person that is behind them now, for the oldest p_size changes.
+-- Lock order: person_changes come after accounts, and before senders.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.follow_persons(p_size integer DEFAULT 1000) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    changed bigint[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM thaw.person_changes) THEN
+        RETURN 0;
+    END IF;
+    WITH gone AS (
+        DELETE FROM thaw.person_changes AS c
+        WHERE c.id = ANY (ARRAY(SELECT x.id FROM thaw.person_changes AS x ORDER BY x.id LIMIT p_size FOR UPDATE))
+        RETURNING c.account_id
+    )
+    SELECT array_agg(gone.account_id) INTO changed FROM gone;
+    PERFORM thaw.ensure_senders(ARRAY(
+        SELECT DISTINCT linked.id
+        FROM (SELECT DISTINCT coalesce(a.link_id, a.id) AS first_id FROM thaw.accounts AS a WHERE a.id = ANY (changed)) AS link
+        CROSS JOIN LATERAL (
+            SELECT link.first_id AS id
+            UNION ALL
+            SELECT a.id FROM thaw.accounts AS a WHERE a.link_id = link.first_id) AS linked
+        JOIN thaw.sending_accounts AS sending ON sending.account_id = linked.id
+        ORDER BY linked.id));
+    RETURN coalesce(cardinality(changed), 0);
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.follow_persons(integer) IS 'Applies changes of the persons behind accounts to what they have used. Every worker process calls it once a second.';
+
+-- Whether more persons have changed than one reservation can follow. Until the workers have followed
+-- them, it is not known what a person has used, and nothing is reserved.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.are_persons_unknown() RETURNS boolean LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT count(*) > 1000 FROM (SELECT FROM thaw.person_changes LIMIT 1001) AS counted;
+END;
+-- +goose StatementEnd
+
 -- Makes sure that the accounts have their senders. If the person behind an account became known, or
 -- changed, since it last sent, its recent actions and its pace move to the new sender: a quota that
 -- was used stays used.
@@ -276,6 +341,12 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- How sure it is that an action in this state has reached the prospect.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.proof_of(p_state thaw.action_state) RETURNS integer LANGUAGE sql IMMUTABLE
+RETURN CASE p_state WHEN 'sent' THEN 3 WHEN 'already' THEN 3 WHEN 'unknown' THEN 2 WHEN 'started' THEN 1 ELSE 0 END;
+-- +goose StatementEnd
+
 -- The caller has locked both senders.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.move_to_sender(p_account_id bigint, p_from_id bigint, p_to_id bigint) RETURNS void LANGUAGE plpgsql
@@ -286,6 +357,9 @@ DECLARE
     target  thaw.senders;
     -- The current day of the target. Null: it has none yet, and takes that of the source.
     current record;
+    -- Invites that both senders have to one prospect: those that lose.
+    mine_twice   bigint[];
+    theirs_twice bigint[];
 BEGIN
     SELECT s.* INTO source FROM thaw.senders AS s WHERE s.id = p_from_id;
     SELECT s.* INTO target FROM thaw.senders AS s WHERE s.id = p_to_id;
@@ -299,23 +373,29 @@ BEGIN
         day = coalesce(current.day, source.day), day_began_at = coalesce(current.began_at, source.day_began_at),
         day_timezone = coalesce(s.day_timezone, source.day_timezone)
     WHERE s.id = p_to_id;
+    -- Of two invites to one prospect, the one that is better proven stays open. One that is only
+    -- reserved must not be sent any more.
+    SELECT array_agg(twice.mine) FILTER (WHERE twice.mine_proof <= twice.their_proof), array_agg(twice.theirs) FILTER (WHERE twice.mine_proof > twice.their_proof)
+    INTO mine_twice, theirs_twice
+    FROM (
+        SELECT mine.id AS mine, theirs.id AS theirs, thaw.proof_of(mine.state) AS mine_proof, thaw.proof_of(theirs.state) AS their_proof
+        FROM thaw.actions AS mine
+        JOIN thaw.actions AS theirs ON theirs.sender_id = p_to_id AND thaw.prospect_key(theirs.prospect_url) = thaw.prospect_key(mine.prospect_url)
+        WHERE mine.account_id = p_account_id AND mine.sender_id = p_from_id
+            AND mine.kind = 'invite' AND (mine.is_used OR mine.state = 'already') AND (mine.closed_as IS NULL OR mine.closed_as = 'accepted')
+            AND theirs.kind = 'invite' AND (theirs.is_used OR theirs.state = 'already') AND (theirs.closed_as IS NULL OR theirs.closed_as = 'accepted')) AS twice;
+    PERFORM thaw.release_actions(ARRAY(
+        SELECT a.id FROM thaw.actions AS a WHERE a.id = ANY (mine_twice || theirs_twice) AND a.state = 'reserved' ORDER BY a.id FOR NO KEY UPDATE), 'already_invited');
+    UPDATE thaw.actions AS a SET closed_at = at, closed_as = 'duplicate'
+    WHERE a.id = ANY (mine_twice || theirs_twice) AND (a.is_used OR a.state = 'already');
     -- What the account did in the current day of the person counts into it, whatever the day was
     -- called in the zone of the account.
     UPDATE thaw.actions AS a SET
-        sender_id = p_to_id,
-        local_day = CASE WHEN a.used_at >= current.began_at THEN current.day ELSE a.local_day END,
-        closed_at = CASE WHEN twice.is_open THEN at ELSE a.closed_at END, closed_as = CASE WHEN twice.is_open THEN 'duplicate' ELSE a.closed_as END
-    FROM (
-        SELECT mine.id, mine.kind = 'invite' AND (mine.is_used OR mine.state = 'already') AND (mine.closed_as IS NULL OR mine.closed_as = 'accepted')
-            AND EXISTS (
-                SELECT FROM thaw.actions AS theirs
-                WHERE theirs.sender_id = p_to_id AND thaw.prospect_key(theirs.prospect_url) = thaw.prospect_key(mine.prospect_url) AND theirs.kind = 'invite'
-                    AND (theirs.is_used OR theirs.state = 'already') AND (theirs.closed_as IS NULL OR theirs.closed_as = 'accepted')) AS is_open
-        FROM thaw.actions AS mine
-        WHERE mine.account_id = p_account_id AND mine.sender_id = p_from_id
-            AND (mine.used_at > at - interval '8 days' OR mine.kind = 'invite')
-        ORDER BY mine.id FOR NO KEY UPDATE) AS twice
-    WHERE a.id = twice.id;
+        sender_id = p_to_id, local_day = CASE WHEN a.used_at >= current.began_at THEN current.day ELSE a.local_day END
+    WHERE a.id = ANY (ARRAY(
+        SELECT mine.id FROM thaw.actions AS mine
+        WHERE mine.account_id = p_account_id AND mine.sender_id = p_from_id AND (mine.used_at > at - interval '8 days' OR mine.kind = 'invite')
+        ORDER BY mine.id FOR NO KEY UPDATE));
     UPDATE thaw.action_holds AS h SET sender_id = p_to_id WHERE h.account_id = p_account_id AND h.sender_id = p_from_id;
     UPDATE thaw.sending_accounts AS sending SET sender_id = p_to_id WHERE sending.account_id = p_account_id;
 END;
@@ -335,30 +415,32 @@ CREATE FUNCTION thaw.ramp_grows_at(p_started_at timestamptz, p_week smallint) RE
 RETURN CASE WHEN p_week < 6 THEN p_started_at + p_week * interval '168 hours' END;
 -- +goose StatementEnd
 
--- The ramp of a sender. After a restriction it starts again at half its week. Time without any
--- action does not count: after an idle month the ramp goes back to the week of the last action, and
--- one more. Returns the start of week 1 that follows from this.
+-- The ramp of a sender at a time. After a restriction it starts again at half the week that it had
+-- then. Time without any action does not count: after an idle month the ramp goes back to the week
+-- before that of the last action. Returns the start of week 1 that follows from this. It is kept
+-- with the next start of an action, so that a ramp without actions never grows.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.ramp_at(
-    p_started_at timestamptz, p_last_sent_at timestamptz, p_restricted_at timestamptz, p_restriction_seen_at timestamptz, p_at timestamptz
+    p_started_at timestamptz, p_last_started_at timestamptz, p_restricted_at timestamptz, p_restriction_seen_at timestamptz, p_at timestamptz
 ) RETURNS TABLE (started_at timestamptz, week smallint) LANGUAGE sql STABLE ROWS 1
 BEGIN ATOMIC
     SELECT ramp.started_at, thaw.ramp_week(ramp.started_at, p_at)
     FROM (
         SELECT CASE
-            WHEN p_last_sent_at < p_at - interval '30 days' AND p_last_sent_at >= p_started_at
-            THEN p_at - (greatest(thaw.ramp_week(p_started_at, p_last_sent_at) - 1, 1) - 1) * interval '168 hours'
+            WHEN p_last_started_at < p_at - interval '30 days' AND p_last_started_at >= p_started_at
+            THEN p_at - (greatest(thaw.ramp_week(p_started_at, p_last_started_at) - 1, 1) - 1) * interval '168 hours'
             ELSE p_started_at END) AS idle (started_at)
     CROSS JOIN LATERAL (
         SELECT CASE
             WHEN p_restricted_at > coalesce(p_restriction_seen_at, '-infinity') AND idle.started_at IS NOT NULL
-            THEN p_at - (greatest(thaw.ramp_week(idle.started_at, p_at) / 2, 1) - 1) * interval '168 hours'
+            THEN p_at - (greatest(thaw.ramp_week(idle.started_at, CASE WHEN idle.started_at = p_started_at THEN least(p_at, p_restricted_at) ELSE p_at END) / 2, 1) - 1)
+                * interval '168 hours'
             ELSE idle.started_at END) AS ramp (started_at);
 END;
 -- +goose StatementEnd
 
 REVOKE ALL ON FUNCTION thaw.counts_as_used(thaw.action_state), thaw.prospect_key(text), thaw.linked_person_of(thaw.accounts), thaw.person_of(thaw.accounts), thaw.ensure_senders(bigint[]),
-    thaw.move_to_sender(bigint, bigint, bigint),
+    thaw.accounts_note_person(), thaw.follow_persons(integer), thaw.are_persons_unknown(), thaw.proof_of(thaw.action_state), thaw.move_to_sender(bigint, bigint, bigint),
     thaw.ramp_week(timestamptz, timestamptz), thaw.ramp_grows_at(timestamptz, smallint), thaw.ramp_at(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) FROM PUBLIC;
 
 -- +goose Down
@@ -367,6 +449,13 @@ DROP FUNCTION thaw.ramp_grows_at(timestamptz, smallint);
 DROP FUNCTION thaw.ramp_week(timestamptz, timestamptz);
 DROP FUNCTION thaw.ensure_senders(bigint[]);
 DROP FUNCTION thaw.move_to_sender(bigint, bigint, bigint);
+DROP FUNCTION thaw.proof_of(thaw.action_state);
+DROP FUNCTION thaw.are_persons_unknown();
+DROP FUNCTION thaw.follow_persons(integer);
+DROP TRIGGER accounts_note_person_insert ON thaw.accounts;
+DROP TRIGGER accounts_note_person_update ON thaw.accounts;
+DROP FUNCTION thaw.accounts_note_person();
+DROP TABLE thaw.person_changes;
 DROP FUNCTION thaw.person_of(thaw.accounts);
 DROP FUNCTION thaw.linked_person_of(thaw.accounts);
 DROP TABLE thaw.actions, thaw.sending_accounts, thaw.senders;

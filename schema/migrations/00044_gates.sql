@@ -54,14 +54,15 @@ END;
 -- +goose StatementEnd
 
 -- The windows of an account, otherwise of its workspace, otherwise of the fleet. p_zone: the zone of
--- the account. timezone null: neither the window nor the account has one.
+-- the account. timezone null: neither the window nor the account has one, or the server does not
+-- know the zone of the window any more.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.applicable_windows(p_workspace_id bigint, p_account_id bigint, p_zone text)
 RETURNS TABLE (weekdays smallint[], opens time, closes time, timezone text) LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT w.weekdays, w.opens, w.closes,
         -- Scalar: one probe of the index, where a join may read all zones.
-        coalesce((SELECT z.name FROM thaw.zones AS z WHERE z.key = lower(w.timezone) COLLATE "C"), p_zone)
+        CASE WHEN w.timezone IS NULL THEN p_zone ELSE (SELECT z.name FROM thaw.zones AS z WHERE z.key = lower(w.timezone) COLLATE "C") END
     FROM (
         SELECT CASE
             WHEN EXISTS (SELECT FROM thaw.sending_windows AS x WHERE x.workspace_id = p_workspace_id AND x.account_id = p_account_id) THEN 'account'
@@ -116,7 +117,7 @@ BEGIN
             (SELECT z.name FROM thaw.zones AS z WHERE z.key = lower(a.timezone) COLLATE "C") AS timezone,
             gate.code AS block, thaw.account_gate_opens_at(a, gate.code) AS block_ends_at,
             s.id AS sender_id, s.day AS last_day, s.day_began_at AS last_day_began_at, s.day_timezone AS last_day_zone,
-            s.next_allowed_at, s.last_started_at, s.last_sent_at, s.ramp_started_at, s.restriction_seen_at,
+            s.next_allowed_at, s.last_started_at, s.ramp_started_at, s.restriction_seen_at,
             greatest(a.restricted_at, (
                 SELECT max(m.restricted_at) FROM thaw.accounts AS m WHERE m.provider = a.provider AND m.member_id = a.member_id), (
                 SELECT max(m.restricted_at) FROM thaw.sending_accounts AS sibling JOIN thaw.accounts AS m ON m.id = sibling.account_id
@@ -161,7 +162,7 @@ BEGIN
                 AND coalesce(days.last_day_began_at, 'infinity') = coalesce(zoned.last_day_began_at, 'infinity')
                 AND coalesce(days.last_day_zone, '') = coalesce(zoned.last_day_zone, '')
         CROSS JOIN LATERAL thaw.ramp_at(
-            zoned.ramp_started_at, zoned.last_sent_at, zoned.restricted_at, zoned.restriction_seen_at, moment) AS ramp
+            zoned.ramp_started_at, zoned.last_started_at, zoned.restricted_at, zoned.restriction_seen_at, moment) AS ramp
     ), used AS MATERIALIZED (
         SELECT state.*, k.kind,
             -- Without a default or a ceiling nothing is allowed.

@@ -7,25 +7,37 @@
 
 -- +goose Up
 
--- Locks an account, and the person in whose name it sends.
+-- Locks an account, and the person in whose name it sends. Returns the sender.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.lock_sender(p_account_id bigint) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION thaw.lock_sender(p_account_id bigint) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     account thaw.accounts;
+    known   bigint;
+    locked  bigint;
 BEGIN
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
-    PERFORM s.id
-    FROM thaw.sending_accounts AS sending
-    JOIN thaw.senders AS s ON s.id = sending.sender_id
-    WHERE sending.account_id = p_account_id AND s.provider = account.provider AND s.key = thaw.person_of(account)
-    FOR NO KEY UPDATE OF s;
-    IF NOT FOUND THEN
-        -- The account sends for the first time, or the person behind it has become known.
-        PERFORM thaw.ensure_senders(ARRAY[p_account_id]);
-        PERFORM s.id FROM thaw.senders AS s
-        WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = p_account_id)
-        FOR NO KEY UPDATE;
+    IF thaw.are_persons_unknown() THEN
+        RAISE EXCEPTION 'the persons behind many accounts have just changed'
+            USING ERRCODE = 'serialization_failure', HINT = 'Try again in a few seconds: what they have used is being added up.';
     END IF;
+    PERFORM thaw.follow_persons();
+    -- The sender may change while this transaction waits for it.
+    FOR attempt IN 1..10 LOOP
+        SELECT s.id INTO known
+        FROM thaw.sending_accounts AS sending
+        JOIN thaw.senders AS s ON s.id = sending.sender_id
+        WHERE sending.account_id = p_account_id AND s.provider = account.provider AND s.key = thaw.person_of(account);
+        IF known = locked THEN
+            RETURN locked;
+        ELSIF known IS NULL THEN
+            -- The account sends for the first time.
+            PERFORM thaw.ensure_senders(ARRAY[p_account_id]);
+        ELSE
+            PERFORM s.id FROM thaw.senders AS s WHERE s.id = known FOR NO KEY UPDATE;
+            locked := known;
+        END IF;
+    END LOOP;
+    RAISE EXCEPTION 'the person behind account % changes again and again', p_account_id USING ERRCODE = 'serialization_failure', HINT = 'Try again.';
 END;
 $$;
 -- +goose StatementEnd
@@ -61,10 +73,12 @@ DECLARE
     at       timestamptz := thaw.now();
     settings thaw.settings;
 BEGIN
+    PERFORM thaw.require_short_transaction();
     SELECT s.* INTO settings FROM thaw.settings AS s;
     RETURN QUERY
     WITH gate AS MATERIALIZED (
-        SELECT g.*, CASE WHEN g.code IS NULL
+        -- Only in the name of the person that is locked: another one may have become known since.
+        SELECT g.*, CASE WHEN g.code IS NULL AND (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = g.account_id) = g.sender_id
             THEN row_number() OVER (PARTITION BY g.account_id, g.code IS NULL ORDER BY asked.place) = 1 END AS is_first
         FROM thaw.action_gates(p_enrollment_ids, p_kinds) AS g
         JOIN unnest(p_enrollment_ids) WITH ORDINALITY AS asked (id, place) ON asked.id = g.enrollment_id
@@ -87,9 +101,7 @@ BEGIN
     ), paced AS (
         UPDATE thaw.senders AS s SET
             day = pick.day, day_began_at = pick.day_began_at,
-            day_timezone = CASE WHEN s.day = pick.day THEN s.day_timezone ELSE pick.timezone END,
-            next_allowed_at = at + pick.gap, ramp_started_at = pick.ramp_started_at,
-            restriction_seen_at = greatest(s.restriction_seen_at, pick.restricted_at)
+            day_timezone = CASE WHEN s.day = pick.day THEN s.day_timezone ELSE pick.timezone END, next_allowed_at = at + pick.gap
         FROM reserved
         JOIN pick ON pick.enrollment_id = reserved.enrollment_id
         WHERE s.id = pick.sender_id
@@ -163,26 +175,31 @@ DECLARE
     found_campaign bigint;
     given   record;
 BEGIN
-    PERFORM thaw.require_short_transaction(), thaw.require_actor(reserve.actor);
+    PERFORM thaw.require_actor(reserve.actor);
     lease := thaw.checked_lease(reserve.lease);
     SELECT e.account_id, e.campaign_id INTO found_account, found_campaign FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no enrollment %', coalesce(reserve.enrollment::text, 'null')
             USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
     END IF;
-    IF found_account IS NOT NULL THEN
-        PERFORM thaw.lock_sender(found_account);
-        PERFORM thaw.lock_campaign_caps(ARRAY[found_campaign]);
-        PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
-        -- It moved to another account while this transaction waited for the first one. The lock of
-        -- the other account comes before those that are held now, so it cannot be waited for.
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'the enrollment % has just moved to another account', reserve.enrollment
-                USING ERRCODE = 'serialization_failure', HINT = 'Reserve it again.';
-        END IF;
+    IF found_account IS NULL THEN
+        result.code := 'no_account';
+        RETURN result;
+    END IF;
+    PERFORM thaw.lock_sender(found_account);
+    PERFORM thaw.lock_campaign_caps(ARRAY[found_campaign]);
+    PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment AND e.account_id = found_account FOR NO KEY UPDATE;
+    -- It moved to another account while this transaction waited for the first one. The lock of the
+    -- other account comes before those that are held now, so it cannot be waited for.
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the enrollment % has just moved to another account', reserve.enrollment
+            USING ERRCODE = 'serialization_failure', HINT = 'Reserve it again.';
     END IF;
     SELECT r.* INTO given FROM thaw.reserve_rows(ARRAY[reserve.enrollment], ARRAY[reserve.action], reserve.lease, reserve.actor) AS r;
-    IF given.action_id IS NULL THEN
+    IF given.action_id IS NULL AND given.code IS NULL THEN
+        RAISE EXCEPTION 'the person behind the account of enrollment % has just changed', reserve.enrollment
+            USING ERRCODE = 'serialization_failure', HINT = 'Reserve it again.';
+    ELSIF given.action_id IS NULL THEN
         result.code := given.code;
         result.opens_at := given.opens_at;
     ELSE
@@ -210,17 +227,18 @@ DECLARE
     gate   record;
     at     timestamptz := thaw.now();
     lease  interval := (SELECT s.action_lease FROM thaw.settings AS s);
+    sender bigint;
 BEGIN
-    PERFORM thaw.require_short_transaction();
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation;
     IF action.id IS NULL THEN
         RAISE EXCEPTION 'there is no reservation %', coalesce(start.reservation::text, 'null')
             USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
     END IF;
-    PERFORM thaw.lock_sender(action.account_id);
+    sender := thaw.lock_sender(action.account_id);
     PERFORM thaw.lock_campaign_caps(ARRAY[action.campaign_id]);
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation FOR NO KEY UPDATE;
+    PERFORM thaw.require_short_transaction(); -- it may have waited for the locks
     result.kind := action.kind;
     result.step := action.step;
     IF action.state <> 'reserved' THEN
@@ -233,6 +251,10 @@ BEGIN
         RETURN result;
     END IF;
     SELECT g.* INTO gate FROM thaw.action_gates(ARRAY[action.enrollment_id], ARRAY[action.kind], ARRAY[action.id]) AS g;
+    IF gate.account_id = action.account_id AND gate.sender_id IS DISTINCT FROM sender THEN
+        RAISE EXCEPTION 'the person behind the account of action % has just changed', action.id
+            USING ERRCODE = 'serialization_failure', HINT = 'Start it again.';
+    END IF;
     -- The enrollment may have moved to another account or step since, or be gone.
     IF gate.enrollment_id IS NULL OR gate.account_id IS DISTINCT FROM action.account_id THEN
         result.code := 'not_active';
@@ -257,7 +279,8 @@ BEGIN
     WHERE a.id = action.id;
     UPDATE thaw.senders AS s SET
         last_started_at = at, next_allowed_at = greatest(s.next_allowed_at, at + action.gap), day = gate.day, day_began_at = gate.day_began_at,
-        day_timezone = CASE WHEN s.day = gate.day THEN s.day_timezone ELSE gate.timezone END
+        day_timezone = CASE WHEN s.day = gate.day THEN s.day_timezone ELSE gate.timezone END,
+        ramp_started_at = gate.ramp_started_at, restriction_seen_at = greatest(s.restriction_seen_at, gate.restricted_at)
     WHERE s.id = action.sender_id;
     result.id := action.id;
     result.lease_until := at + lease;

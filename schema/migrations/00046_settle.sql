@@ -69,7 +69,8 @@ BEGIN
     UPDATE thaw.enrollments AS e SET
         step = e.step + 1,
         next_kind = coalesce(p_next_kind, next.kind),
-        next_action_at = coalesce(p_next_at, thaw.now() + next.delay),
+        -- A next kind without a time is due at once.
+        next_action_at = coalesce(p_next_at, thaw.now() + next.delay, CASE WHEN p_next_kind IS NOT NULL THEN thaw.now() END),
         status = CASE WHEN is_last AND e.status IN ('active', 'paused') THEN 'completed' ELSE e.status END,
         paused_reason = CASE WHEN NOT is_last THEN e.paused_reason END, paused_at = CASE WHEN NOT is_last THEN e.paused_at END
     WHERE e.id = p_action.enrollment_id AND e.step = p_action.step;
@@ -89,6 +90,7 @@ DECLARE
     result   thaw.action_outcome;
     new_state thaw.action_state;
     refusals integer;
+    is_erased boolean;
 BEGIN
     PERFORM thaw.require_actor(settle.actor), thaw.require_text('provider_ref', settle.provider_ref), thaw.require_text('error_code', settle.error_code);
     IF settle.outcome = ANY (enum_range(NULL::thaw.action_outcome)::text[]) THEN
@@ -120,6 +122,7 @@ BEGIN
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
 
+    is_erased := action.prospect_url ~ '^\[(erased|removed) ';
     -- A delivery without the ID that the provider gives to each delivery is not proven, unless it was
     -- reported with its ID before.
     IF result = 'sent' AND settle.provider_ref IS NULL AND action.state <> 'sent' AND (SELECT k.has_provider_ref FROM thaw.action_kinds AS k WHERE k.kind = action.kind) THEN
@@ -156,7 +159,12 @@ BEGIN
         state = new_state, outcome = result, lease_until = NULL, settled_at = greatest(at, a.started_at, a.reserved_at),
         -- The request may have been made at any time until now.
         used_at = CASE WHEN a.state = 'started' THEN at ELSE a.used_at END,
-        provider_ref = coalesce(settle.provider_ref, a.provider_ref), error_code = coalesce(settle.error_code, a.error_code)
+        -- Of a prospect that was erased meanwhile, nothing is stored that may name them.
+        provider_ref = CASE WHEN settle.provider_ref IS NOT NULL AND is_erased THEN '[erased]' ELSE coalesce(settle.provider_ref, a.provider_ref) END,
+        error_code = CASE WHEN NOT is_erased THEN coalesce(settle.error_code, a.error_code) END,
+        -- An invite that did not reach the prospect has no end at the provider.
+        closed_at = CASE WHEN new_state IN ('sent', 'already', 'unknown') THEN a.closed_at END,
+        closed_as = CASE WHEN new_state IN ('sent', 'already', 'unknown') THEN a.closed_as END
     WHERE a.id = action.id;
 
     -- A prospect that the platform has moved to another step since keeps the time of that step.
@@ -179,10 +187,12 @@ BEGIN
             END IF;
             SELECT count(DISTINCT thaw.prospect_key(a.prospect_url)) INTO refusals FROM thaw.actions AS a
             WHERE a.account_id = action.account_id AND a.kind = action.kind AND a.state = 'refused' AND a.settled_at > at - interval '24 hours';
-            IF refusals >= 3 THEN
+            IF refusals >= 3 AND account.id IS NOT NULL THEN
                 PERFORM thaw.hold_kind(action.account_id, action.kind, thaw.limit_ends(action.account_id, action.kind, NULL), 'refusals',
                     format('the provider refused %s to %s prospects within a day', action.kind, refusals), settle.actor);
             END IF;
+        WHEN account.id IS NULL AND result IN ('limited', 'account_lost', 'restricted') THEN
+            NULL; -- the account was deleted since, and nothing is left to hold
         WHEN result = 'limited' THEN
             PERFORM thaw.hold_kind(action.account_id, action.kind,
                 -- A time that is over says nothing about when the limit ends.
@@ -205,8 +215,12 @@ BEGIN
         VALUES ('action_settled', settle.actor, 'settled as ' || result, 'action ' || action.id, action.workspace_id, action.account_id,
             action.campaign_id, action.prospect_url);
     END IF;
-    -- Before the gap is over there is nothing to do.
+    -- Before the gap is over there is nothing to do. What is not used any more, another account of the
+    -- person may use.
     PERFORM thaw.nudge(action.account_id, greatest(at, (SELECT s.next_allowed_at FROM thaw.senders AS s WHERE s.id = action.sender_id)));
+    IF NOT thaw.counts_as_used(new_state) THEN
+        PERFORM thaw.nudge_siblings(action.sender_id, action.account_id);
+    END IF;
     RETURN new_state::text;
 END;
 $$;
@@ -323,8 +337,8 @@ BEGIN
         END IF;
     END IF;
     UPDATE thaw.actions AS a SET closed_at = thaw.now(), closed_as = close_invite.as_what WHERE a.id = action.id;
-    -- The ceiling of open invites may have held the account.
-    PERFORM thaw.nudge(action.account_id, thaw.now());
+    -- The ceiling of open invites may have held the accounts of the person.
+    PERFORM thaw.nudge(action.account_id, thaw.now()), thaw.nudge_siblings(action.sender_id, action.account_id);
     RETURN true;
 END;
 $$;

@@ -41,9 +41,19 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- The other accounts of a person, which share its quota.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.nudge_siblings(p_sender_id bigint, p_account_id bigint) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM thaw.nudge(s.account_id, thaw.now()) FROM thaw.sending_accounts AS s
+    WHERE s.sender_id = p_sender_id AND s.account_id <> p_account_id AND s.code IS NOT NULL;
+END;
+$$;
+-- +goose StatementEnd
+
 -- Applies the nudges, at most p_size, and returns how many.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.take_nudges(p_size integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+CREATE FUNCTION thaw.take_nudges(p_size integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     accounts bigint[];
     times    timestamptz[];
@@ -73,14 +83,15 @@ BEGIN
         ready := ARRAY(
             SELECT s.account_id FROM thaw.sending_accounts AS s
             WHERE s.account_id = ANY (accounts) ORDER BY s.account_id FOR NO KEY UPDATE SKIP LOCKED);
+        -- IS TRUE: the list of accounts is hashed.
         UPDATE thaw.sending_accounts AS s SET next_at = first.at
         FROM unnest(accounts, times) AS first (account_id, at)
-        WHERE s.account_id = first.account_id AND s.account_id = ANY (ready) AND s.next_at > first.at;
+        WHERE s.account_id = first.account_id AND (first.account_id IN (SELECT unnest(ready))) IS TRUE AND s.next_at > first.at;
         INSERT INTO thaw.nudges (account_id, at)
         SELECT first.account_id, first.at
         FROM unnest(accounts, times) AS first (account_id, at)
         JOIN thaw.accounts AS a ON a.id = first.account_id
-        WHERE first.account_id <> ALL (ready);
+        WHERE (first.account_id IN (SELECT unnest(ready))) IS NOT TRUE;
         GET DIAGNOSTICS kept = ROW_COUNT;
         taken := taken - kept;
     END IF;
@@ -183,7 +194,8 @@ CREATE TRIGGER action_ceilings_nudge AFTER INSERT OR UPDATE ON thaw.action_ceili
 -- +goose StatementBegin
 CREATE FUNCTION thaw.action_holds_nudge() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM thaw.nudge(OLD.account_id, thaw.now());
+    -- The hold was of the person.
+    PERFORM thaw.nudge(OLD.account_id, thaw.now()), thaw.nudge_siblings(OLD.sender_id, OLD.account_id);
     RETURN NULL;
 END;
 $$;
@@ -324,7 +336,10 @@ BEGIN
     IF accounts IS NULL THEN
         RETURN;
     END IF;
-    PERFORM thaw.ensure_senders(accounts);
+    IF thaw.are_persons_unknown() THEN
+        RETURN;
+    END IF;
+    PERFORM thaw.follow_persons(), thaw.ensure_senders(accounts);
     SELECT array_agg(l.id) INTO senders FROM (
         SELECT s.id FROM thaw.senders AS s
         WHERE s.id = ANY (ARRAY(SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ANY (accounts)))
@@ -385,7 +400,10 @@ BEGIN
         -- Rows that the platform has locked are left to the next look.
         free := ARRAY(
             SELECT l.id FROM (
-                SELECT e.id FROM thaw.enrollments AS e WHERE e.id = ANY (heads) ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
+                -- One that has moved since belongs to an account that is not locked.
+                SELECT e.id FROM thaw.enrollments AS e
+                WHERE e.id = ANY (heads) AND (e.account_id IN (SELECT unnest(accounts))) IS TRUE
+                ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
 
         WITH result AS MATERIALIZED (
             SELECT r.*, r.code IN ('already_invited', 'already_connected', 'invite_withdrawn') AS is_passed
@@ -397,6 +415,24 @@ BEGIN
             -- decides again: the invite may be withdrawn by then.
             UPDATE thaw.enrollments AS e SET next_action_at = coalesce(result.opens_at, at + interval '1 day')
             FROM result WHERE e.id = result.enrollment_id AND result.is_passed
+        ), behind AS MATERIALIZED (
+            -- So do the next hundred behind, or a list of known prospects would take as many looks.
+            SELECT l.id FROM thaw.enrollments AS l
+            WHERE l.id = ANY (ARRAY(
+                SELECT next.id
+                FROM (SELECT DISTINCT r.account_id, r.campaign_id FROM result AS r WHERE r.is_passed) AS line
+                JOIN thaw.sending_accounts AS sending ON sending.account_id = line.account_id
+                CROSS JOIN LATERAL (
+                    SELECT e.id, e.prospect_url FROM thaw.enrollments AS e
+                    WHERE e.account_id = line.account_id AND e.campaign_id = line.campaign_id AND e.next_kind = 'invite' AND e.due_at <= at
+                    ORDER BY e.due_at, e.id LIMIT 100) AS next
+                WHERE NOT next.id = ANY (heads) AND (
+                    SELECT true FROM thaw.actions AS x
+                    WHERE x.kind = 'invite' AND x.sender_id = sending.sender_id AND thaw.prospect_key(x.prospect_url) = thaw.prospect_key(next.prospect_url)
+                        AND (x.is_used OR x.state = 'already') AND (x.closed_as IS NULL OR x.closed_as = 'accepted') LIMIT 1)))
+            FOR NO KEY UPDATE SKIP LOCKED
+        ), deferred_behind AS (
+            UPDATE thaw.enrollments AS e SET next_action_at = at + interval '1 day' FROM behind WHERE e.id = behind.id
         ), look AS MATERIALIZED (
             -- When to look again: after the gap, or when the first gate opens.
             SELECT DISTINCT ON (account.id) account.id, result.action_id, result.campaign_id, result.code,
@@ -442,7 +478,7 @@ CREATE FUNCTION thaw.claim_actions(
 DECLARE
     given bigint[];
 BEGIN
-    PERFORM thaw.require_short_transaction(), thaw.require_actor(claim_actions.actor);
+    PERFORM thaw.require_actor(claim_actions.actor);
     IF claim_actions."limit" IS NULL OR claim_actions."limit" NOT BETWEEN 1 AND 1000 THEN
         RAISE EXCEPTION 'the limit is %', coalesce(claim_actions."limit"::text, 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Claim 1 to 1000 actions at a time.';
@@ -526,7 +562,7 @@ END;
 $$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION thaw.nudge(bigint, timestamptz), thaw.take_nudges(integer), thaw.enrollments_nudge(), thaw.accounts_nudge(), thaw.campaigns_nudge(),
+REVOKE ALL ON FUNCTION thaw.nudge(bigint, timestamptz), thaw.nudge_siblings(bigint, bigint), thaw.take_nudges(integer), thaw.enrollments_nudge(), thaw.accounts_nudge(), thaw.campaigns_nudge(),
     thaw.nudge_workspace(bigint), thaw.nudge_owner(), thaw.workspaces_nudge(), thaw.nudge_all(), thaw.action_holds_nudge(), thaw.due_lines(bigint[]),
     thaw.accounts_to_look_at(integer, bigint), thaw.schedule_batch(integer, interval, text, bigint), thaw.claim_actions(integer, interval, text, text) FROM PUBLIC;
 
@@ -608,5 +644,6 @@ DROP TRIGGER enrollments_nudge_insert ON thaw.enrollments;
 DROP TRIGGER enrollments_nudge_update ON thaw.enrollments;
 DROP FUNCTION thaw.enrollments_nudge();
 DROP FUNCTION thaw.take_nudges(integer);
+DROP FUNCTION thaw.nudge_siblings(bigint, bigint);
 DROP FUNCTION thaw.nudge(bigint, timestamptz);
 DROP TABLE thaw.nudges;

@@ -332,7 +332,7 @@ BEGIN
     -- ramp back again.
     UPDATE thaw.senders AS s SET
         ramp_started_at = starts_at, restriction_seen_at = thaw.now(),
-        last_sent_at = CASE WHEN s.last_sent_at < thaw.now() - interval '30 days' THEN NULL ELSE s.last_sent_at END
+        last_started_at = CASE WHEN s.last_started_at < thaw.now() - interval '30 days' THEN NULL ELSE s.last_started_at END
     WHERE s.id = (SELECT sending.sender_id FROM thaw.sending_accounts AS sending WHERE sending.account_id = ramped.id);
     INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id)
     VALUES ('ramp_set', set_ramp.actor, set_ramp.reason, coalesce('started on ' || set_ramp.started_on, 'starts with the next action'),

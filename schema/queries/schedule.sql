@@ -10,6 +10,10 @@ SELECT thaw.expire_actions()::integer AS ended;
 -- Notes which accounts may have something to send sooner.
 SELECT thaw.take_nudges()::integer AS taken;
 
+-- name: FollowPersons :one
+-- Applies changes of the persons behind accounts to what they have used. Returns how many.
+SELECT thaw.follow_persons()::integer AS followed;
+
 -- name: RingActions :exec
 -- Notifies listeners on thaw_actions if something is due.
 SELECT thaw.ring_actions();

@@ -16,7 +16,9 @@ WITH recent AS MATERIALIZED (
     WHERE a.id BETWEEN 0 AND 9223372036854775807
         AND a.started_at > coalesce(greatest(of_account.at, of_workspace.at, of_fleet.at), '-infinity')
 ), applicable AS MATERIALIZED (
-    SELECT account.id AS account_id, w.weekdays, w.opens, w.closes, thaw.zone_named(w.timezone) AS timezone
+    SELECT account.id AS account_id, w.weekdays, w.opens, w.closes, thaw.zone_named(w.timezone) AS timezone,
+        -- The server knew the zone then.
+        w.timezone IS NOT NULL AND thaw.zone_named(w.timezone) IS NULL AS is_unknown
     FROM thaw.accounts AS account
     CROSS JOIN LATERAL (
         SELECT own.*, dense_rank() OVER (ORDER BY own.account_id IS NULL, own.workspace_id IS NULL) AS precedence
@@ -49,3 +51,4 @@ SELECT format('action %s: started at %s outside of the windows of account %s, %s
 FROM recent
 JOIN thaw.accounts AS account ON account.id = recent.account_id
 WHERE NOT EXISTS (SELECT FROM inside WHERE inside.id = recent.id)
+    AND NOT EXISTS (SELECT FROM applicable AS a WHERE a.account_id = recent.account_id AND a.is_unknown)
