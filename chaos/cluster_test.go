@@ -126,8 +126,8 @@ func (c *cluster) crash() {
 	}
 }
 
-// kill is kill -9 of all processes of the server, the postmaster first, so that it does not end them
-// in an orderly way. The next postmaster finds the files of the dead one.
+// kill is kill -9 of all processes of the server, the postmaster first, so that it does not end
+// them in an orderly way. The next postmaster finds the files of the dead one.
 func (c *cluster) kill() {
 	c.Helper()
 	pid := c.postmaster.Process.Pid

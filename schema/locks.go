@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Migrations run beside a fleet, whose transactions lock tables in other orders. So a migration that
-// changes existing tables locks all of them before anything else:
+// Migrations run beside a fleet, whose transactions lock tables in other orders. So a migration
+// that changes existing tables locks all of them before anything else:
 //
 //	LOCK TABLE ... IN SHARE UPDATE EXCLUSIVE MODE;
 //	SET LOCAL lock_timeout = '100ms';
@@ -26,8 +26,8 @@ import (
 // lockAttempts is how often a migration is tried, for about a minute and a half.
 const lockAttempts = 100
 
-// locking calls do until it gets all locks. What do applied before the failure must stay applied, or
-// be reverted.
+// locking calls do until it gets all locks. What do applied before the failure must stay applied,
+// or be reverted.
 func (m *Migrator) locking(ctx context.Context, do func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := do()

@@ -130,8 +130,8 @@ func newestReleased(t *testing.T) (newest int64) {
 	return newest
 }
 
-// A migration that changes existing tables locks all of them before anything else. Otherwise it waits
-// for one while it holds another, which a transaction of the fleet waits for.
+// A migration that changes existing tables locks all of them before anything else. Otherwise it
+// waits for one while it holds another, which a transaction of the fleet waits for.
 func TestMigrationsLockTheirTablesFirst(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)

@@ -577,7 +577,8 @@ BEGIN
             WITH RECURSIVE visited AS (
                 SELECT first - 1 AS id, 0 AS n
                 UNION ALL
-                -- The next workspace with an account that is due at some time; after the last one, the first.
+                -- The next workspace with an account that is due at some time; after the last one,
+                -- the first.
                 SELECT coalesce(
                     (SELECT s.workspace_id FROM thaw.sending_accounts AS s
                      WHERE s.workspace_id > visited.id AND s.next_at < 'infinity' ORDER BY s.workspace_id, s.next_at LIMIT 1),
@@ -8800,7 +8801,7 @@ BEGIN
                         SELECT true FROM thaw.actions AS x
                         WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
                 ORDER BY e.due_at, e.id LIMIT 1) AS head
-            -- In an expression, a list of accounts is hashed. In a join, each line may go through it.
+            -- In an expression, a list of accounts is hashed. In a join, each line may scan it.
             WHERE CASE round WHEN 1 THEN line.place = 1 ELSE line.place > 1 AND line.account_id IN (SELECT unnest(others)) END
             ORDER BY line.place);
         -- Rows that the platform has locked are left to the next look.
@@ -9359,8 +9360,8 @@ BEGIN
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
     is_erased := action.prospect_url ~ '^\[(erased|removed) ';
-    -- A delivery without the ID that the provider gives to each delivery is not proven, unless it was
-    -- reported with its ID before.
+    -- A delivery without the ID that the provider gives to each delivery is not proven, unless it
+    -- was reported with its ID before.
     IF result = 'sent' AND settle.provider_ref IS NULL AND action.state <> 'sent' AND (SELECT k.has_provider_ref FROM thaw.action_kinds AS k WHERE k.kind = action.kind) THEN
         result := 'unknown';
     END IF;
@@ -9448,8 +9449,8 @@ BEGIN
         VALUES ('action_settled', settle.actor, 'settled as ' || result, 'action ' || action.id, action.workspace_id, action.account_id,
             action.campaign_id, action.prospect_url);
     END IF;
-    -- Before the gap is over there is nothing to do. What is not used any more, another account of the
-    -- person may use.
+    -- Before the gap is over there is nothing to do. What is not used any more, another account of
+    -- the person may use.
     PERFORM thaw.nudge(action.account_id, greatest(at, (SELECT s.next_allowed_at FROM thaw.senders AS s WHERE s.id = action.sender_id)));
     IF NOT thaw.counts_as_used(new_state) THEN
         PERFORM thaw.nudge_siblings(action.sender_id, action.account_id);

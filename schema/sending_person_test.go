@@ -74,8 +74,8 @@ func TestManyChangesOfPersonsHoldUpReservations(t *testing.T) {
 	require.Len(t, claim(t, db, 10), 3)
 }
 
-// Two accounts turn out to be one person, and both have an invite to one prospect. The better proven
-// one stays open, and one that is only reserved is not sent any more.
+// Two accounts turn out to be one person, and both have an invite to one prospect. The better
+// proven one stays open, and one that is only reserved is not sent any more.
 func TestBetterProvenInviteStaysOpen(t *testing.T) {
 	t.Parallel()
 	for _, one := range []struct{ first, second, wantFirst, wantSecond string }{
@@ -132,7 +132,7 @@ func TestZoneOfAWindowIsGone(t *testing.T) {
 }
 
 // A hold was of the person: after its correction the other accounts send, too.
-func TestCorrectedHoldWakesSiblings(t *testing.T) {
+func TestCorrectedHoldOpensForSiblings(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)
 	db.Exec(t, second+`UPDATE thaw.accounts SET member_id = 'm-ann' WHERE id = 4; DELETE FROM thaw.enrollments WHERE account_id <> 4;

@@ -119,7 +119,8 @@ func (d *watchdog) tendAdoption(ctx context.Context) error {
 }
 
 // tendActions ends leases that are over, notes which accounts may have something to send, notifies
-// senders, and follows changes of persons. These are separate transactions, because each locks other rows first.
+// senders, and follows changes of persons. These are separate transactions, because each locks
+// other rows first.
 func (d *watchdog) tendActions(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()

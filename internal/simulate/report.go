@@ -225,8 +225,8 @@ func (d *driver) drawHours(r *Report, log []providersim.Entry) {
 	}
 }
 
-// addInviteCap adds what the caps allow a person on a day, if the window of the day opens in the hour
-// after at. A day of a person is the date on which the window opens.
+// addInviteCap adds what the caps allow a person on a day, if the window of the day opens in the
+// hour after at. A day of a person is the date on which the window opens.
 func (d *driver) addInviteCap(r *Report, h *history, at time.Time) {
 	for _, date := range []time.Time{at.AddDate(0, 0, -1), at, at.AddDate(0, 0, 1)} {
 		day := int(date.Sub(start) / (24 * time.Hour))

@@ -29,9 +29,9 @@ CREATE FUNCTION thaw.counts_as_used(p_state thaw.action_state) RETURNS boolean L
 RETURN p_state IN ('reserved', 'started', 'sent', 'unknown');
 -- +goose StatementEnd
 
--- What identifies a prospect: the normal form of the URL, or the e-mail address. Campaigns write one
--- profile in several ways, and an invite in another spelling would be a second one. The spellings
--- are those of explain.NormalURL. Letters are folded as the database folds them.
+-- What identifies a prospect: the normal form of the URL, or the e-mail address. Campaigns write
+-- one profile in several ways, and an invite in another spelling would be a second one. The
+-- spellings are those of explain.NormalURL. Letters are folded as the database folds them.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.prospect_key(p_url text) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT
 SET search_path = pg_catalog, pg_temp AS $$
@@ -223,9 +223,9 @@ CREATE FUNCTION thaw.person_of(p_account thaw.accounts) RETURNS text LANGUAGE sq
 RETURN CASE WHEN p_account.member_id IS NOT NULL THEN 'member:' || p_account.member_id ELSE thaw.linked_person_of(p_account) END;
 -- +goose StatementEnd
 
--- The person of an account may become known, or change, while the account is disconnected, and with
--- it the person of the accounts that are linked with it. A change is only noted, so a write of the
--- platform never waits. Whoever sends next for any account applies all of them (thaw.follow_persons).
+-- The person of an account may become known, or change, while the account is disconnected, and
+-- with it the person of the accounts that are linked with it. A change is only noted, so a write of
+-- the platform never waits. The next reservation applies all changes (thaw.follow_persons).
 CREATE TABLE thaw.person_changes (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     account_id bigint NOT NULL
@@ -248,8 +248,8 @@ CREATE TRIGGER accounts_note_person_update AFTER UPDATE OF member_id, link_id ON
 CREATE TRIGGER accounts_note_person_insert AFTER INSERT ON thaw.accounts
     FOR EACH ROW WHEN (NEW.link_id IS NOT NULL) EXECUTE FUNCTION thaw.accounts_note_person();
 
--- Moves what accounts have used to the person that is behind them now, for the oldest p_size changes.
--- Lock order: person_changes come after accounts, and before senders.
+-- Moves what accounts have used to the person that is behind them now, for the oldest p_size
+-- changes. Lock order: person_changes come after accounts, and before senders.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.follow_persons(p_size integer DEFAULT 1000) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -279,8 +279,8 @@ $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.follow_persons(integer) IS 'Applies changes of the persons behind accounts to what they have used. Every worker process calls it once a second.';
 
--- Whether more persons have changed than one reservation can follow. Until the workers have followed
--- them, it is not known what a person has used, and nothing is reserved.
+-- Whether more persons have changed than one reservation can follow. Until the workers have
+-- followed them, it is not known what a person has used, and nothing is reserved.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.are_persons_unknown() RETURNS boolean LANGUAGE sql STABLE
 BEGIN ATOMIC

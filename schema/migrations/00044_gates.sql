@@ -53,9 +53,9 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 
--- The windows of an account, otherwise of its workspace, otherwise of the fleet. p_zone: the zone of
--- the account. timezone null: neither the window nor the account has one, or the server does not
--- know the zone of the window any more.
+-- The windows of an account, otherwise of its workspace, otherwise of the fleet. p_zone: the zone
+-- of the account. timezone null: neither the window nor the account has one, or the server does
+-- not know the zone of the window any more.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.applicable_windows(p_workspace_id bigint, p_account_id bigint, p_zone text)
 RETURNS TABLE (weekdays smallint[], opens time, closes time, timezone text) LANGUAGE sql STABLE

@@ -123,8 +123,8 @@ BEGIN
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
 
     is_erased := action.prospect_url ~ '^\[(erased|removed) ';
-    -- A delivery without the ID that the provider gives to each delivery is not proven, unless it was
-    -- reported with its ID before.
+    -- A delivery without the ID that the provider gives to each delivery is not proven, unless it
+    -- was reported with its ID before.
     IF result = 'sent' AND settle.provider_ref IS NULL AND action.state <> 'sent' AND (SELECT k.has_provider_ref FROM thaw.action_kinds AS k WHERE k.kind = action.kind) THEN
         result := 'unknown';
     END IF;
@@ -215,8 +215,8 @@ BEGIN
         VALUES ('action_settled', settle.actor, 'settled as ' || result, 'action ' || action.id, action.workspace_id, action.account_id,
             action.campaign_id, action.prospect_url);
     END IF;
-    -- Before the gap is over there is nothing to do. What is not used any more, another account of the
-    -- person may use.
+    -- Before the gap is over there is nothing to do. What is not used any more, another account of
+    -- the person may use.
     PERFORM thaw.nudge(action.account_id, greatest(at, (SELECT s.next_allowed_at FROM thaw.senders AS s WHERE s.id = action.sender_id)));
     IF NOT thaw.counts_as_used(new_state) THEN
         PERFORM thaw.nudge_siblings(action.sender_id, action.account_id);

@@ -266,7 +266,8 @@ BEGIN
             WITH RECURSIVE visited AS (
                 SELECT first - 1 AS id, 0 AS n
                 UNION ALL
-                -- The next workspace with an account that is due at some time; after the last one, the first.
+                -- The next workspace with an account that is due at some time; after the last one,
+                -- the first.
                 SELECT coalesce(
                     (SELECT s.workspace_id FROM thaw.sending_accounts AS s
                      WHERE s.workspace_id > visited.id AND s.next_at < 'infinity' ORDER BY s.workspace_id, s.next_at LIMIT 1),
@@ -394,7 +395,7 @@ BEGIN
                         SELECT true FROM thaw.actions AS x
                         WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
                 ORDER BY e.due_at, e.id LIMIT 1) AS head
-            -- In an expression, a list of accounts is hashed. In a join, each line may go through it.
+            -- In an expression, a list of accounts is hashed. In a join, each line may scan it.
             WHERE CASE round WHEN 1 THEN line.place = 1 ELSE line.place > 1 AND line.account_id IN (SELECT unnest(others)) END
             ORDER BY line.place);
         -- Rows that the platform has locked are left to the next look.
