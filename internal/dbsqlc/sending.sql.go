@@ -645,7 +645,7 @@ const forecastProspects = `-- name: ForecastProspects :many
 SELECT e.account_id::bigint AS account_id, e.id, e.campaign_id, e.step, e.next_kind::text AS kind, e.due_at::timestamptz AS due_at,
     coalesce((
         SELECT x.state::text FROM thaw.actions AS x
-        WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = e.next_kind AND (x.is_used OR x.state = 'already') LIMIT 1), '')::text AS state,
+        WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1), '')::text AS state,
     EXISTS (SELECT FROM thaw.action_overrides AS own WHERE own.campaign_id = e.campaign_id)::boolean AS is_capped
 FROM unnest($1::bigint[]) AS account (id)
 CROSS JOIN LATERAL (
@@ -673,7 +673,8 @@ type ForecastProspectsRow struct {
 }
 
 // The active prospects of accounts, with the state of an action that is under way (empty: none). At
-// most size per account, the first due ones. is_capped: the campaign has a cap of its own.
+// most size per account, the first due ones. An action of the same step counts whatever its kind is
+// (index actions_step_key). is_capped: the campaign has a cap of its own.
 func (q *Queries) ForecastProspects(ctx context.Context, arg ForecastProspectsParams) ([]ForecastProspectsRow, error) {
 	rows, err := q.db.Query(ctx, forecastProspects, arg.AccountIds, arg.Size)
 	if err != nil {

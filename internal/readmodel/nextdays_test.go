@@ -68,3 +68,30 @@ func TestForecastOfActionsAgreesWithGates(t *testing.T) {
 			FROM thaw.kind_gates(ARRAY[$1::bigint], ARRAY['view']) AS g`, id, w.OpensAt, w.ClosesAt), "account %d: %v", id, w)
 	}
 }
+
+// A step that was done is over for its prospect, although its kind was changed after that: the
+// scheduler would not do it again.
+func TestForecastOfActionsSkipsStepsThatWereDoneAsAnotherKind(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	db.Exec(t, `
+		INSERT INTO thaw.workspaces (key) VALUES ('acme');
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, timezone) VALUES (1, 'ann', 'connected', 'UTC');
+		INSERT INTO thaw.campaigns (workspace_id, key, status) VALUES (1, 'spring', 'running');
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url, next_kind, next_action_at)
+		SELECT 1, 1, 1, 'active', 'https://example.com/in/p' || n, 'invite', thaw.now() FROM generate_series(1, 2) AS n;
+		INSERT INTO thaw.sending_windows (workspace_id, weekdays, opens, closes) VALUES (1, '{1,2,3,4,5,6,7}', '00:00', '24:00');
+		SELECT thaw.ensure_senders('{1}');
+		INSERT INTO thaw.actions (workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, prospect_url, step, kind, actor, state, outcome,
+			started_at, settled_at, local_day, gap, next_of_kind_at)
+		SELECT 1, 1, s.sender_id, 1, 1, 'linkedin', 'https://example.com/in/p1', 0, 'view', 'sender', 'sent', 'sent', at.at, at.at, '2026-01-01', '0', at.at
+		FROM thaw.sending_accounts AS s, (SELECT thaw.now() - interval '1 day') AS at (at);`)
+	rows, err := dbsqlc.New(db.Pool).ForecastProspects(t.Context(), dbsqlc.ForecastProspectsParams{AccountIds: []int64{1}, Size: 10})
+	require.NoError(t, err)
+	states := map[int64]string{}
+	for _, r := range rows {
+		states[r.ID] = r.State
+	}
+	require.Equal(t, map[int64]string{1: "sent", 2: ""}, states)
+	require.Equal(t, "already_sent", testdb.Value[string](t, db, "SELECT n.code FROM thaw.next_actions('{1}') AS n"), "the gates say the same")
+}

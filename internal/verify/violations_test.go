@@ -459,14 +459,20 @@ var violations = []violation{
 		`campaign \d+: event \d+ is paused, from running to running`,
 	},
 	{
+		"steps_are_done_once", "a step that was done as two kinds",
+		`DROP INDEX thaw.actions_step_key;
+		UPDATE thaw.actions SET step = 7, enrollment_id = 1 WHERE id IN (SELECT min(a.id) FROM thaw.actions AS a WHERE a.state = 'sent' GROUP BY a.kind)`,
+		`enrollment 1: step 7 has actions \d+ \(\w+\) and \d+ \(\w+\)`,
+	},
+	{
 		"steps_are_done_once", "a step that was sent twice",
 		"DROP INDEX thaw.actions_step_key; UPDATE thaw.actions SET step = 7, enrollment_id = 1 WHERE kind = 'message' AND state = 'sent'",
-		`enrollment 1: step 7 \(message\) has actions \d+ and \d+`,
+		`enrollment 1: step 7 has actions \d+ \(message\) and \d+ \(message\)`,
 	},
 	{
 		"steps_are_done_once", "a step of unknown outcome that was repeated",
 		"DROP INDEX thaw.actions_step_key; UPDATE thaw.actions SET step = 7, enrollment_id = 1 WHERE kind = 'message' AND state IN ('unknown', 'started')",
-		`enrollment 1: step 7 \(message\) has actions \d+ and \d+`,
+		`enrollment 1: step 7 has actions \d+ \(message\) and \d+ \(message\)`,
 	},
 	{
 		"invites_are_sent_once", "an accepted invite that was repeated",

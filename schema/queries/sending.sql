@@ -238,11 +238,12 @@ JOIN thaw.actions AS x ON x.sender_id = current.sender_id AND x.kind = ANY (sqlc
 
 -- name: ForecastProspects :many
 -- The active prospects of accounts, with the state of an action that is under way (empty: none). At
--- most size per account, the first due ones. is_capped: the campaign has a cap of its own.
+-- most size per account, the first due ones. An action of the same step counts whatever its kind is
+-- (index actions_step_key). is_capped: the campaign has a cap of its own.
 SELECT e.account_id::bigint AS account_id, e.id, e.campaign_id, e.step, e.next_kind::text AS kind, e.due_at::timestamptz AS due_at,
     coalesce((
         SELECT x.state::text FROM thaw.actions AS x
-        WHERE x.enrollment_id = e.id AND x.step = e.step AND x.kind = e.next_kind AND (x.is_used OR x.state = 'already') LIMIT 1), '')::text AS state,
+        WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1), '')::text AS state,
     EXISTS (SELECT FROM thaw.action_overrides AS own WHERE own.campaign_id = e.campaign_id)::boolean AS is_capped
 FROM unnest(sqlc.arg(account_ids)::bigint[]) AS account (id)
 CROSS JOIN LATERAL (
