@@ -348,6 +348,18 @@ func (r *recorder) Handle(ctx context.Context, line slog.Record) error {
 	return nil
 }
 
+// levels returns the level of each line with this message.
+func (r *recorder) levels(message string) (levels []slog.Level) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, line := range r.lines {
+		if line.Message == message {
+			levels = append(levels, line.Level)
+		}
+	}
+	return levels
+}
+
 // logged returns the attributes of each line with this message.
 func (r *recorder) logged(message string) (lines []map[string]any) {
 	r.mu.Lock()

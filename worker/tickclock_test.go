@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -86,4 +87,16 @@ func TestScheduledJobUsesDatabaseTick(t *testing.T) {
 	args, opts := clockOf(15*time.Minute, origin, ahead).sweep()
 	require.Equal(t, jobs.SweepArgs{TickAt: jobs.TickAt(origin.Add(24 * time.Hour))}, args)
 	require.Nil(t, opts)
+}
+
+func TestFailuresAreWarningsOnceAMinute(t *testing.T) {
+	t.Parallel()
+	var y duty
+	warnings := 0
+	for second := range 180 {
+		if y.level(origin.Add(time.Duration(second)*pickUpEvery)) == slog.LevelWarn {
+			warnings++
+		}
+	}
+	require.Equal(t, 3, warnings)
 }

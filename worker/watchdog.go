@@ -68,29 +68,49 @@ const (
 // platform's own tables that could not be applied before. It rings for changes that the platform
 // has not taken, tends the actions, and logs recorded manual actions.
 func (d *watchdog) pickUp(ctx context.Context) {
+	duties := []duty{
+		{do: d.applyKept, failed: "could not look for signals of new accounts; retrying"},
+		{do: d.tendAdoption, failed: "could not look for changes of the platform's tables; retrying"},
+		{do: d.tendActions, failed: "could not look for due actions; retrying"},
+		{do: d.logActions, failed: "could not log recorded actions; retrying"},
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(pickUpEvery):
 		}
-		settled, err := d.pickUpOnce(ctx)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			d.logger.DebugContext(ctx, "could not look for signals of new accounts; retrying", "error", err)
-		case settled > 0:
-			d.logger.InfoContext(ctx, "applied signals that arrived before their account was inserted", "signals", settled)
-		}
-		if err := d.tendAdoption(ctx); err != nil && ctx.Err() == nil {
-			d.logger.DebugContext(ctx, "could not look for changes of the platform's tables; retrying", "error", err)
-		}
-		if err := d.tendActions(ctx); err != nil && ctx.Err() == nil {
-			d.logger.DebugContext(ctx, "could not look for due actions; retrying", "error", err)
-		}
-		if err := d.logActions(ctx); err != nil && ctx.Err() == nil {
-			d.logger.DebugContext(ctx, "could not log recorded actions; retrying", "error", err)
+		for i := range duties {
+			if err := duties[i].do(ctx); err != nil && ctx.Err() == nil {
+				d.logger.Log(ctx, duties[i].level(time.Now()), duties[i].failed, "error", err)
+			}
 		}
 	}
+}
+
+// A duty is something that a process does every second.
+type duty struct {
+	do       func(ctx context.Context) error
+	failed   string // the message if it fails
+	warnedAt time.Time
+}
+
+// level returns the level of a failure: warn at most once per watchEvery, debug otherwise. A duty
+// that fails does so every second.
+func (y *duty) level(now time.Time) slog.Level {
+	if !y.warnedAt.IsZero() && now.Sub(y.warnedAt) < watchEvery {
+		return slog.LevelDebug
+	}
+	y.warnedAt = now
+	return slog.LevelWarn
+}
+
+func (d *watchdog) applyKept(ctx context.Context) error {
+	settled, err := d.pickUpOnce(ctx)
+	if settled > 0 {
+		d.logger.InfoContext(ctx, "applied signals that arrived before their account was inserted", "signals", settled)
+	}
+	return err
 }
 
 func (d *watchdog) pickUpOnce(ctx context.Context) (settled int32, err error) {
