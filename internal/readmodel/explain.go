@@ -13,6 +13,7 @@ import (
 	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/lookup"
+	"github.com/thawline/thaw/internal/sendforecast"
 )
 
 // An Explanation says why a prospect does not continue in one of its campaigns, with its history
@@ -160,6 +161,9 @@ func (x *Explainer) known(ctx context.Context, urls []string) (map[string][]Expl
 	if err != nil {
 		return nil, err
 	}
+	if err := found.expectActions(ctx, &sendforecast.Budget{Steps: expectedSteps}); err != nil {
+		return nil, err
+	}
 	var seen *view
 	// A forecast covers the whole fleet, so it is read only if one of the prospects is in a queue.
 	if len(found.positions) > 0 {
@@ -201,6 +205,8 @@ type facts struct {
 	positions map[int64]int // by enrollment ID, for those in a queue
 	next      map[int64]*NextAction
 	nextFacts map[int64]*explain.NextFacts
+	// expectation is what [facts.expectActions] completes next and nextFacts from.
+	expectation expectation
 }
 
 func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (found facts, err error) {
@@ -227,6 +233,9 @@ func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (
 		return found, err
 	}
 	if found.next, found.nextFacts, err = nextActions(ctx, q, found.rows); err != nil {
+		return found, err
+	}
+	if found.expectation, err = readExpectation(ctx, q, found.rows, found.next); err != nil {
 		return found, err
 	}
 	if found.ticks, err = readTicks(ctx, q); err != nil {

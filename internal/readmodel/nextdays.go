@@ -1,8 +1,10 @@
 package readmodel
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
@@ -26,11 +28,20 @@ var isExpected = []explain.GateCode{
 	explain.GateAlreadyReserved, explain.GateAlreadyStarted,
 }
 
-// expectActions adds the expected days to the next actions of enrollments, and to their facts.
-func expectActions(
-	ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc.ProspectFactsRow, next map[int64]*NextAction, facts map[int64]*explain.NextFacts,
-) error {
-	var ids, accounts []int64
+// expectedSteps bounds the work of a call, for all accounts: about a second and a half.
+const expectedSteps = 100_000_000
+
+// An expectation is the input of a forecast of next actions, read in one snapshot.
+type expectation struct {
+	senders []*sender
+	ids     []int64 // of the enrollments that are asked for
+}
+
+// readExpectation reads what a forecast of the next actions of enrollments needs.
+func readExpectation(
+	ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc.ProspectFactsRow, next map[int64]*NextAction,
+) (wanted expectation, err error) {
+	var accounts []int64
 	for _, row := range rows {
 		if action := next[row.EnrollmentID]; action == nil || !slices.Contains(isExpected, action.Code) {
 			continue
@@ -41,18 +52,30 @@ func expectActions(
 			}
 			accounts = append(accounts, row.AccountID)
 		}
-		ids = append(ids, row.EnrollmentID)
+		wanted.ids = append(wanted.ids, row.EnrollmentID)
 	}
 	if accounts == nil {
-		return nil
+		return wanted, nil
 	}
 	senders, err := readSenders(ctx, q, accounts)
-	if err != nil {
-		return err
+	for _, id := range slices.Sorted(maps.Keys(senders)) {
+		wanted.senders = append(wanted.senders, senders[id])
 	}
-	for _, s := range senders {
-		for id, expected := range s.expect(ids) {
-			action, fact := next[id], facts[id]
+	return wanted, err
+}
+
+// expectActions adds the expected days to the next actions of enrollments, and to their facts. It
+// only computes, for up to a second or more: call it without a transaction. When the budget is
+// spent, the remaining actions have no days. The smallest senders are first, so that most have.
+func (f facts) expectActions(ctx context.Context, budget *sendforecast.Budget) error {
+	slices.SortStableFunc(f.expectation.senders, func(a, b *sender) int { return cmp.Compare(a.prospects(), b.prospects()) })
+	for _, s := range f.expectation.senders {
+		days, err := s.expect(ctx, budget, f.expectation.ids)
+		if err != nil {
+			return fmt.Errorf("forecasting actions: %w", err)
+		}
+		for id, expected := range days {
+			action, fact := f.next[id], f.nextFacts[id]
 			action.ExpectedOn = &explain.Days{From: expected.From, To: expected.To}
 			fact.Days = action.ExpectedOn
 			if fact.Ahead > 0 {
@@ -72,19 +95,31 @@ type sender struct {
 	underWay []int64
 }
 
-// expect returns what is expected of those of the enrollments that are the sender's.
-func (s *sender) expect(ids []int64) map[int64]sendforecast.Expected {
+func (s *sender) prospects() (n int) {
 	for _, a := range s.accounts {
-		s.Accounts = append(s.Accounts, *a)
+		n += len(a.Prospects)
 	}
-	expected := s.Expect(ids...)
+	return n
+}
+
+// expect returns what is expected of those of the enrollments that are the sender's.
+func (s *sender) expect(ctx context.Context, budget *sendforecast.Budget, ids []int64) (map[int64]sendforecast.Expected, error) {
+	whole := s.Sender
+	for _, a := range s.accounts {
+		whole.Accounts = append(whole.Accounts, *a)
+	}
+	days, err := whole.Expect(ctx, budget, ids...)
+	if err != nil {
+		return nil, err
+	}
+	expected := map[int64]sendforecast.Expected{}
+	maps.Copy(expected, days)
 	for _, id := range s.underWay {
-		if !slices.Contains(ids, id) {
-			continue
+		if slices.Contains(ids, id) {
+			expected[id] = sendforecast.Expected{At: s.Now, From: s.Days[0].Date, To: s.Days[0].Date}
 		}
-		expected[id] = sendforecast.Expected{At: s.Now, From: s.Days[0].Date, To: s.Days[0].Date}
 	}
-	return expected
+	return expected, nil
 }
 
 // readSenders reads the senders of accounts.

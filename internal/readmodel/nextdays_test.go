@@ -1,6 +1,7 @@
 package readmodel
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/sendforecast"
 	"github.com/thawline/thaw/internal/testdb"
 )
 
@@ -94,4 +96,59 @@ func TestForecastOfActionsSkipsStepsThatWereDoneAsAnotherKind(t *testing.T) {
 	}
 	require.Equal(t, map[int64]string{1: "sent", 2: ""}, states)
 	require.Equal(t, "already_sent", testdb.Value[string](t, db, "SELECT n.code FROM thaw.next_actions('{1}') AS n"), "the gates say the same")
+}
+
+// Days are computed after the snapshot has ended, as far as the budget suffices: the sender with
+// fewer prospects is first. Without days, the explanation names the earliest time.
+func TestDaysOfActionsHaveABudget(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, `
+		INSERT INTO thaw.workspaces (key) VALUES ('acme');
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, connected_at, timezone)
+		SELECT 1, 'a' || n, 'connected', thaw.now() - interval '1 day', 'UTC' FROM generate_series(1, 2) AS n;
+		INSERT INTO thaw.campaigns (workspace_id, key, status) VALUES (1, 'spring', 'running');
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url, next_kind, next_action_at)
+		SELECT 1, 1, CASE WHEN n <= 40 THEN 1 ELSE 2 END, 'active', 'https://example.com/in/p' || n, 'invite', thaw.now() - interval '1 hour' + n * interval '1 second'
+		FROM generate_series(1, 45) AS n;
+		SELECT thaw.ensure_senders('{1,2}');
+		SELECT thaw.take_nudges();`)
+	asked := []string{"https://example.com/in/p40", "https://example.com/in/p45"}
+	read := func() (found facts) {
+		require.NoError(t, f.store.Snapshot(t.Context(), func(q *dbsqlc.Queries) (err error) {
+			found, err = readFacts(t.Context(), q, asked, Everything())
+			return err
+		}))
+		require.Len(t, found.next, 2)
+		for id, next := range found.next {
+			require.Nil(t, next.ExpectedOn, "enrollment %d, inside of the snapshot", id)
+		}
+		return found
+	}
+	days := func(found facts) (named []int64) {
+		for _, id := range []int64{40, 45} {
+			if found.next[id].ExpectedOn != nil {
+				named = append(named, id)
+			}
+		}
+		return named
+	}
+	sentence := func(found facts, id int) string {
+		return found.explain(nil)[fmt.Sprintf("https://example.com/in/p%d", id)][0].Sentence
+	}
+	found := read()
+	all := &sendforecast.Budget{Steps: expectedSteps}
+	require.NoError(t, found.expectActions(t.Context(), all))
+	require.Equal(t, []int64{40, 45}, days(found))
+	require.Regexp(t, `The invite is expected (on|between) 20`, sentence(found, 40))
+
+	found = read()
+	require.NoError(t, found.expectActions(t.Context(), &sendforecast.Budget{Steps: expectedSteps - all.Steps - 1}))
+	require.Equal(t, []int64{45}, days(found))
+	require.Regexp(t, `39 other invites are due before it\.$`, sentence(found, 40))
+	require.NotRegexp(t, `is expected (on|between)`, sentence(found, 40))
+
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, read().expectActions(canceled, all), context.Canceled)
 }

@@ -318,7 +318,7 @@ func nextActions(ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc.ProspectF
 			Kind: r.Kind, DueAt: notEpoch(r.DueAt), Used: f.Used, Cap: f.Cap, Gate: explain.BecauseOfGate(f.GateFacts), ExpectedAt: f.ExpectedAt, Ahead: f.Ahead,
 		}
 	}
-	return next, facts, expectActions(ctx, q, rows, next, facts)
+	return next, facts, nil
 }
 
 // A SendingWindow is a time of the week in which accounts send. Workspace and Account are empty for

@@ -3,6 +3,8 @@ package sendforecast
 import (
 	"cmp"
 	"container/heap"
+	"context"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -96,9 +98,29 @@ const samples = 48
 // poll is how long a due action waits at most for a sender that polls.
 const poll = time.Minute
 
+// A Budget bounds the work of forecasts. It is not safe for concurrent use.
+type Budget struct {
+	// Steps are how many remain. A step takes 10 to 20 ns: one prospect that is set up, or one gate,
+	// window or line of prospects that is looked at.
+	Steps int
+
+	gates int // how often the gates of a kind were evaluated
+}
+
+// stepsPerAct are the steps of an attempt to act, beside those of gates and lines.
+const stepsPerAct = 64
+
+func (b *Budget) isSpent() bool { return b.Steps <= 0 }
+
 // Expect returns what is expected of the given prospects, by ID. One is missing if its action may
-// be done after the last day. The same state gives the same answer.
-func (s Sender) Expect(ids ...int64) map[int64]Expected {
+// be done after the last day. The same state gives the same answer. If the budget does not suffice,
+// none is returned, because a part of the draws does not show all days. The error is that of the
+// context.
+func (s Sender) Expect(ctx context.Context, budget *Budget, ids ...int64) (map[int64]Expected, error) {
+	if len(s.Days) == 0 || budget.isSpent() {
+		return nil, nil
+	}
+	start := newRun(s)
 	all := map[int64][]outcome{}
 	for i := range samples {
 		source := rand.New(rand.NewPCG(1, uint64(i))) //nolint:gosec // repeatable on purpose
@@ -115,17 +137,24 @@ func (s Sender) Expect(ids ...int64) map[int64]Expected {
 		case 1:
 			draw = func(_, to time.Duration) time.Duration { return to }
 		}
-		for id, o := range s.run(draw, ids) {
+		done, err := start.again(draw, budget).until(ctx, ids)
+		if err != nil || budget.isSpent() {
+			return nil, err
+		}
+		for id, o := range done {
 			all[id] = append(all[id], o)
+		}
+		// A prospect that is not done in a run has no day. If that is so for all, no draw changes it.
+		maps.DeleteFunc(all, func(_ int64, outcomes []outcome) bool { return len(outcomes) <= i })
+		if len(all) == 0 {
+			return nil, nil
 		}
 	}
 	expected := map[int64]Expected{}
 	for id, outcomes := range all {
-		if len(outcomes) == samples {
-			expected[id] = s.summarize(outcomes)
-		}
+		expected[id] = s.summarize(outcomes)
 	}
-	return expected
+	return expected, nil
 }
 
 // summarize returns the days of all outcomes. If the place of the action in the order of its kind
@@ -199,27 +228,28 @@ func (o outcome) neighbor(by int) (at time.Time) {
 	return at
 }
 
-// run returns when the next actions of the given prospects are done.
-func (s Sender) run(g gap, ids []int64) map[int64]outcome {
-	done := map[int64]outcome{}
-	if len(s.Days) == 0 {
-		return done
-	}
-	r := newRun(s, g)
-	missing := map[int64]bool{}
+// until runs until the next actions of the given prospects are done, and returns when that was.
+func (r *run) until(ctx context.Context, ids []int64) (map[int64]outcome, error) {
+	done, missing := map[int64]outcome{}, map[int64]bool{}
 	for _, id := range ids {
 		if r.isWaiting[id] {
 			missing[id] = true
 		}
 	}
-	end := s.Days[len(s.Days)-1].Ends
 	times := map[string]*[]time.Time{}
 	after := 0 // how many actions followed the last one that was asked for
-	for r.now.Before(end) && (len(missing) > 0 || after < neighbors*len(times)) {
+	for r.now.Before(r.end) && (len(missing) > 0 || after < neighbors*len(times)) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if r.budget.isSpent() {
+			break
+		}
+		r.budget.Steps -= stepsPerAct
 		at := r.now
 		p, ok := r.act()
 		if !ok {
-			if r.now = r.next(end); len(missing) == 0 && r.now.Sub(at) > week {
+			if r.now = r.next(); len(missing) == 0 && r.now.Sub(at) > week {
 				break
 			}
 			continue
@@ -235,88 +265,164 @@ func (s Sender) run(g gap, ids []int64) map[int64]outcome {
 			done[p.ID], after = outcome{at, len(*of), of}, 0
 		}
 	}
-	return done
+	return done, nil
 }
 
 // A run goes through the coming days once.
 type run struct {
 	Sender
+
 	gap      gap
-	now      time.Time
+	budget   *Budget
+	now, end time.Time
 	accounts []*account
-	// used are the times of actions by kind, in order, and today how many are of the current day.
-	used  map[string][]time.Time
-	today map[string]int
-	index int            // of the current day
-	did   map[string]int // by kind, since the start of the run
-	// kindAt is when the gap after the last action of a kind ends.
-	kindAt map[string]time.Time
-	turn   int64
+	kinds    map[string]*kind
+	day      int // index of the current one
+	turn     int64
 	// isWaiting has all prospects.
 	isWaiting map[int64]bool
 }
 
+// A kind is what the accounts of a sender share of a kind of action.
+type kind struct {
+	used  []time.Time // in order
+	today int         // how many are of the current day
+	did   int         // since the start of the run
+	// nextAt is when the gap after the last action ends.
+	nextAt time.Time
+}
+
 type account struct {
 	Account
+
 	servedAt  time.Time
-	campaigns map[int64]int64
-	lines     []*line
+	campaigns map[int64]*campaign
+	queues    []*queue
+	window    int // index of the first one that is not over
 }
 
-// A line has the prospects of a campaign with the same next kind, the one that is due first first.
+// A campaign is served at a turn. The one with the lowest turn is next.
+type campaign struct{ turn int64 }
+
+// A queue has the prospects of an account with the same next kind. All gates but the due times are
+// the same for them.
+type queue struct {
+	kind *kind
+	// limits are those of the account. Nil: the kind has none, so it is not done.
+	limits  *Kind
+	lines   []*line
+	name    string
+	opensAt time.Time // when the gates were looked at last
+}
+
+// A line has the prospects of a queue of one campaign, the one that is due first first.
 type line struct {
-	campaign int64
-	kind     string
-	waiting  []Prospect
+	id      int64
+	of      *campaign
+	waiting []Prospect
 }
 
-func (l *line) Len() int { return len(l.waiting) }
-func (l *line) Less(i, j int) bool {
-	return cmp.Or(l.waiting[i].DueAt.Compare(l.waiting[j].DueAt), cmp.Compare(l.waiting[i].ID, l.waiting[j].ID)) < 0
-}
-func (l *line) Swap(i, j int) { l.waiting[i], l.waiting[j] = l.waiting[j], l.waiting[i] }
-func (l *line) Push(p any)    { l.waiting = append(l.waiting, p.(Prospect)) }
+func before(a, b Prospect) int { return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.ID, b.ID)) }
+
+func (l *line) Len() int           { return len(l.waiting) }
+func (l *line) Less(i, j int) bool { return before(l.waiting[i], l.waiting[j]) < 0 }
+func (l *line) Swap(i, j int)      { l.waiting[i], l.waiting[j] = l.waiting[j], l.waiting[i] }
+func (l *line) Push(p any)         { l.waiting = append(l.waiting, p.(Prospect)) }
 func (l *line) Pop() any {
 	last := l.waiting[len(l.waiting)-1]
 	l.waiting = l.waiting[:len(l.waiting)-1]
 	return last
 }
 
-func newRun(s Sender, g gap) *run {
-	r := &run{
-		Sender: s, gap: g, now: s.Now, used: map[string][]time.Time{}, today: map[string]int{}, did: map[string]int{}, kindAt: map[string]time.Time{}, isWaiting: map[int64]bool{},
-	}
+// newRun returns a run that has not begun. See [run.again].
+func newRun(s Sender) *run {
+	r := &run{Sender: s, now: s.Now, end: s.Days[len(s.Days)-1].Ends, kinds: map[string]*kind{}, isWaiting: map[int64]bool{}}
 	for _, u := range s.Used {
-		r.used[u.Kind] = append(r.used[u.Kind], u.At)
+		k := r.kind(u.Kind)
+		k.used = append(k.used, u.At)
 		if u.IsToday {
-			r.today[u.Kind]++
+			k.today++
 		}
 	}
-	for _, times := range r.used {
-		slices.SortFunc(times, time.Time.Compare)
+	for _, k := range r.kinds {
+		slices.SortFunc(k.used, time.Time.Compare)
 	}
 	for _, a := range s.Accounts {
-		of := &account{Account: a, servedAt: a.ServedAt, campaigns: map[int64]int64{}}
-		for campaign, turn := range a.Campaigns {
-			of.campaigns[campaign] = turn
+		of := &account{Account: a, servedAt: a.ServedAt, campaigns: map[int64]*campaign{}}
+		for id, turn := range a.Campaigns {
+			of.campaigns[id] = &campaign{turn}
 			r.turn = max(r.turn, turn)
 		}
 		for _, p := range a.Prospects {
-			of.add(p)
+			l := r.line(of, p)
+			l.waiting = append(l.waiting, p)
 			r.isWaiting[p.ID] = true
+		}
+		for _, q := range of.queues {
+			for _, l := range q.lines {
+				slices.SortFunc(l.waiting, before) // a heap, too
+			}
 		}
 		r.accounts = append(r.accounts, of)
 	}
 	return r
 }
 
-func (a *account) add(p Prospect) {
-	i := slices.IndexFunc(a.lines, func(l *line) bool { return l.campaign == p.Campaign && l.kind == p.Kind })
-	if i < 0 {
-		i = len(a.lines)
-		a.lines = append(a.lines, &line{campaign: p.Campaign, kind: p.Kind})
+// again returns a copy of a run that has not begun.
+func (r *run) again(g gap, budget *Budget) *run {
+	budget.Steps -= len(r.isWaiting)
+	c := *r
+	c.gap, c.budget, c.kinds, c.accounts = g, budget, map[string]*kind{}, nil
+	for name, k := range r.kinds {
+		c.kinds[name] = &kind{used: slices.Clip(k.used), today: k.today}
 	}
-	heap.Push(a.lines[i], p)
+	for _, a := range r.accounts {
+		of := &account{Account: a.Account, servedAt: a.servedAt, campaigns: map[int64]*campaign{}}
+		for id, shared := range a.campaigns {
+			of.campaigns[id] = &campaign{shared.turn}
+		}
+		for _, q := range a.queues {
+			copied := &queue{kind: c.kinds[q.name], limits: q.limits, name: q.name}
+			for _, l := range q.lines {
+				copied.lines = append(copied.lines, &line{l.id, of.campaigns[l.id], slices.Clone(l.waiting)})
+			}
+			of.queues = append(of.queues, copied)
+		}
+		c.accounts = append(c.accounts, of)
+	}
+	return &c
+}
+
+func (r *run) kind(name string) *kind {
+	k := r.kinds[name]
+	if k == nil {
+		k = &kind{}
+		r.kinds[name] = k
+	}
+	return k
+}
+
+// line returns the line of a prospect.
+func (r *run) line(a *account, p Prospect) *line {
+	i := slices.IndexFunc(a.queues, func(q *queue) bool { return q.name == p.Kind })
+	if i < 0 {
+		i = len(a.queues)
+		q := &queue{kind: r.kind(p.Kind), name: p.Kind}
+		if limits, ok := a.Kinds[p.Kind]; ok {
+			q.limits = &limits
+		}
+		a.queues = append(a.queues, q)
+	}
+	q := a.queues[i]
+	l := slices.IndexFunc(q.lines, func(l *line) bool { return l.id == p.Campaign })
+	if l < 0 {
+		l = len(q.lines)
+		if a.campaigns[p.Campaign] == nil {
+			a.campaigns[p.Campaign] = &campaign{}
+		}
+		q.lines = append(q.lines, &line{id: p.Campaign, of: a.campaigns[p.Campaign]})
+	}
+	return q.lines[l]
 }
 
 // act does the next action that may be done now, and moves the clock to the end of the gap after
@@ -326,37 +432,43 @@ func (r *run) act() (done Prospect, ok bool) {
 	slices.SortStableFunc(r.accounts, func(a, b *account) int { return cmp.Or(a.servedAt.Compare(b.servedAt), cmp.Compare(a.ID, b.ID)) })
 	for _, a := range r.accounts {
 		var best *line
-		for _, l := range a.lines {
-			if len(l.waiting) == 0 || r.opensAt(a, l).After(r.now) {
+		var of *queue
+		for _, q := range a.queues {
+			if q.opensAt = r.opensAt(a, q); q.opensAt.After(r.now) {
 				continue
 			}
-			if best == nil || cmp.Or(cmp.Compare(a.campaigns[l.campaign], a.campaigns[best.campaign]), cmp.Compare(l.waiting[0].ID, best.waiting[0].ID)) < 0 {
-				best = l
+			r.budget.Steps -= len(q.lines)
+			for _, l := range q.lines {
+				if len(l.waiting) == 0 || l.waiting[0].DueAt.After(r.now) {
+					continue
+				}
+				if best == nil || cmp.Or(cmp.Compare(l.of.turn, best.of.turn), cmp.Compare(l.waiting[0].ID, best.waiting[0].ID)) < 0 {
+					best, of = l, q
+				}
 			}
 		}
 		if best != nil {
-			return r.serve(a, best), true
+			return r.serve(a, of, best), true
 		}
 	}
 	return Prospect{}, false
 }
 
 // serve does the first action of a line.
-func (r *run) serve(a *account, l *line) Prospect {
+func (r *run) serve(a *account, q *queue, l *line) Prospect {
 	p := heap.Pop(l).(Prospect)
 	if r.RampStartedAt.IsZero() {
 		r.RampStartedAt = r.now
 	}
-	kind := a.Kinds[p.Kind]
-	r.used[p.Kind] = append(r.used[p.Kind], r.now)
-	r.today[p.Kind]++
-	r.did[p.Kind]++
-	r.kindAt[p.Kind] = r.now.Add(r.gap(kind.GapFrom, kind.GapTo))
+	q.kind.used = append(q.kind.used, r.now)
+	q.kind.today++
+	q.kind.did++
+	q.kind.nextAt = r.now.Add(r.gap(q.limits.GapFrom, q.limits.GapTo))
 	r.turn++
-	a.servedAt, a.campaigns[l.campaign] = r.now, r.turn
+	a.servedAt, l.of.turn = r.now, r.turn
 	if steps := r.Steps[p.Campaign]; p.Step+1 < len(steps) {
-		next := steps[p.Step+1]
-		a.add(Prospect{p.ID, p.Campaign, p.Step + 1, next.Kind, r.now.Add(next.Delay)})
+		next := Prospect{p.ID, p.Campaign, p.Step + 1, steps[p.Step+1].Kind, r.now.Add(steps[p.Step+1].Delay)}
+		heap.Push(r.line(a, next), next)
 	}
 	r.now = r.now.Add(max(r.gap(r.GapFrom, r.GapTo), time.Second))
 	return p
@@ -364,52 +476,68 @@ func (r *run) serve(a *account, l *line) Prospect {
 
 // startDay moves on to the current day.
 func (r *run) startDay() {
-	if index := r.dayIndex(r.now); index != r.index {
-		r.index = index
-		clear(r.today)
+	for r.day < len(r.Days)-1 && !r.Days[r.day].Ends.After(r.now) {
+		r.day++
+		for _, k := range r.kinds {
+			k.today = 0
+		}
 	}
 }
 
-// next returns the first time from now on at which a gate opens.
-func (r *run) next(end time.Time) time.Time {
-	at := end
+// next returns the first time from now on at which a gate opens. It follows an act that did
+// nothing.
+func (r *run) next() time.Time {
+	at := r.end
 	for _, a := range r.accounts {
-		for _, l := range a.lines {
-			if len(l.waiting) > 0 {
-				at = earlier(at, r.opensAt(a, l))
+		for _, q := range a.queues {
+			if q.isOver() {
+				continue
+			}
+			r.budget.Steps -= len(q.lines)
+			for _, l := range q.lines {
+				switch {
+				case len(l.waiting) == 0:
+				case l.waiting[0].DueAt.After(r.now):
+					at = earlier(at, l.waiting[0].DueAt)
+				default:
+					at = earlier(at, q.opensAt)
+				}
 			}
 		}
 	}
 	return later(at, r.now.Add(time.Second))
 }
 
-// opensAt returns when the first closed gate of a line opens. Not after now: all are open.
-func (r *run) opensAt(a *account, l *line) time.Time {
-	kind, ok := a.Kinds[l.kind]
-	if !ok || kind.Remaining >= 0 && r.did[l.kind] >= kind.Remaining {
-		return r.Days[len(r.Days)-1].Ends
+// isOver reports whether nothing more of a queue is done.
+func (q *queue) isOver() bool {
+	return q.limits == nil || q.limits.Remaining >= 0 && q.kind.did >= q.limits.Remaining
+}
+
+// opensAt returns when the first closed gate of a queue opens. Not after now: all are open.
+func (r *run) opensAt(a *account, q *queue) time.Time {
+	r.budget.Steps--
+	r.budget.gates++
+	if q.isOver() {
+		return r.end
 	}
-	if due := l.waiting[0].DueAt; due.After(r.now) {
-		return due
+	if q.limits.NextAt.After(r.now) {
+		return q.limits.NextAt
 	}
-	if kind.NextAt.After(r.now) {
-		return kind.NextAt
-	}
-	if opens := a.opensAt(r.now); opens.After(r.now) {
+	if opens := r.windowOpensAt(a); opens.After(r.now) {
 		return opens
 	}
-	if r.kindAt[l.kind].After(r.now) {
-		return r.kindAt[l.kind]
+	if q.kind.nextAt.After(r.now) {
+		return q.kind.nextAt
 	}
 	ramp := r.rampWeek() - 1
-	if perDay := kind.PerDay[ramp]; perDay >= 0 && r.today[l.kind] >= perDay {
-		return r.Days[r.index].Ends
+	if perDay := q.limits.PerDay[ramp]; perDay >= 0 && q.kind.today >= perDay {
+		return r.Days[r.day].Ends
 	}
-	if perWeek := kind.PerWeek[ramp]; perWeek >= 0 {
-		first, _ := slices.BinarySearchFunc(r.used[l.kind], r.now.Add(-week+1), time.Time.Compare)
-		if in := r.used[l.kind][first:]; len(in) >= perWeek {
+	if perWeek := q.limits.PerWeek[ramp]; perWeek >= 0 {
+		first, _ := slices.BinarySearchFunc(q.kind.used, r.now.Add(-week+1), time.Time.Compare)
+		if in := q.kind.used[first:]; len(in) >= perWeek {
 			if perWeek == 0 {
-				return r.Days[r.index].Ends
+				return r.Days[r.day].Ends
 			}
 			return in[len(in)-perWeek].Add(week)
 		}
@@ -417,14 +545,15 @@ func (r *run) opensAt(a *account, l *line) time.Time {
 	return r.now
 }
 
-// opensAt returns when a window is open next. Not after now: one is.
-func (a *account) opensAt(now time.Time) time.Time {
-	for _, w := range a.Windows {
-		if w.Closes.After(now) {
+// windowOpensAt returns when a window of an account is open next. Not after now: one is.
+func (r *run) windowOpensAt(a *account) time.Time {
+	for ; a.window < len(a.Windows); a.window++ { // time only moves forward
+		r.budget.Steps--
+		if w := a.Windows[a.window]; w.Closes.After(r.now) {
 			return w.Opens
 		}
 	}
-	return now.AddDate(1, 0, 0)
+	return r.end
 }
 
 func (r *run) rampWeek() int {

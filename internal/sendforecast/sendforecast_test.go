@@ -1,6 +1,7 @@
 package sendforecast
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -46,6 +47,14 @@ func one(prospects ...Prospect) Sender {
 	}
 }
 
+// expect returns what is expected, with a budget that suffices.
+func expect(t *testing.T, s Sender, ids ...int64) map[int64]Expected {
+	t.Helper()
+	expected, err := s.Expect(t.Context(), &Budget{Steps: 1e9}, ids...)
+	require.NoError(t, err)
+	return expected
+}
+
 func invites(n int) (all []Prospect) {
 	for i := range n {
 		all = append(all, Prospect{ID: int64(i + 1), Campaign: 9, Step: 0, Kind: "invite", DueAt: monday.Add(time.Duration(i) * time.Second)})
@@ -57,7 +66,7 @@ func invites(n int) (all []Prospect) {
 func TestCapsOfDayAndWeek(t *testing.T) {
 	t.Parallel()
 	s := one(invites(60)...)
-	got := s.Expect(1, 10, 11, 45, 46, 60)
+	got := expect(t, s, 1, 10, 11, 45, 46, 60)
 	for id, day := range map[int64]string{1: "2026-03-02", 10: "2026-03-02", 11: "2026-03-03", 45: "2026-03-06", 46: "2026-03-09", 60: "2026-03-10"} {
 		require.Equal(t, day, got[id].From, id)
 		require.Equal(t, day, got[id].To, id)
@@ -71,7 +80,7 @@ func TestWhatIsUsedCounts(t *testing.T) {
 	for i := range 9 {
 		s.Used = append(s.Used, Use{"invite", monday.Add(-time.Duration(i) * time.Minute), true})
 	}
-	got := s.Expect(1, 2)
+	got := expect(t, s, 1, 2)
 	require.Equal(t, "2026-03-02", got[1].To)
 	require.Equal(t, "2026-03-03", got[2].From)
 }
@@ -83,12 +92,12 @@ func TestHoldsDueTimesAndCeiling(t *testing.T) {
 	kind := s.Accounts[0].Kinds["invite"]
 	kind.NextAt, kind.Remaining = monday.AddDate(0, 0, 1), 2
 	s.Accounts[0].Kinds["invite"] = kind
-	got := s.Expect(1, 2, 3)
+	got := expect(t, s, 1, 2, 3)
 	require.Equal(t, "2026-03-03", got[1].From)
 	require.NotContains(t, got, int64(3), "only two more invites may be open")
 	kind.Remaining = -1
 	s.Accounts[0].Kinds["invite"] = kind
-	require.Equal(t, "2026-03-09", s.Expect(3)[3].From)
+	require.Equal(t, "2026-03-09", expect(t, s, 3)[3].From)
 }
 
 // The ramp grows within the forecast: five a day in the first week, ten in the second.
@@ -99,7 +108,7 @@ func TestRampGrows(t *testing.T) {
 	kind := s.Accounts[0].Kinds["invite"]
 	kind.PerDay, kind.PerWeek = [6]int{5, 10, 10, 10, 10, 10}, same(-1)
 	s.Accounts[0].Kinds["invite"] = kind
-	got := s.Expect(25, 26, 35, 36)
+	got := expect(t, s, 25, 26, 35, 36)
 	require.Equal(t, "2026-03-06", got[25].To)
 	require.Equal(t, "2026-03-09", got[26].From)
 	require.Equal(t, "2026-03-09", got[35].To)
@@ -129,10 +138,11 @@ func TestDaysAreRight(t *testing.T) {
 				p.Step, p.Kind = 1, "invite"
 			}
 		}
-		expected := s.Expect(ids...)
-		happened := s.run(func(from, to time.Duration) time.Duration {
+		expected := expect(t, s, ids...)
+		happened, err := newRun(s).again(func(from, to time.Duration) time.Duration {
 			return (from + time.Duration(source.Float64()*float64(to-from)) + time.Minute - 1).Truncate(time.Minute)
-		}, ids)
+		}, &Budget{Steps: 1e9}).until(t.Context(), ids)
+		require.NoError(t, err)
 		for _, id := range ids {
 			x, day := expected[id], s.day(happened[id].at)
 			asked++
@@ -147,4 +157,77 @@ func TestDaysAreRight(t *testing.T) {
 	t.Logf("%d asked, %d with one day", asked, certain)
 	require.Empty(t, wrong)
 	require.Greater(t, certain*10, asked*6)
+}
+
+// many returns a sender with 600 due prospects of four kinds in some campaigns, with a year of
+// windows before now, and the ID of one of the last prospects.
+func many(campaigns int) (s Sender, id int64) {
+	s = one()
+	a := &s.Accounts[0]
+	_, over := office(monday.AddDate(-1, 0, 0), 360)
+	a.Windows = append(over, a.Windows...)
+	kinds := []string{"invite", "message", "view", "inmail"}
+	for _, kind := range kinds {
+		a.Kinds[kind] = Kind{PerDay: same(10), PerWeek: same(-1), GapFrom: time.Minute, GapTo: 2 * time.Minute, Remaining: -1}
+	}
+	for i := range 600 {
+		a.Prospects = append(a.Prospects, Prospect{
+			ID: int64(i + 1), Campaign: 100 + int64(i/len(kinds)%campaigns), Kind: kinds[i%len(kinds)], DueAt: monday.Add(-time.Hour + time.Duration(i)*time.Second),
+		})
+	}
+	return s, 590
+}
+
+// The gates of a kind are evaluated once per act, not for each campaign, and windows that are over
+// are looked at once.
+func TestCostDoesNotFollowCampaigns(t *testing.T) {
+	t.Parallel()
+	cost := func(campaigns int) (gates, steps int) {
+		s, id := many(campaigns)
+		budget := &Budget{Steps: 1e9}
+		expected, err := s.Expect(t.Context(), budget, id)
+		require.NoError(t, err)
+		require.Contains(t, expected, id)
+		return budget.gates, 1e9 - budget.Steps
+	}
+	gates, steps := cost(1)
+	gatesOf20, stepsOf20 := cost(20)
+	t.Logf("1 campaign: %d gates, %d steps; 20 campaigns: %d gates, %d steps", gates, steps, gatesOf20, stepsOf20)
+	require.Less(t, gatesOf20, gates*13/10)
+	require.Less(t, stepsOf20, steps*2)
+	require.Less(t, steps, gates*30, "windows that are over are looked at once")
+}
+
+// Without the steps for all draws, no day is known.
+func TestBudgetIsKept(t *testing.T) {
+	t.Parallel()
+	s, id := many(5)
+	all := &Budget{Steps: 1e9}
+	_, err := s.Expect(t.Context(), all, id)
+	require.NoError(t, err)
+	needed := 1e9 - all.Steps
+	for _, steps := range []int{0, 1, 1000, needed / 2, needed - 1} {
+		budget := &Budget{Steps: steps}
+		expected, err := s.Expect(t.Context(), budget, id)
+		require.NoError(t, err)
+		require.Empty(t, expected, "%d of %d steps", steps, needed)
+		require.Greater(t, budget.Steps, -2000, "it stops soon")
+	}
+	budget := &Budget{Steps: needed + 1}
+	expected, err := s.Expect(t.Context(), budget, id)
+	require.NoError(t, err)
+	require.Contains(t, expected, id)
+	require.Equal(t, 1, budget.Steps)
+}
+
+func TestForecastCanBeCanceled(t *testing.T) {
+	t.Parallel()
+	s, id := many(5)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	budget := &Budget{Steps: 1e9}
+	expected, err := s.Expect(ctx, budget, id)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, expected)
+	require.Less(t, 1e9-budget.Steps, 2000)
 }
