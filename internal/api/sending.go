@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -175,6 +176,7 @@ type settleRequest struct {
 	NextKind    string     `json:"next_kind"`
 	NextAt      *time.Time `json:"next_at"`
 	IfRefused   string     `json:"if_refused"`
+	Reason      string     `json:"reason"` // of a person
 }
 
 // settle serves POST /sending/actions/{id}/settle.
@@ -186,6 +188,12 @@ func (a *api) settle(r *request) (reply, error) {
 	var wanted settleRequest
 	if err := r.body(&wanted); err != nil {
 		return reply{}, err
+	}
+	switch outcome := jobs.ActionOutcome(wanted.Outcome); {
+	case outcome == jobs.OutcomeVerifiedSent, outcome == jobs.OutcomeVerifiedAbsent:
+		return a.verify(r, id, wanted)
+	case wanted.Reason != "":
+		return reply{}, invalid("Only %s and %s have a reason. Leave it out.", jobs.OutcomeVerifiedSent, jobs.OutcomeVerifiedAbsent)
 	}
 	came := jobs.Settlement{
 		Outcome: jobs.ActionOutcome(wanted.Outcome), ProviderRef: wanted.ProviderRef, ErrorCode: wanted.ErrorCode, NextKind: wanted.NextKind,
@@ -201,6 +209,21 @@ func (a *api) settle(r *request) (reply, error) {
 		state, err := jobs.Settle(ctx, tx, id, came)
 		return map[string]any{"id": id, "state": state}, err
 	})
+}
+
+// verify settles an unknown action. Senders may not: a program that could would send again what was
+// delivered already.
+func (a *api) verify(r *request, id int64, wanted settleRequest) (reply, error) {
+	if r.isSender {
+		return reply{}, &problem{kind: forbidden, detail: fmt.Sprintf("A token that may only send cannot settle an action as %s: a person does that, "+
+			"after a look at the provider. Use the page /sending/%d, run thaw actions settle %[2]d --as %[1]s --reason …, or send this request, with a reason, as an operator.",
+			wanted.Outcome, id)}
+	}
+	if strings.TrimSpace(wanted.Reason) == "" {
+		return reply{}, invalid("The outcome %s needs a reason: what does the provider show? Send reason, or use the page /sending/%d.", wanted.Outcome, id)
+	}
+	state, err := operator.New(a.store, r.scope, r.name).VerifyAction(r.Context(), id, wanted.Outcome, wanted.Reason)
+	return reply{body: map[string]any{"id": id, "state": state}}, err
 }
 
 // closeInvite serves POST /sending/actions/{id}/invite.

@@ -150,6 +150,39 @@ func TestSendersMayOnlySend(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, s.send(t, call{path: "/accounts/4/sending", token: sender}).status)
 }
 
+// An unknown action is settled by a person, with a reason. A sender could send again what was
+// delivered already.
+func TestSendersDoNotSettleUnknownActions(t *testing.T) {
+	t.Parallel()
+	s := setupSending(t)
+	sender, fleet := s.sender(t, "1"), s.sender(t, "NULL")
+	id := testdb.Value[int64](t, s.DB, "SELECT id FROM thaw.reserve($1, 'invite')", s.due(t, 1)[0])
+	s.Exec(t, "SELECT thaw.start($1)", id)
+	s.Exec(t, "SELECT thaw.settle($1, 'unknown')", id)
+	settle := func(token, body string) answer {
+		return s.send(t, call{method: "POST", path: fmt.Sprintf("/sending/actions/%d/settle", id), body: body, token: token})
+	}
+	for _, outcome := range []string{"verified_sent", "verified_absent"} {
+		for _, token := range []string{sender, fleet} {
+			for _, body := range []string{`{"outcome": "%s"}`, `{"outcome": "%s", "reason": "it is not in the list"}`} {
+				detail := settle(token, fmt.Sprintf(body, outcome)).json(t, http.StatusForbidden)["detail"]
+				require.Contains(t, detail, fmt.Sprintf("thaw actions settle %d --as %s --reason", id, outcome))
+				require.Contains(t, detail, fmt.Sprintf("/sending/%d", id))
+			}
+		}
+		for _, reason := range []string{"", " "} {
+			detail := settle(s.operator, fmt.Sprintf(`{"outcome": %q, "reason": %q}`, outcome, reason)).json(t, http.StatusBadRequest)["detail"]
+			require.Contains(t, detail, "The outcome "+outcome+" needs a reason")
+		}
+	}
+	require.Contains(t, settle(sender, `{"outcome": "sent", "reason": "why"}`).json(t, http.StatusBadRequest)["detail"], "Leave it out.")
+	require.Equal(t, "unknown", testdb.Value[string](t, s.DB, "SELECT state::text FROM thaw.actions WHERE id = $1", id), "nothing was changed")
+
+	settled := settle(s.operator, `{"outcome": "verified_absent", "reason": "it is not in the list"}`).json(t, http.StatusOK)
+	require.Equal(t, "released", settled["state"])
+	require.Equal(t, "it is not in the list", testdb.Value[string](t, s.DB, "SELECT reason FROM thaw.manual_actions WHERE what = 'action_settled'"))
+}
+
 func TestLimitsAndWindowsOverHTTP(t *testing.T) {
 	t.Parallel()
 	s := setupSending(t)
