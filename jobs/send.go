@@ -62,10 +62,11 @@ const (
 	// hold for the account until Settlement.Until; by default until the next day, for
 	// cannot_resend_yet until Monday, for insufficient_credits until the first of the month.
 	OutcomeLimited ActionOutcome = "limited"
-	// OutcomeThrottled met the limiter of the provider's API. It is due again at Settlement.Until; by
-	// default in five minutes.
+	// OutcomeThrottled met the limiter of the provider's API, or the provider rejected the API key of
+	// the sender. It is due again at Settlement.Until; by default in five minutes.
 	OutcomeThrottled ActionOutcome = "throttled"
-	// OutcomeAccountLost and OutcomeRestricted are applied as a signal: the account stops at once.
+	// OutcomeAccountLost and OutcomeRestricted are applied as a signal: the account stops at once. A
+	// 401 about the API key (missing_credentials) is neither: see OutcomeThrottled.
 	OutcomeAccountLost ActionOutcome = "account_lost"
 	OutcomeRestricted  ActionOutcome = "restricted"
 	// OutcomeUnknown may have been delivered: a timeout, or a 5xx after the request was written. It

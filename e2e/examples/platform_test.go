@@ -99,24 +99,31 @@ func build(t *testing.T) string {
 	return program
 }
 
-// start runs commands in a shell, whose processes end with the test.
-func start(t *testing.T, folder string, environment []string, commands string) {
+// start runs commands in a shell, whose processes end with the test. It returns a channel that is
+// closed when they have ended before that, and what they have written until then.
+func start(t *testing.T, folder string, environment []string, commands string) (ended <-chan struct{}, out *strings.Builder) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	shell := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands)
 	shell.Dir, shell.Env = folder, environment
 	shell.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	shell.Cancel = func() error { return syscall.Kill(-shell.Process.Pid, syscall.SIGTERM) }
-	var out strings.Builder
-	shell.Stdout, shell.Stderr = &out, &out
+	out = &strings.Builder{}
+	shell.Stdout, shell.Stderr = out, out
 	require.NoError(t, shell.Start())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = shell.Wait()
+	}()
 	t.Cleanup(func() {
 		cancel()
-		_ = shell.Wait()
+		<-done
 		if t.Failed() {
 			t.Log(out.String())
 		}
 	})
+	return done, out
 }
 
 // freeAddress returns a loopback address with a free port.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,7 +22,8 @@ import (
 
 // Both senders, run as their READMEs say, reach every account's first prospect and write to those
 // who were invited. By the log of the simulator, nothing is delivered twice, and Thaw's
-// ledger has each request with what came of it.
+// ledger has each request, as what it was, with what came of it. They release what they cannot do,
+// and stop without losing an account when the provider rejects their API key.
 func TestSenders(t *testing.T) {
 	t.Parallel()
 	nodeReadme, err := os.ReadFile("../../examples/sender-node/README.md")
@@ -42,7 +44,7 @@ func TestSenders(t *testing.T) {
 			provider, webhooks := freeAddress(t), freeAddress(t)
 			_, port, err := net.SplitHostPort(webhooks)
 			require.NoError(t, err)
-			start(t, folder, append(os.Environ(), "PATH="+filepath.Dir(build(t))+string(os.PathListSeparator)+os.Getenv("PATH"),
+			ended, out := start(t, folder, append(os.Environ(), "PATH="+filepath.Dir(build(t))+string(os.PathListSeparator)+os.Getenv("PATH"),
 				"DATABASE_URL="+db.Direct, "THAW_ADDR="+freeAddress(t), "PROVIDER_ADDR="+provider, "PORT="+port), string(command[1]))
 
 			require.Eventually(t, func() bool {
@@ -50,15 +52,15 @@ func TestSenders(t *testing.T) {
 				for _, r := range logOf(provider) {
 					counts[r.Kind]++
 				}
-				return counts["invite"] >= 10 && counts["message"] >= 6
-			}, 2*time.Minute, 100*time.Millisecond, "waiting for the first invite and message of the accounts")
+				return counts["view"] >= 20 && counts["invite"] >= 8 && counts["message"] >= 4
+			}, 2*time.Minute, 100*time.Millisecond, "waiting for the first view, invite and message of the accounts")
 			// The senders go on, so both are read until they agree.
 			require.Eventually(t, func() bool {
 				want, got := map[string]int{}, map[string]int{}
 				for _, r := range logOf(provider) {
-					want[stateOf(t, r)]++
+					want[r.Kind+" "+stateOf(t, r)]++
 				}
-				for _, state := range testdb.Column[string](t, db, "SELECT state FROM thaw.actions WHERE started_at IS NOT NULL") {
+				for _, state := range testdb.Column[string](t, db, "SELECT kind || ' ' || state FROM thaw.actions WHERE started_at IS NOT NULL") {
 					got[state]++
 				}
 				return maps.Equal(want, got)
@@ -75,6 +77,16 @@ func TestSenders(t *testing.T) {
 				require.Equal(t, 1, n, "%v was delivered more than once", p)
 			}
 
+			db.Exec(t, `
+				INSERT INTO thaw.campaigns (workspace_id, key, name, status) VALUES (1, 'letters', 'Letters', 'running');
+				SELECT thaw.set_campaign_steps('acme', 'letters', '[{"kind": "email"}]');
+				INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, next_action_at)
+				VALUES (1, 2, 2, 'https://www.linkedin.com/in/reader', 'active', now())`)
+			require.Eventually(t, func() bool {
+				return testdb.Value[int](t, db, "SELECT count(*) FROM thaw.actions WHERE kind = 'email' AND state = 'released' AND outcome = 'released'") > 0
+			}, time.Minute, 50*time.Millisecond, "the e-mail, which the sender cannot send, is released")
+			require.False(t, slices.ContainsFunc(logOf(provider), func(r requested) bool { return r.To == "reader" }))
+
 			// The commands of the README lose an account and connect it again, through the webhook of
 			// the provider.
 			accounts := regexp.MustCompile(`curl -d '(.*)' http://127\.0\.0\.1:8090(/accounts/\S+)`).FindAllSubmatch(nodeReadme, -1)
@@ -87,6 +99,25 @@ func TestSenders(t *testing.T) {
 					return testdb.Value[string](t, db, "SELECT status::text FROM thaw.accounts WHERE provider_account_id = 'acc_1'") == want
 				}, time.Minute, 50*time.Millisecond, "the account is %s", want)
 			}
+
+			key := regexp.MustCompile(`curl -d '(.*)' http://127\.0\.0\.1:8090/faults`).FindSubmatch(nodeReadme)
+			require.NotNil(t, key)
+			response, err := http.Post("http://"+provider+"/faults", "application/x-www-form-urlencoded", bytes.NewReader(key[1]))
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			db.Exec(t, `
+				INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, next_action_at)
+				SELECT 1, 1, account, format('https://www.linkedin.com/in/late-%s/?of=example', account), 'active', now() FROM generate_series(1, 10) AS account`)
+			select {
+			case <-ended:
+			case <-time.After(time.Minute):
+				require.Fail(t, "the sender goes on although the provider rejects its API key")
+			}
+			require.Contains(t, out.String(), "the provider rejects our API key: 401 missing_credentials")
+			require.Equal(t, []string{"released throttled"}, testdb.Column[string](t, db,
+				"SELECT DISTINCT state || ' ' || outcome FROM thaw.actions WHERE error_code = 'missing_credentials'"))
+			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.accounts WHERE status <> 'connected'"))
+			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.actions WHERE state = 'started'"))
 		})
 	}
 }

@@ -21,16 +21,30 @@ async function post(path, body = {}) {
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
+// Why the sender stops: what it has not started is released.
+let stopping
+
 async function send({ reservation, kind, account, prospect_url: prospect }) {
+  const requestOf = requests[kind]
   // The start is committed when Thaw answers. If its answer is lost, no call is made: the action is
   // unknown when its lease ends.
   for (;;) {
+    if (!requestOf || stopping) {
+      await settle(reservation, { outcome: 'released' })
+      return console.log(reservation, kind, account, prospect, 'not sent:', stopping ?? 'this sender cannot do the kind')
+    }
     const go = await post(`${reservation}/start`)
     if (!go.code) break
     if (go.code !== 'cooldown' || !go.id) return console.log(reservation, 'not sent:', go.code)
     await sleep(new Date(go.opens_at) - Date.now())
   }
-  const { outcome, id, code, until } = await call(kind, account, prospect.split('/').pop())
+  const { outcome, id, code, until, stop } = await call(...requestOf(account, prospect.split('?')[0].split('/').filter(Boolean).pop()))
+  if (stop && !stopping) {
+    stopping = `the provider rejects our API key: ${stop}`
+    console.error('the sender stops:', stopping)
+    process.exitCode = 1
+    server.close() // the process ends when all actions are settled
+  }
   const { state } = await settle(reservation, { outcome, provider_ref: id, error_code: code, until })
   console.log(reservation, kind, account, prospect, state, code ?? id ?? '')
 }
@@ -49,16 +63,22 @@ async function settle(reservation, report) {
   }
 }
 
-async function call(kind, account, to) {
-  const [path, body] = kind === 'invite'
-    ? ['/api/v1/users/invite', { account_id: account, provider_id: to }]
-    : ['/api/v1/chats', { account_id: account, attendees_ids: [to], text: 'Hello!', inmail: kind === 'inmail' }]
+// The requests of the kinds that this sender can do.
+const chat = (account, to, more) => ['POST', 'chats', { account_id: account, attendees_ids: [to], text: 'Hello!', ...more }]
+const requests = {
+  view: (account, to) => ['GET', `users/${encodeURIComponent(to)}?account_id=${encodeURIComponent(account)}`],
+  invite: (account, to) => ['POST', 'users/invite', { account_id: account, provider_id: to }],
+  message: (account, to) => chat(account, to),
+  inmail: (account, to) => chat(account, to, { inmail: true }),
+}
+
+async function call(method, route, body) {
   try {
-    const response = await fetch(provider + path, {
-      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
+    const response = await fetch(`${provider}/api/v1/${route}`, {
+      method, headers: body && { 'Content-Type': 'application/json' }, body: body && JSON.stringify(body),
       signal: AbortSignal.timeout(60_000),
     })
-    return outcomeOf(response.status, await response.json(), response.headers.get('retry-after'))
+    return outcomeOf(response.status, await response.json().catch(() => ({})), response.headers.get('retry-after'))
   } catch (error) {
     // Without a connection, nothing was sent. After anything else, the request may have arrived.
     const refused = error.cause?.code === 'ECONNREFUSED'
@@ -72,14 +92,19 @@ function outcomeOf(status, body, retryAfter) {
   if (status < 300) return { outcome: 'sent', id: body.invitation_id ?? body.message_id }
   if (['already_invited_recently', 'already_connected'].includes(code)) return { outcome: 'already', code }
   if (['limit_exceeded', 'cannot_resend_yet', 'insufficient_credits'].includes(code)) return { outcome: 'limited', code }
-  if (status === 401) return { outcome: 'account_lost', code }
+  if (['disconnected_account', 'expired_credentials', 'invalid_credentials', 'checkpoint_error'].includes(code)) return { outcome: 'account_lost', code }
   if (code === 'account_restricted') return { outcome: 'restricted', code }
+  // Our API key, which is that of all accounts. No account is lost.
+  if (['missing_credentials', 'insufficient_permissions'].includes(code) || (status === 401 && !code)) {
+    return { outcome: 'throttled', code, stop: `${status} ${code ?? ''}` }
+  }
+  if (status === 401) return { outcome: 'throttled', code } // certainly not delivered
   if (status === 429) return { outcome: 'throttled', code, until: new Date(Date.now() + 1000 * (retryAfter ?? 60)) }
   if (status < 500) return { outcome: 'refused', code }
   return { outcome: 'unknown', code }
 }
 
-http.createServer(async (request, response) => {
+const server = http.createServer(async (request, response) => {
   let body = ''
   for await (const part of request) {
     if ((body += part).length > 1 << 20) return response.writeHead(413).end()

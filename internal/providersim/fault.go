@@ -49,6 +49,9 @@ var faults = map[string]fault{
 	"invalid_recipient":        {status: http.StatusUnprocessableEntity, code: "invalid_recipient"},
 	"user_unreachable":         {status: http.StatusUnprocessableEntity, code: "user_unreachable"},
 	"checkpoint":               {status: http.StatusUnauthorized, code: "checkpoint_error", becomes: StatusCredentials},
+	// Of the API key of the sender, not of the account.
+	"missing_credentials":      {status: http.StatusUnauthorized, code: "missing_credentials"},
+	"insufficient_permissions": {status: http.StatusForbidden, code: "insufficient_permissions"},
 	"restricted":               {status: http.StatusForbidden, code: "account_restricted", becomes: StatusRestricted},
 }
 

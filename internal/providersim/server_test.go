@@ -199,3 +199,18 @@ func TestRatesAreChecked(t *testing.T) {
 		require.ErrorContains(t, err, says, text)
 	}
 }
+
+// A rejected API key is an answer to the sender. Nothing is delivered, and the account stays
+// connected.
+func TestRejectedKeyLeavesAccount(t *testing.T) {
+	t.Parallel()
+	sim, url := serve(t, providersim.Config{})
+	for fault, want := range map[string]int{"missing_credentials": http.StatusUnauthorized, "insufficient_permissions": http.StatusForbidden} {
+		require.NoError(t, sim.Fault(providersim.Requested{Fault: fault, Account: fault}))
+		status, body := invite(t, url, fault, "p1")
+		require.Equal(t, want, status)
+		require.Equal(t, "errors/"+fault, body["type"])
+		status, _ = invite(t, url, fault, "p1")
+		require.Equal(t, http.StatusCreated, status)
+	}
+}

@@ -209,6 +209,8 @@ type settlement struct{ outcome, id, code string }
 var outcomes = map[string]string{
 	"already_invited_recently": "already", "already_connected": "already", "account_restricted": "restricted",
 	"limit_exceeded": "limited", "cannot_resend_yet": "limited", "insufficient_credits": "limited",
+	"disconnected_account": "account_lost", "expired_credentials": "account_lost", "invalid_credentials": "account_lost",
+	"checkpoint_error": "account_lost",
 }
 
 // settlementOf translates an answer: its HTTP status, its error code and the ID of the delivery.
@@ -218,9 +220,7 @@ func settlementOf(status int, code, id string) settlement {
 	case status < 300: // without an ID, Thaw counts it as unknown if the kind has one
 		result.outcome = "sent"
 	case result.outcome != "":
-	case status == http.StatusUnauthorized:
-		result.outcome = "account_lost"
-	case status == http.StatusTooManyRequests:
+	case status == http.StatusUnauthorized, status == http.StatusTooManyRequests: // 401: of the API key
 		result.outcome = "throttled"
 	case status < 500:
 		result.outcome = "refused"
