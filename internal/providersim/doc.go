@@ -13,7 +13,8 @@
 //	POST /api/v1/chats                 multipart or JSON: account_id, attendees_ids, text, inmail
 //	POST /api/v1/emails                {account_id, to, subject, body}
 //	GET  /api/v1/users/{id}            ?account_id=: views a profile
-//	GET  /api/v1/users/invite/sent     ?account_id=: the invites that were delivered
+//	GET  /api/v1/users/invite/sent     ?account_id=: the invites that are open
+//	DELETE /api/v1/users/invite/sent/{id}  withdraws one; a new one is refused for three weeks
 //	GET  /log                          NDJSON, one request per line; ?after=N
 //	POST /faults                       {fault, account_id, kind, count}: the next matching requests
 //	POST /accounts/{id}                {status}: OK, CREDENTIALS or RESTRICTED, with its webhook

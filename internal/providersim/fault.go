@@ -23,6 +23,8 @@ type fault struct {
 	hides bool
 	// becomes is the state of the account from then on.
 	becomes string
+	// kind is the only kind for which the fault is drawn. Empty: any kind.
+	kind string
 }
 
 // States of an account: statuses of the provider.
@@ -42,10 +44,11 @@ var faults = map[string]fault{
 	"limit_as_429":             {status: http.StatusTooManyRequests, code: "limit_exceeded"},
 	"limit_as_500":             {status: http.StatusInternalServerError, code: "limit_exceeded"},
 	"limit_exceeded":           {status: http.StatusUnprocessableEntity, code: "limit_exceeded"},
-	"cannot_resend_yet":        {status: http.StatusUnprocessableEntity, code: "cannot_resend_yet"},
-	"insufficient_credits":     {status: http.StatusUnprocessableEntity, code: "insufficient_credits"},
-	"already_invited_recently": {status: http.StatusUnprocessableEntity, code: "already_invited_recently"},
-	"already_connected":        {status: http.StatusUnprocessableEntity, code: "already_connected"},
+	"cannot_resend_yet":        {status: http.StatusUnprocessableEntity, code: "cannot_resend_yet", kind: "invite"},
+	"credits_as_402":           {status: http.StatusPaymentRequired, code: "insufficient_credits", kind: "inmail"},
+	"insufficient_credits":     {status: http.StatusUnprocessableEntity, code: "insufficient_credits", kind: "inmail"},
+	"already_invited_recently": {status: http.StatusUnprocessableEntity, code: "already_invited_recently", kind: "invite"},
+	"already_connected":        {status: http.StatusUnprocessableEntity, code: "already_connected", kind: "invite"},
 	"invalid_recipient":        {status: http.StatusUnprocessableEntity, code: "invalid_recipient"},
 	"user_unreachable":         {status: http.StatusUnprocessableEntity, code: "user_unreachable"},
 	"checkpoint":               {status: http.StatusUnauthorized, code: "checkpoint_error", becomes: StatusCredentials},
@@ -86,11 +89,14 @@ func ParseRates(text string) (Rates, error) {
 	return rates, nil
 }
 
-// draw returns the fault of a request, or "" if it succeeds.
-func (r Rates) draw(source *rand.Rand) string {
+// draw returns the fault of a request of a kind, or "" if it succeeds.
+func (r Rates) draw(source *rand.Rand, kind string) string {
 	at := source.Float64()
 	for _, name := range slices.Sorted(maps.Keys(r)) {
 		if at -= r[name]; at < 0 {
+			if only := faults[name].kind; only != "" && only != kind {
+				return ""
+			}
 			return name
 		}
 	}

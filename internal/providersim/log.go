@@ -22,6 +22,8 @@ type Entry struct {
 	// Delivered is whether the request had its effect, whatever the answer was.
 	Delivered bool   `json:"delivered"`
 	ID        string `json:"id,omitempty"`
+	// WithdrawnAt is when the invite was withdrawn.
+	WithdrawnAt *time.Time `json:"withdrawn_at,omitempty"`
 	// AccountStatus is that of the account when the request arrived.
 	AccountStatus string `json:"account_status"`
 }

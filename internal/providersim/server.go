@@ -23,6 +23,8 @@ const (
 	maxEntries = 2_000_000
 	// maxRequested is how many faults may be requested and not yet used.
 	maxRequested = 10_000
+	// resendAfter is how long after a withdrawal a new invite of the person is refused.
+	resendAfter = 21 * 24 * time.Hour
 	// webhookTries and webhookWithin are how often, and for how long at a time, a status is sent.
 	webhookTries  = 6
 	webhookWithin = 30 * time.Second
@@ -44,6 +46,9 @@ type Config struct {
 	// PersonOf returns the person behind an account: a second invite from any account of the person
 	// is refused. Default: each account is a person of its own.
 	PersonOf func(account string) string
+	// ProspectOf returns the prospect behind a recipient, of which there may be several spellings.
+	// Default: each recipient is a prospect of its own.
+	ProspectOf func(to string) string
 	// Now is the clock of the log. Default: [time.Now].
 	Now func() time.Time
 	// Logger is required.
@@ -63,8 +68,9 @@ type Server struct {
 	mu        sync.Mutex
 	log       []Entry
 	attempts  map[request]int
-	delivered map[request]string // the ID of the delivery, by person instead of account
-	statuses  map[string]string  // of accounts; OK if missing
+	delivered map[request]string // the ID of the delivery, by person instead of account, and prospect
+	withdrawn map[request]time.Time
+	statuses  map[string]string // of accounts; OK if missing
 	requested []*Requested
 }
 
@@ -87,16 +93,20 @@ func New(c Config) *Server {
 	if c.PersonOf == nil {
 		c.PersonOf = func(account string) string { return account }
 	}
+	if c.ProspectOf == nil {
+		c.ProspectOf = func(to string) string { return to }
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
 		config: c, mux: http.NewServeMux(), client: &http.Client{Timeout: webhookWithin}, sending: ctx, stop: stop,
-		attempts: map[request]int{}, delivered: map[request]string{}, statuses: map[string]string{},
+		attempts: map[request]int{}, delivered: map[request]string{}, withdrawn: map[request]time.Time{}, statuses: map[string]string{},
 	}
 	s.mux.HandleFunc("POST /api/v1/users/invite", func(w http.ResponseWriter, r *http.Request) { s.act(w, r, "invite", "provider_id") })
 	s.mux.HandleFunc("POST /api/v1/chats", func(w http.ResponseWriter, r *http.Request) { s.act(w, r, "message", "attendees_ids") })
 	s.mux.HandleFunc("POST /api/v1/emails", func(w http.ResponseWriter, r *http.Request) { s.act(w, r, "email", "to") })
 	s.mux.HandleFunc("GET /api/v1/users/{id}", func(w http.ResponseWriter, r *http.Request) { s.act(w, r, "view", "") })
 	s.mux.HandleFunc("GET /api/v1/users/invite/sent", s.serveSent)
+	s.mux.HandleFunc("DELETE /api/v1/users/invite/sent/{id}", s.serveWithdrawal)
 	s.mux.HandleFunc("GET /log", s.serveLog)
 	s.mux.HandleFunc("POST /faults", s.serveFaults)
 	s.mux.HandleFunc("POST /accounts/{id}", s.serveStatus)
@@ -195,9 +205,9 @@ func (s *Server) decide(asked request) (entry Entry, becomes string, took time.D
 		N: len(s.log) + 1, At: s.config.Now().UTC(), Account: asked.account, Kind: asked.kind, To: asked.to,
 		Attempt: s.attempts[asked], AccountStatus: status, Status: http.StatusCreated,
 	}
-	pair := request{s.config.PersonOf(asked.account), asked.kind, asked.to}
+	pair := s.pairOf(asked)
 	source := chance(s.config.Seed, asked.account, asked.kind, asked.to, strconv.Itoa(entry.Attempt))
-	drawn, delivers := s.config.Rates.draw(source), source.Float64()
+	drawn, delivers := s.config.Rates.draw(source, asked.kind), source.Float64()
 	took = time.Duration(source.Float64() * float64(s.config.Latency))
 	if name := s.takeRequested(asked); name != "" {
 		drawn = name
@@ -216,6 +226,8 @@ func (s *Server) decide(asked request) (entry Entry, becomes string, took time.D
 		}
 	case asked.kind == "invite" && s.delivered[pair] != "":
 		entry.Status, entry.Code = http.StatusUnprocessableEntity, "already_invited_recently"
+	case asked.kind == "invite" && entry.At.Sub(s.withdrawn[pair]) < resendAfter:
+		entry.Status, entry.Code = http.StatusUnprocessableEntity, "cannot_resend_yet"
 	default:
 		entry.Delivered = true
 	}
@@ -225,6 +237,37 @@ func (s *Server) decide(asked request) (entry Entry, becomes string, took time.D
 	}
 	s.log = append(s.log, entry)
 	return entry, becomes, took, true
+}
+
+// pairOf returns what is delivered once.
+func (s *Server) pairOf(asked request) request {
+	return request{s.config.PersonOf(asked.account), asked.kind, s.config.ProspectOf(asked.to)}
+}
+
+// Withdraw withdraws an invite. It reports whether there is an open one with this ID.
+func (s *Server) Withdraw(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.log {
+		e := &s.log[i]
+		if e.ID == id && e.Kind == "invite" && e.WithdrawnAt == nil {
+			now := s.config.Now().UTC()
+			e.WithdrawnAt = &now
+			pair := s.pairOf(request{e.Account, e.Kind, e.To})
+			delete(s.delivered, pair)
+			s.withdrawn[pair] = now
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) serveWithdrawal(w http.ResponseWriter, r *http.Request) {
+	if !s.Withdraw(r.PathValue("id")) {
+		problem(w, http.StatusNotFound, "resource_not_found", "there is no open invite with this ID")
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"object": "UserInvitationCanceled"})
 }
 
 // takeRequested returns the first requested fault that matches. The caller has locked s.mu.
@@ -272,7 +315,7 @@ func (s *Server) serveSent(w http.ResponseWriter, r *http.Request) {
 	}
 	items := []invite{}
 	for _, e := range s.Log(0) {
-		if e.Account == r.URL.Query().Get("account_id") && e.Kind == "invite" && e.Delivered {
+		if e.Account == r.URL.Query().Get("account_id") && e.Kind == "invite" && e.Delivered && e.WithdrawnAt == nil {
 			items = append(items, invite{e.ID, e.To})
 		}
 	}

@@ -214,3 +214,42 @@ func TestRejectedKeyLeavesAccount(t *testing.T) {
 		require.Equal(t, http.StatusCreated, status)
 	}
 }
+
+// An invite that was withdrawn may be repeated after three weeks, in any spelling of the recipient.
+func TestWithdrawnInvites(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, time.March, 2, 9, 0, 0, 0, time.UTC)
+	sim, url := serve(t, providersim.Config{Now: func() time.Time { return now }, ProspectOf: strings.ToLower})
+	_, body := invite(t, url, "ann", "p1")
+	_, second := invite(t, url, "ann", "P1")
+	require.Equal(t, "errors/already_invited_recently", second["type"])
+	withdraw := func() int {
+		request, err := http.NewRequest(http.MethodDelete, fmt.Sprint(url, "/api/v1/users/invite/sent/", body["invitation_id"]), nil)
+		require.NoError(t, err)
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		return response.StatusCode
+	}
+	require.Equal(t, http.StatusOK, withdraw())
+	require.Equal(t, http.StatusNotFound, withdraw())
+	require.Equal(t, now, *sim.Log(0)[0].WithdrawnAt)
+	now = now.Add(21*24*time.Hour - time.Second)
+	_, second = invite(t, url, "ann", "P1")
+	require.Equal(t, "errors/cannot_resend_yet", second["type"])
+	now = now.Add(time.Second)
+	status, _ := invite(t, url, "ann", "P1")
+	require.Equal(t, http.StatusCreated, status)
+}
+
+// A fault of invites is not drawn for other kinds.
+func TestFaultsOfOneKind(t *testing.T) {
+	t.Parallel()
+	rates, err := providersim.ParseRates("already_connected=1")
+	require.NoError(t, err)
+	_, url := serve(t, providersim.Config{Rates: rates})
+	status, _ := invite(t, url, "ann", "p1")
+	require.Equal(t, http.StatusUnprocessableEntity, status)
+	status, _ = post(t, url+"/api/v1/chats", `{"account_id": "ann", "attendees_ids": ["p1"], "text": "hello"}`)
+	require.Equal(t, http.StatusCreated, status)
+}
