@@ -3,7 +3,10 @@ package simulate
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/thawline/thaw/internal/providersim"
@@ -20,12 +23,14 @@ var (
 		"invite":  {{5, 25}, {10, 45}, {15, 65}, {20, 80}, {25, 90}},
 		"message": {{10, noCap}, {20, noCap}, {30, noCap}, {40, noCap}, {50, noCap}},
 		"view":    {{20, noCap}, {35, noCap}, {50, noCap}, {60, noCap}, {70, noCap}},
+		"inmail":  {{2, noCap}, {5, noCap}, {8, noCap}, {12, noCap}, {16, noCap}},
+		"email":   {{10, noCap}, {20, noCap}, {30, noCap}, {40, noCap}, {45, noCap}},
 	}
 	full = map[string]map[string]limit{
-		"free":            {"invite": {30, 100}, "message": {60, noCap}, "view": {80, noCap}},
-		"premium":         {"invite": {30, 150}, "message": {70, noCap}, "view": {80, noCap}},
-		"sales_navigator": {"invite": {30, 180}, "message": {80, noCap}, "view": {80, noCap}},
-		"recruiter":       {"invite": {30, 180}, "message": {80, noCap}, "view": {80, noCap}},
+		"free":            {"invite": {30, 100}, "message": {60, noCap}, "view": {80, noCap}, "inmail": {0, noCap}, "email": {50, noCap}},
+		"premium":         {"invite": {30, 150}, "message": {70, noCap}, "view": {80, noCap}, "inmail": {10, noCap}, "email": {50, noCap}},
+		"sales_navigator": {"invite": {30, 180}, "message": {80, noCap}, "view": {80, noCap}, "inmail": {30, noCap}, "email": {50, noCap}},
+		"recruiter":       {"invite": {30, 180}, "message": {80, noCap}, "view": {80, noCap}, "inmail": {30, noCap}, "email": {50, noCap}},
 	}
 )
 
@@ -65,7 +70,8 @@ const (
 var effects = map[string]effect{
 	"reset": unknown, "provider_error": unknown, "gateway_timeout": unknown, "unavailable": unknown,
 	"too_many_requests": throttled, "limit_exceeded": limited, "limit_as_429": limited, "limit_as_500": limited,
-	"invalid_recipient": refused, "user_unreachable": refused,
+	"invalid_recipient": refused, "user_unreachable": refused, "already_invited_recently": already, "already_connected": already,
+	"cannot_resend_yet": limited, "insufficient_credits": limited, "credits_as_402": limited, "checkpoint": dropped,
 }
 
 func (d *driver) effectOf(e providersim.Entry) effect {
@@ -78,6 +84,8 @@ func (d *driver) effectOf(e providersim.Entry) effect {
 		return effects[e.Fault]
 	case e.Code == "already_invited_recently":
 		return already
+	case e.Code == "cannot_resend_yet":
+		return limited
 	}
 	return sent
 }
@@ -87,13 +95,14 @@ type finding string
 
 const (
 	repeated     finding = "steps requested again after a delivery"
+	invitedAgain finding = "second invites of a person to a prospect"
 	overDay      finding = "daily caps exceeded"
 	overWeek     finding = "caps of 168 hours exceeded"
 	outside      finding = "requests outside of the window"
 	notConnected finding = "requests through an account that Thaw was told is not connected"
 	inSafety     finding = "requests in safety mode"
 	tooClose     finding = "requests closer than the gap"
-	busierHour   finding = "first hours after a reconnect busier than the gaps explain"
+	busierHour   finding = "first hours after a reconnect busier than those without one"
 	silent       finding = "reconnects without a request, although gates were open for an hour"
 	stuck        finding = "prospects that wait without a reason"
 	notRequested finding = "unknown actions without a request that was under way"
@@ -103,7 +112,7 @@ const (
 
 // allFindings are in the order of the report.
 var allFindings = []finding{
-	repeated, overDay, overWeek, outside, notConnected, inSafety, tooClose, busierHour, silent, stuck, notRequested, notKnown, wrongDay,
+	repeated, invitedAgain, overDay, overWeek, outside, notConnected, inSafety, tooClose, busierHour, silent, stuck, notRequested, notKnown, wrongDay,
 }
 
 // findings counts them, with the first example of each.
@@ -282,7 +291,8 @@ func (d *driver) check(log []providersim.Entry, found findings) {
 		if !last.IsZero() && e.At.Sub(last) < time.Minute || e.Kind == "invite" && !ofKind.IsZero() && e.At.Sub(ofKind) < 3*time.Minute {
 			found.note(tooClose, 1, describe(e)+" after "+e.At.Sub(last).String())
 		}
-		if done[deed{e.Kind, e.To}] {
+		// Two enrollments may invite a prospect: see checkInvites.
+		if e.Kind != "invite" && done[deed{e.Kind, e.To}] {
 			found.note(repeated, 1, describe(e))
 		}
 		d.add(h, e)
@@ -299,7 +309,48 @@ func (d *driver) check(log []providersim.Entry, found findings) {
 			found.note(overWeek, 1, fmt.Sprintf("%s: %d of %d", describe(e), inWeek, most.perWeek))
 		}
 	}
+	d.repeatedInvites = d.checkInvites(log, found)
 	d.checkHours(log, found)
+}
+
+// blocksFor is how long a withdrawn invite blocks another one of the person.
+const blocksFor = 21 * 24 * time.Hour
+
+// checkInvites counts the invites of a person to a prospect of whom the provider has one, whatever
+// it answered. An invite blocks others if it was delivered, until three weeks after its withdrawal;
+// while it is unknown; and if the provider says that there is one, or that they are connected.
+// Accounts of one member are one person, and recipients that differ in case are one prospect.
+func (d *driver) checkInvites(log []providersim.Entry, found findings) (afterWithdrawal int) {
+	type pair struct{ member, prospect string }
+	before := map[pair][]providersim.Entry{}
+	for _, e := range log {
+		if e.Kind != "invite" {
+			continue
+		}
+		of := pair{d.provider.memberOf(e.Account), prospectOf(e.To)}
+		for _, earlier := range before[of] {
+			isWithdrawn := earlier.WithdrawnAt != nil && e.At.Sub(*earlier.WithdrawnAt) >= blocksFor
+			if isWithdrawn {
+				afterWithdrawal++
+			} else if d.blocks(earlier, e.At) {
+				found.note(invitedAgain, 1, fmt.Sprintf("%s, after that of %s to %s at %s", describe(e), earlier.Account, earlier.To, earlier.At.Format(time.DateTime)))
+				break
+			}
+		}
+		before[of] = append(before[of], e)
+	}
+	return afterWithdrawal
+}
+
+// blocks reports whether an invite that was not withdrawn blocks another one at a time.
+func (d *driver) blocks(e providersim.Entry, at time.Time) bool {
+	switch effect := d.effectOf(e); {
+	case e.Delivered, effect == already:
+		return true
+	case effect == unknown:
+		return d.settled(e).at.After(at)
+	}
+	return false
 }
 
 // byMember returns the requests of each person, in order.
@@ -312,40 +363,105 @@ func (d *driver) byMember(log []providersim.Entry) map[string][]providersim.Entr
 	return of
 }
 
-// varies is by how much the number of actions in an hour varies with the draws of the gaps: four
-// standard deviations, each sqrt(3600 * 1200 / 120^3) = 1.6 for gaps of 60 to 180 seconds. A small
-// fleet has few hours to compare with.
-const varies = 6
+// longestGap is the longest gap between two actions of a person who has something to send.
+const longestGap = 3 * time.Minute
 
-// checkHours compares the first hour after each reconnect with the busiest other hour of the fleet.
+// An hour is what a person requested within one.
+type hour struct {
+	n     int
+	kinds string
+	// isFull is whether no two requests, and no end of the hour, are more than the longest gap apart:
+	// nothing but the gaps limits how many there are.
+	isFull bool
+}
+
+// hourFrom returns the requests of a person from a time on. Gaps are counted in full minutes.
+func hourFrom(all []providersim.Entry, from time.Time) hour {
+	h := hour{isFull: true}
+	last := from
+	kinds := map[string]bool{}
+	for _, e := range all {
+		if e.At.Before(from) {
+			continue
+		} else if !e.At.Before(from.Add(time.Hour)) {
+			break
+		}
+		h.n++
+		kinds[e.Kind] = true
+		h.isFull = h.isFull && e.At.Sub(last) <= longestGap
+		last = e.At
+	}
+	h.isFull = h.isFull && from.Add(time.Hour).Sub(last) <= longestGap
+	h.kinds = strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")
+	return h
+}
+
+// A spread is how the numbers of requests in full hours are distributed.
+type spread struct{ n, sum, squares float64 }
+
+func (s *spread) add(n int) {
+	s.n++
+	s.sum += float64(n)
+	s.squares += float64(n) * float64(n)
+}
+
+// least is how many hours a spread needs.
+const least = 5
+
+// most returns the number that an hour of this kind does not exceed but by chance: five standard
+// deviations above the mean, at least five requests.
+func (s spread) most() float64 {
+	mean := s.sum / s.n
+	return mean + 5*max(math.Sqrt(max(s.squares/s.n-mean*mean, 0)), 1)
+}
+
+// checkHours compares the first hour after each reconnect with full hours of the same person that
+// no reconnect is near. If there are fewer than five, those of all persons with the same kinds of
+// actions count, and if these are too few, those of all persons.
 func (d *driver) checkHours(log []providersim.Entry, found findings) {
 	byMember := d.byMember(log)
-	isAfter := func(person int, at time.Time) bool {
-		return slices.ContainsFunc(d.backs, func(b reconnect) bool {
-			return b.person == person && !at.Before(b.at) && at.Before(b.at.Add(2*time.Hour))
-		})
+	reconnects := map[int][]time.Time{}
+	for _, b := range d.backs {
+		reconnects[b.person] = append(reconnects[b.person], b.at)
 	}
-	busiest := 0
+	own, byKinds, all := map[int]*spread{}, map[string]*spread{}, &spread{}
 	for i, p := range d.people {
-		all := byMember[p.member]
-		for first, next := 0, 0; first < len(all); first++ {
-			for next < len(all) && all[next].At.Sub(all[first].At) < time.Hour {
-				next++
+		own[i] = &spread{}
+		var last time.Time
+		entries := byMember[p.member]
+		for first, e := range entries {
+			// Hours that do not overlap. The first one begins with a request.
+			if !last.IsZero() && e.At.Sub(last) < time.Hour {
+				continue
 			}
-			if !isAfter(i, all[first].At) {
-				busiest = max(busiest, next-first)
+			if slices.ContainsFunc(reconnects[i], func(at time.Time) bool { return e.At.After(at.Add(-time.Hour)) && e.At.Before(at.Add(2*time.Hour)) }) {
+				continue
+			}
+			last = e.At
+			h := hourFrom(entries[first:], e.At)
+			if !h.isFull {
+				continue
+			}
+			if byKinds[h.kinds] == nil {
+				byKinds[h.kinds] = &spread{}
+			}
+			for _, s := range []*spread{own[i], byKinds[h.kinds], all} {
+				s.add(h.n)
 			}
 		}
 	}
 	for _, b := range d.backs {
-		n := 0
-		for _, e := range byMember[d.people[b.person].member] {
-			if !e.At.Before(b.at) && e.At.Before(b.at.Add(time.Hour)) {
-				n++
-			}
+		h := hourFrom(byMember[d.people[b.person].member], b.at)
+		usual := own[b.person]
+		if usual.n < least && byKinds[h.kinds] != nil {
+			usual = byKinds[h.kinds]
 		}
-		if n > busiest+varies {
-			found.note(busierHour, 1, fmt.Sprintf("%s of %s: %d requests, the busiest other hour has %d", b.at.Format(time.DateTime), b.account, n, busiest))
+		if usual.n < least {
+			usual = all
+		}
+		if usual.n >= least && float64(h.n) > usual.most() {
+			found.note(busierHour, 1, fmt.Sprintf("%s of %s: %d requests (%s), an hour without a reconnect has %.1f on average, and %.1f at most",
+				b.at.Format(time.DateTime), b.account, h.n, h.kinds, usual.sum/usual.n, usual.most()))
 		}
 	}
 }

@@ -2,12 +2,14 @@ package simulate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,6 +45,9 @@ type driver struct {
 	restrictions                 map[int]time.Time
 	unreported                   map[int]bool // requests whose sender was killed before it settled, by number
 	killedServers, killedSenders int
+	withdrawn, repeatedInvites   int                // invites
+	kept                         int                // enrollments that are kept from a second invite, at the end
+	seen                         int                // requests of the log that were looked at for checkpoints
 	verified                     map[string]int     // unknown actions that were settled, by outcome
 	verifiedAt                   map[deed][]verdict // when and how
 	// unrequested has the unknown actions without a request, by member and kind.
@@ -242,6 +247,9 @@ func (d *driver) isDue(ctx context.Context) (due bool, err error) {
 // send makes the sender do what is due. A sender that dies is replaced.
 func (d *driver) send(ctx context.Context) error {
 	alive, err := d.sender.round(ctx, d.dies)
+	if err == nil {
+		err = d.reportCheckpoints(ctx)
+	}
 	if err != nil || alive {
 		return err
 	}
@@ -255,6 +263,34 @@ func (d *driver) send(ctx context.Context) error {
 	}
 	d.sender, err = startSender(d.Program, d.world.url, d.provider.url)
 	return err
+}
+
+// reportCheckpoints sends the signals of accounts that met a checkpoint, as the provider does, and
+// lets their people solve it within hours.
+func (d *driver) reportCheckpoints(ctx context.Context) error {
+	log := d.provider.Log(d.seen)
+	d.seen += len(log)
+	slices.SortFunc(log, func(a, b providersim.Entry) int { return cmp.Compare(a.Account, b.Account) })
+	for _, e := range log {
+		if e.Fault != "checkpoint" {
+			continue
+		}
+		person := slices.IndexFunc(d.people, func(p person) bool { return slices.Contains(p.accounts, e.Account) })
+		// The request itself was made before.
+		d.down[e.Account] = append(d.down[e.Account], span{from: d.now.Add(time.Second)})
+		d.events = slices.Insert(d.events, d.next, event{d.now, checkpoint, person, e.Account, ""})
+		d.next++
+		again := d.now.Add(2*time.Hour + time.Duration(len(e.ID+e.To)%13)*23*time.Minute)
+		isPlanned := slices.ContainsFunc(d.events[d.next:], func(next event) bool { return next.account == e.Account && !next.at.After(again) })
+		if again.Before(d.end) && !isPlanned { // otherwise that ends it
+			at, _ := slices.BinarySearchFunc(d.events, again, func(next event, t time.Time) int { return next.at.Compare(t) })
+			d.events = slices.Insert(d.events, max(at, d.next), event{again, back, person, e.Account, ""})
+		}
+		if err := d.signal(ctx, e.Account, "CREDENTIALS"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // noteSafety notes whether safety mode is on after everything but sending has happened.
@@ -335,8 +371,20 @@ func (d *driver) nextTime(ctx context.Context) (time.Time, error) {
 	return next.UTC(), nil
 }
 
+// continueCampaigns is what a person does when an account is back: campaigns that a restriction has
+// paused wait for a person, also if they have other accounts.
+const continueCampaigns = `
+	UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
+	FROM thaw.accounts AS a
+	WHERE a.provider_account_id = $1 AND c.workspace_id = a.workspace_id AND c.status = 'paused' AND c.paused_reason = 'account_restricted'`
+
 // happen applies an event, at the provider and in what the platform tells Thaw.
 func (d *driver) happen(ctx context.Context, e event) error {
+	if slices.Contains([]eventKind{back, backSilently, backAsNew, released}, e.kind) {
+		if err := d.world.exec(ctx, continueCampaigns, e.account); err != nil {
+			return err
+		}
+	}
 	switch e.kind {
 	case lost:
 		d.down[e.account] = append(d.down[e.account], span{from: d.now})
@@ -356,6 +404,17 @@ func (d *driver) happen(ctx context.Context, e event) error {
 			SELECT a.workspace_id, $2, a.member_id, 'connecting', a.timezone, a.tier FROM thaw.accounts AS a WHERE a.provider_account_id = $1`,
 			e.account, e.account2)); err != nil {
 			return err
+		}
+		// The platform enrolls some prospects of the old account again, through the new one.
+		for i, p := range d.prospects {
+			if p.account == e.account && !p.isShared && i%sharedEvery == 0 {
+				d.prospects[i].isShared = true
+				again := second{spellings[i/sharedEvery%len(spellings)](p.to), e.account2, "email", d.now.Add(time.Hour)}
+				d.seconds = append(d.seconds, again)
+				if err := d.world.exec(ctx, enrollAgain, again.url, again.account, again.campaign, again.due); err != nil {
+					return err
+				}
+			}
 		}
 		return d.signal(ctx, e.account2, "OK")
 	case restricted:
@@ -387,17 +446,20 @@ func (d *driver) happen(ctx context.Context, e event) error {
 	case senderDies:
 		d.dies = death{1 + d.random.IntN(3), []stage{afterClaim, afterStart, afterRequest}[d.random.IntN(3)]}
 	case check:
-		return d.settleUnknown(ctx)
+		return errors.Join(d.settleUnknown(ctx), d.withdraw(ctx))
 	case asked:
 		return d.explain(ctx)
+	case checkpoint: // a request met it: see reportCheckpoints
 	}
 	return nil
 }
 
 // connect makes an account work again at the provider.
 func (d *driver) connect(e event, account string) error {
-	if all := d.down[account]; len(all) > 0 && all[len(all)-1].to.IsZero() {
-		all[len(all)-1].to = d.now
+	for i, s := range d.down[account] {
+		if s.to.IsZero() {
+			d.down[account][i].to = d.now
+		}
 	}
 	d.backs = append(d.backs, reconnect{d.now, e.person, e.kind, account})
 	return d.provider.SetStatus(account, providersim.StatusOK)
@@ -433,7 +495,7 @@ func (d *driver) settleUnknown(ctx context.Context) error {
 		return err
 	}
 	for _, r := range all {
-		it := deed{r.Kind, path.Base(r.ProspectURL)}
+		it := deed{r.Kind, slugOf(r.ProspectURL)}
 		outcome := "verified_absent"
 		if delivered[it] {
 			outcome = "verified_sent"
@@ -441,6 +503,41 @@ func (d *driver) settleUnknown(ctx context.Context) error {
 		d.verified[outcome]++
 		d.verifiedAt[it] = append(d.verifiedAt[it], verdict{d.now, delivered[it]})
 		if err := d.world.exec(ctx, "SELECT thaw.settle($1, $2, actor => 'simulation')", r.ID, outcome); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withdraw withdraws a third of the invites to prospects who are in two campaigns, at the provider
+// and in Thaw: the second enrollment may invite them three weeks later.
+func (d *driver) withdraw(ctx context.Context) error {
+	shared := make([]string, 0, 2*len(d.seconds))
+	for _, again := range d.seconds {
+		shared = append(shared, again.url, urlPrefix+strings.ToLower(slugOf(again.url)))
+	}
+	rows, err := d.world.pool.Query(ctx, `
+		SELECT a.id, a.provider_ref FROM thaw.actions AS a
+		WHERE a.kind = 'invite' AND a.state = 'sent' AND a.closed_at IS NULL AND a.provider_ref IS NOT NULL AND a.prospect_url = ANY ($1)
+			AND hashtextextended(a.prospect_url, 7) % 3 = 0
+		ORDER BY a.id`, shared)
+	if err != nil {
+		return err
+	}
+	type sentInvite struct {
+		ID  int64
+		Ref string
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[sentInvite])
+	if err != nil {
+		return err
+	}
+	for _, invite := range all {
+		if !d.provider.Withdraw(invite.Ref) {
+			return fmt.Errorf("the provider has no open invite %s", invite.Ref)
+		}
+		d.withdrawn++
+		if err := d.world.exec(ctx, "SELECT thaw.close_invite($1, 'withdrawn')", invite.ID); err != nil {
 			return err
 		}
 	}
@@ -472,10 +569,11 @@ func (d *driver) unknownActions(ctx context.Context) (all []unknownAction, deliv
 	for _, e := range d.provider.Log(0) {
 		it := deed{e.Kind, e.To}
 		requestedAt[it] = e.At // the last time
-		delivered[it] = delivered[it] || e.Delivered
+		delivered[it] = e.Delivered
 	}
 	for _, r := range all {
-		if requestedAt[deed{r.Kind, path.Base(r.ProspectURL)}].Before(r.StartedAt) {
+		if it := (deed{r.Kind, slugOf(r.ProspectURL)}); requestedAt[it].Before(r.StartedAt) {
+			delete(delivered, it) // what was delivered was an invite that was withdrawn
 			if d.unrequested[r.Member] == nil {
 				d.unrequested[r.Member] = map[string][]use{}
 			}

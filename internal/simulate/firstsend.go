@@ -63,7 +63,7 @@ func (d *driver) firstSends(log []providersim.Entry, found findings) []wait {
 // lostAgain returns when a reconnected account was lost again. Otherwise: the end of the run.
 func (d *driver) lostAgain(b reconnect) time.Time {
 	for _, e := range d.events {
-		if e.account == b.account && e.at.After(b.at) && (e.kind == lost || e.kind == lostSilently || e.kind == restricted) {
+		if e.account == b.account && e.at.After(b.at) && slices.Contains([]eventKind{lost, lostSilently, checkpoint, restricted}, e.kind) {
 			return e.at
 		}
 	}
@@ -107,6 +107,9 @@ func (d *driver) dueOf(h *history, prospects []prospect) (due, held map[string]t
 		switch d.effectOf(e) {
 		case limited:
 			held[e.Kind] = tomorrow
+			if e.Code == "cannot_resend_yet" {
+				held[e.Kind] = tomorrow.AddDate(0, 0, (8-int(tomorrow.Weekday()))%7) // Monday
+			}
 		case refused: // three within a day hold the kind
 			refusals[e.Kind] = slices.DeleteFunc(append(refusals[e.Kind], e.At), func(t time.Time) bool { return e.At.Sub(t) >= 24*time.Hour })
 			if len(refusals[e.Kind]) >= 3 {
@@ -153,7 +156,8 @@ func (d *driver) nextStep(p prospect, entries []providersim.Entry) (kind string,
 		default: // the step stays as it is
 		}
 	}
-	if step >= len(campaignSteps) {
+	// The second enrollment may have invited the prospect.
+	if step >= len(campaignSteps) || p.isShared && step > 0 {
 		return "", due
 	}
 	return campaignSteps[step].kind, due

@@ -3,7 +3,6 @@ package simulate
 import (
 	"context"
 	"fmt"
-	"path"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -50,7 +49,7 @@ func (d *driver) explain(ctx context.Context) error {
 			if x.Next == nil {
 				return fmt.Errorf("%s has no next action", x.ProspectURL)
 			}
-			d.expectations = append(d.expectations, expectation{d.now, deed{x.Next.Kind, path.Base(x.ProspectURL)}, x.Next.ExpectedOn})
+			d.expectations = append(d.expectations, expectation{d.now, deed{x.Next.Kind, slugOf(x.ProspectURL)}, x.Next.ExpectedOn})
 		}
 	}
 	return nil

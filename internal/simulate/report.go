@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -82,14 +81,17 @@ const unexplained = `
 			JOIN thaw.accounts AS a ON a.id = t.target_id
 			WHERE e.paused_at < thaw.now() - interval '1 day' AND a.connected_at < thaw.now() - interval '1 day' AND thaw.blocked_by(a) IS NULL)`
 
-func (d *driver) report(ctx context.Context) (*Report, error) {
-	r := &Report{Days: d.Days, Accounts: d.Accounts, Prospects: d.Prospects, Seed: d.Seed, Steps: d.steps, Backlog: d.backlog}
+func (d *driver) report(ctx context.Context) (r *Report, err error) {
+	r = &Report{Days: d.Days, Accounts: d.Accounts, Prospects: d.Prospects, Seed: d.Seed, Steps: d.steps, Backlog: d.backlog}
 	// Those that are still open at the end of the run count, too.
 	if _, _, err := d.unknownActions(ctx); err != nil {
 		return nil, fmt.Errorf("reading the open unknown actions: %w", err)
 	}
 	log, found := d.sortedLog(), findings{}
 	d.check(log, found)
+	if d.kept, err = d.keptFromInvite(ctx); err != nil {
+		return nil, err
+	}
 	r.FirstSend = summarize(d.firstSends(log, found))
 	r.Forecasts = d.checkExpectations(log, found)
 	for what, count := range map[finding]func(context.Context, []providersim.Entry) (int, error){
@@ -132,9 +134,25 @@ func (d *driver) describeWork(ctx context.Context, r *Report, log []providersim.
 	for _, e := range d.events {
 		kinds[e.kind]++
 	}
-	for _, kind := range []eventKind{lost, lostSilently, back, backSilently, backAsNew, restricted, released, capLowered, zoneChanged} {
+	for _, kind := range []eventKind{lost, lostSilently, back, backSilently, backAsNew, checkpoint, restricted, released, capLowered, zoneChanged} {
 		r.Work = append(r.Work, Count{"accounts: " + string(kind), kinds[kind], ""})
 	}
+	invited := map[string]bool{}
+	for _, e := range log {
+		if e.Kind == "invite" && e.Delivered {
+			invited[prospectOf(e.To)] = true
+		}
+	}
+	shared := 0
+	for _, again := range d.seconds {
+		if invited[prospectOf(slugOf(again.url))] {
+			shared++
+		}
+	}
+	r.Work = append(r.Work, Count{"prospects in two campaigns of a person", len(d.seconds), ""},
+		Count{"prospects in two campaigns of a person: invited", shared, ""},
+		Count{"prospects in two campaigns of a person: kept from a second invite", d.kept, ""},
+		Count{"invites withdrawn", d.withdrawn, ""}, Count{"invites repeated three weeks after a withdrawal", d.repeatedInvites, ""})
 	r.Work = append(r.Work, Count{"times in safety mode", len(d.safety), ""},
 		Count{"servers killed", d.killedServers, ""}, Count{"senders killed at work", d.killedSenders, ""})
 
@@ -257,6 +275,25 @@ func (d *driver) unknownWithoutRequest(ctx context.Context, log []providersim.En
 	return d.countMissing(ctx, log, "SELECT a.kind, a.prospect_url FROM thaw.actions AS a WHERE a.state = 'unknown' AND a.outcome IS NOT NULL")
 }
 
+// keptFromInvite counts the enrollments that wait at an invite although they were due, because the
+// person has invited the prospect in another campaign.
+func (d *driver) keptFromInvite(ctx context.Context) (int, error) {
+	urls := make([]string, 0, 2*len(d.seconds))
+	for _, again := range d.seconds {
+		urls = append(urls, again.url, urlPrefix+strings.ToLower(slugOf(again.url)))
+	}
+	return value[int](ctx, d.world, `
+		WITH waiting AS MATERIALIZED (
+			SELECT array_agg(e.id) AS ids FROM thaw.enrollments AS e WHERE e.status = 'active' AND e.next_kind = 'invite' AND e.prospect_url = ANY ($1)
+		), asked AS MATERIALIZED (
+			SELECT coalesce(waiting.ids, '{}') AS ids FROM waiting)
+		SELECT count(*) FROM asked, thaw.action_gates(asked.ids, array_fill(NULL::text, ARRAY[cardinality(asked.ids)])) AS g
+		WHERE EXISTS (
+			SELECT FROM thaw.actions AS a
+			WHERE a.kind = 'invite' AND a.sender_id = g.sender_id AND thaw.prospect_key(a.prospect_url) = thaw.prospect_key(g.prospect_url)
+				AND (a.is_used OR a.state = 'already'))`, urls)
+}
+
 func (d *driver) countMissing(ctx context.Context, log []providersim.Entry, sql string) (n int, err error) {
 	requested := map[deed]bool{}
 	for _, e := range log {
@@ -279,7 +316,7 @@ func (d *driver) deeds(ctx context.Context, sql string) (map[deed]bool, error) {
 	all := map[deed]bool{}
 	var kind, url string
 	_, err = pgx.ForEachRow(rows, []any{&kind, &url}, func() error {
-		all[deed{kind, path.Base(url)}] = true
+		all[deed{kind, slugOf(url)}] = true
 		return nil
 	})
 	return all, err

@@ -3,7 +3,9 @@ package simulate
 import (
 	"fmt"
 	"math/rand/v2"
+	"path"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -92,6 +94,7 @@ const (
 	senderDies   eventKind = "sender dies"   // kill -9 of a sender at work
 	asked        eventKind = "asked"         // explanations of active prospects name the days of their actions
 	check        eventKind = "check"         // a person settles unknown actions by the provider's list
+	checkpoint   eventKind = "checkpoint"    // a request met a checkpoint, and the provider sends its signal
 )
 
 const (
@@ -102,29 +105,62 @@ const (
 	loweredCap = 8
 )
 
-// A prospect is enrolled in one campaign.
+// A prospect is enrolled in a campaign.
 type prospect struct {
 	to      string // the ID at the provider, and the last part of its URL
 	account string
 	person  int
 	due     time.Time // its first step
+	// isShared is whether the prospect is enrolled a second time.
+	isShared bool
+}
+
+// A second enrollment is that of a prospect whom an account of the same person has in another
+// campaign. The person must not invite the prospect twice.
+type second struct {
+	url, account, campaign string
+	due                    time.Time
 }
 
 const urlPrefix = "https://www.linkedin.com/in/"
 
-// A campaignStep is a step of every campaign.
+// spellings write the URL of one profile in several ways: first as the first enrollment has it.
+var spellings = []func(to string) string{
+	func(to string) string { return urlPrefix + to },
+	func(to string) string { return urlPrefix + to + "/" },
+	func(to string) string { return "https://linkedin.com/in/" + to },
+	func(to string) string { return urlPrefix + strings.ToUpper(to) + "?trk=search" },
+	func(to string) string { return "http://de.linkedin.com/in/" + to + "/?locale=de_DE" },
+}
+
+// slugOf returns the recipient of a prospect's URL, as the sender passes it to the provider.
+func slugOf(url string) string {
+	address, _, _ := strings.Cut(url, "?")
+	return path.Base(address)
+}
+
+// A campaignStep is a step of a campaign.
 type campaignStep struct {
 	kind  string
 	delay time.Duration // after the step before
 }
 
+// campaignSteps are those of the two campaigns of each workspace in which every prospect is.
 var campaignSteps = []campaignStep{{"view", 0}, {"invite", time.Hour}, {"message", 48 * time.Hour}}
+
+// secondSteps are those of the campaigns of the second enrollments. But for the invite, their kinds
+// are not in the first campaigns, so that the log says which enrollment a request is of.
+var secondSteps = map[string][]campaignStep{
+	"email":  {{"email", 0}, {"invite", time.Hour}},
+	"inmail": {{"inmail", 0}, {"invite", time.Hour}},
+}
 
 type scenario struct {
 	Options
 	end       time.Time
 	people    []person
 	prospects []prospect
+	seconds   []second
 	events    []event
 	random    *rand.Rand
 }
@@ -151,6 +187,7 @@ func newScenario(o Options) *scenario {
 	}
 	s.enroll()
 	if !o.Static {
+		s.enrollAgain()
 		s.plan()
 	} else {
 		for at := start.Add(time.Hour); at.Before(s.end); at = at.Add(askedEvery) {
@@ -173,9 +210,40 @@ func (s *scenario) enroll() {
 		for _, account := range p.accounts {
 			for n := range each {
 				late := time.Duration(0.9 * float64(s.end.Sub(start)) * float64(max(n-each/3, 0)) / float64(each-each/3))
-				s.prospects = append(s.prospects, prospect{fmt.Sprintf("%s-prospect-%d", account, n), account, i, start.Add(late.Truncate(time.Second))})
+				s.prospects = append(s.prospects, prospect{
+					to: fmt.Sprintf("%s-prospect-%d", account, n), account: account, person: i, due: start.Add(late.Truncate(time.Second)),
+				})
 			}
 		}
+	}
+}
+
+// sharedEvery is how many prospects there are for one with a second enrollment.
+const sharedEvery = 40
+
+// enrollAgain gives a part of the prospects a second enrollment, through the same account or
+// another one of the person, around the time of the first. Half of them have another spelling of
+// the URL.
+func (s *scenario) enrollAgain() {
+	for i := range s.prospects {
+		p := &s.prospects[i]
+		if i%sharedEvery != sharedEvery/2 {
+			continue
+		}
+		p.isShared = true
+		person := s.people[p.person]
+		again := second{url: spellings[0](p.to), account: person.accounts[s.random.IntN(len(person.accounts))], campaign: "email"}
+		if s.random.IntN(2) == 0 {
+			again.url = spellings[1+s.random.IntN(len(spellings)-1)](p.to)
+		}
+		if person.tier != "free" && s.random.IntN(2) == 0 {
+			again.campaign = "inmail"
+		}
+		again.due = p.due.Add(time.Duration(s.random.IntN(96)-48) * time.Hour)
+		if again.due.Before(start) {
+			again.due = start
+		}
+		s.seconds = append(s.seconds, again)
 	}
 }
 

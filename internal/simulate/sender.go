@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path"
 	"strings"
 	"syscall"
 
@@ -160,12 +159,16 @@ func (s *sender) do(ctx context.Context, c claimed, dies stage) error {
 
 // call makes the request and translates the answer into an outcome (docs/sending.md).
 func (s *sender) call(ctx context.Context, c claimed) (result settlement, err error) {
-	to := path.Base(c.Prospect)
+	to := slugOf(c.Prospect)
 	method, route := http.MethodPost, "/api/v1/users/invite"
 	body := map[string]any{"account_id": c.Account, "provider_id": to}
 	switch c.Kind {
-	case "message":
-		route, body = "/api/v1/chats", map[string]any{"account_id": c.Account, "attendees_ids": []string{to}, "text": "Hello!"}
+	case "message", "inmail":
+		route, body = "/api/v1/chats", map[string]any{
+			"account_id": c.Account, "attendees_ids": []string{to}, "text": "Hello!", "inmail": c.Kind == "inmail",
+		}
+	case "email":
+		route, body = "/api/v1/emails", map[string]any{"account_id": c.Account, "to": to, "subject": "Hello", "body": "Hello!"}
 	case "view":
 		method, route, body = http.MethodGet, "/api/v1/users/"+to+"?account_id="+url.QueryEscape(c.Account), nil
 	}
@@ -195,11 +198,12 @@ func (s *sender) call(ctx context.Context, c claimed) (result settlement, err er
 		Type       string `json:"type"`
 		Invitation string `json:"invitation_id"`
 		Message    string `json:"message_id"`
+		Email      string `json:"tracking_id"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
 		return settlement{outcome: "unknown", code: "incomplete_answer"}, nil //nolint:nilerr // this is the outcome
 	}
-	return settlementOf(response.StatusCode, strings.TrimPrefix(answer.Type, "errors/"), answer.Invitation+answer.Message), nil
+	return settlementOf(response.StatusCode, strings.TrimPrefix(answer.Type, "errors/"), answer.Invitation+answer.Message+answer.Email), nil
 }
 
 // A settlement is what a sender reports about an action.

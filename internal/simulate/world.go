@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -96,7 +98,8 @@ func value[T any](ctx context.Context, w *world, sql string, args ...any) (got T
 	return got, err
 }
 
-// fill writes the fleet: workspaces, two campaigns of three steps each, accounts and prospects.
+// fill writes the fleet: workspaces, two campaigns of three steps and two of second enrollments
+// each, accounts and prospects.
 func (w *world) fill(ctx context.Context, s *scenario) error {
 	if err := w.exec(ctx, `
 		INSERT INTO thaw.workspaces (key) SELECT 'workspace-' || n FROM generate_series(0, $1 - 1) AS n ORDER BY n`, workspaces); err != nil {
@@ -112,6 +115,21 @@ func (w *world) fill(ctx context.Context, s *scenario) error {
 			INSERT INTO thaw.campaign_steps (campaign_id, position, kind, delay) SELECT c.id, $1, $2, $3 FROM thaw.campaigns AS c`,
 			position, step.kind, step.delay); err != nil {
 			return err
+		}
+	}
+	for _, campaign := range slices.Sorted(maps.Keys(secondSteps)) {
+		if err := w.exec(ctx, `
+			INSERT INTO thaw.campaigns (workspace_id, key, status) SELECT w.id, $1 || '-' || w.id, 'running' FROM thaw.workspaces AS w ORDER BY w.id`,
+			campaign); err != nil {
+			return err
+		}
+		for position, step := range secondSteps[campaign] {
+			if err := w.exec(ctx, `
+				INSERT INTO thaw.campaign_steps (campaign_id, position, kind, delay)
+				SELECT c.id, $2, $3, $4 FROM thaw.campaigns AS c WHERE c.key = $1 || '-' || c.workspace_id`,
+				campaign, position, step.kind, step.delay); err != nil {
+				return err
+			}
 		}
 	}
 	if err := w.exec(ctx, `
@@ -164,8 +182,21 @@ func (w *world) fill(ctx context.Context, s *scenario) error {
 		ORDER BY p.n`, urlPrefix); err != nil {
 		return err
 	}
+	for _, again := range s.seconds {
+		if _, err := tx.Exec(ctx, enrollAgain, again.url, again.account, again.campaign, again.due); err != nil {
+			return err
+		}
+	}
 	if err := tx.Commit(ctx); err != nil {
 		return err
 	}
 	return w.exec(ctx, "ANALYZE")
 }
+
+// enrollAgain enrolls a prospect in a campaign of the workspace of an account.
+const enrollAgain = `
+	INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, next_action_at, prospect_url)
+	SELECT a.workspace_id, c.id, a.id, 'active', $4, $1
+	FROM thaw.accounts AS a
+	JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id AND c.key = $3 || '-' || a.workspace_id
+	WHERE a.provider_account_id = $2`
