@@ -5977,7 +5977,7 @@ BEGIN
     END IF;
 END;
 $$;
-CREATE FUNCTION thaw.next_actions(p_enrollment_ids bigint[]) RETURNS TABLE(enrollment_id bigint, kind text, due_at timestamp with time zone, code text, opens_at timestamp with time zone, used integer, cap integer, expected_at timestamp with time zone, ahead integer)
+CREATE FUNCTION thaw.next_actions(p_enrollment_ids bigint[]) RETURNS TABLE(enrollment_id bigint, kind text, due_at timestamp with time zone, code text, opens_at timestamp with time zone, used integer, cap integer, expected_at timestamp with time zone, ahead integer, action_id bigint)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -5988,10 +5988,19 @@ DECLARE
     moment timestamptz := thaw.now();
 BEGIN
     RETURN QUERY
-    WITH gate AS MATERIALIZED (
-        SELECT g.enrollment_id, g.account_id, g.kind, g.code, g.opens_at, g.used, g.cap, e.next_action_at, e.due_at
-        FROM thaw.action_gates(p_enrollment_ids, array_fill(NULL::text, ARRAY[cardinality(p_enrollment_ids)])) AS g
-        JOIN thaw.enrollments AS e ON e.id = g.enrollment_id
+    WITH asked AS MATERIALIZED (
+        SELECT e.id, e.next_action_at, CASE WHEN x.id IS NULL THEN e.due_at END AS due_at, x.id AS action_id,
+            CASE WHEN e.next_kind IS NULL THEN x.kind END AS kind
+        FROM thaw.enrollments AS e
+        LEFT JOIN LATERAL (
+            SELECT x.id, x.kind FROM thaw.actions AS x
+            WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1) AS x ON true
+        WHERE e.id = ANY (p_enrollment_ids)
+    ), gate AS MATERIALIZED (
+        SELECT g.enrollment_id, g.account_id, g.kind, g.code, g.opens_at, g.used, g.cap, asked.next_action_at, asked.due_at, asked.action_id
+        FROM thaw.action_gates(
+            ARRAY(SELECT asked.id FROM asked ORDER BY asked.id), ARRAY(SELECT asked.kind FROM asked ORDER BY asked.id)) AS g
+        JOIN asked ON asked.id = g.enrollment_id
     ), limits AS MATERIALIZED (
         SELECT * FROM thaw.kind_gates(
             ARRAY(SELECT DISTINCT gate.account_id FROM gate WHERE gate.account_id IS NOT NULL),
@@ -6019,11 +6028,12 @@ BEGIN
                             LIMIT 1) IS NULL
                     LIMIT 100) AS before
                 WHERE line.kind = earliest.kind AND line.due_at <= earliest.due_at
-                LIMIT 100) AS ahead) END::integer
+                LIMIT 100) AS ahead) END::integer,
+        earliest.action_id
     FROM earliest;
 END;
 $$;
-COMMENT ON FUNCTION thaw.next_actions(p_enrollment_ids bigint[]) IS 'The next action of each of the given enrollments: its first closed gate, the earliest time at which it can be expected, and how many actions of its account are due before it (at most 100).';
+COMMENT ON FUNCTION thaw.next_actions(p_enrollment_ids bigint[]) IS 'The next action of each of the given enrollments: its first closed gate, the earliest time at which it can be expected, how many actions of its account are due before it (at most 100), and the action of the step if it was given out before.';
 CREATE FUNCTION thaw.note_adopt_failure(kind text, sqlstate text, message text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'

@@ -248,7 +248,7 @@ func printExplanations(out io.Writer, explanations []readmodel.Explanation) {
 	}
 }
 
-// printNext prints the next action of an active prospect, if Thaw schedules it. zone is that of the
+// printNext prints the next action of an active prospect, if it is known. zone is that of the
 // account's owner.
 func printNext(out io.Writer, next *readmodel.NextAction, zone string) {
 	if next == nil {
@@ -272,6 +272,9 @@ func printNext(out io.Writer, next *readmodel.NextAction, zone string) {
 		printf(out, ", held by %s", next.Brief)
 	}
 	printf(out, "\n")
+	if next.Code == explain.GateAlreadyUnknown {
+		printf(out, "  to settle it: thaw actions settle %d --as verified_sent (or verified_absent) --reason TEXT\n", next.ActionID)
+	}
 }
 
 // printExternalIDs prints the IDs that the platform uses, if it passed any.

@@ -1009,7 +1009,8 @@ func (q *Queries) KindGates(ctx context.Context, arg KindGatesParams) ([]KindGat
 const nextActions = `-- name: NextActions :many
 SELECT n.enrollment_id::bigint AS enrollment_id, coalesce(n.kind, '')::text AS kind, coalesce(n.due_at, 'epoch')::timestamptz AS due_at,
     coalesce(n.code, '')::text AS code, coalesce(n.opens_at, 'epoch')::timestamptz AS opens_at, coalesce(n.used, 0)::integer AS used,
-    coalesce(n.cap, 0)::integer AS cap, coalesce(n.expected_at, 'epoch')::timestamptz AS expected_at, n.ahead::integer AS ahead
+    coalesce(n.cap, 0)::integer AS cap, coalesce(n.expected_at, 'epoch')::timestamptz AS expected_at, n.ahead::integer AS ahead,
+    coalesce(n.action_id, 0)::bigint AS action_id
 FROM thaw.next_actions($1::bigint[]) AS n
 `
 
@@ -1023,10 +1024,11 @@ type NextActionsRow struct {
 	Cap          int32
 	ExpectedAt   time.Time
 	Ahead        int32
+	ActionID     int64
 }
 
 // The next action of enrollments: its kind, its due time, the first closed gate, and when it is
-// expected.
+// expected. action_id 0: the step was not given out before.
 func (q *Queries) NextActions(ctx context.Context, enrollmentIds []int64) ([]NextActionsRow, error) {
 	rows, err := q.db.Query(ctx, nextActions, enrollmentIds)
 	if err != nil {
@@ -1046,6 +1048,7 @@ func (q *Queries) NextActions(ctx context.Context, enrollmentIds []int64) ([]Nex
 			&i.Cap,
 			&i.ExpectedAt,
 			&i.Ahead,
+			&i.ActionID,
 		); err != nil {
 			return nil, err
 		}

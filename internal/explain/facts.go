@@ -21,7 +21,8 @@ type Facts struct {
 	OwnReason string
 	// NextActionAt is when the next step is due; nil if unknown.
 	NextActionAt *time.Time
-	// Next is the next action of an active prospect, if Thaw schedules it; nil for all others.
+	// Next is the next action of an active prospect, if Thaw schedules it or has given it out; nil for
+	// all others.
 	Next *NextFacts
 
 	Campaign       string

@@ -60,6 +60,8 @@ type GateFacts struct {
 	OpensAt *time.Time
 	// Used and Cap are of a cap.
 	Used, Cap int
+	// ActionID is the action of the step, if it was given out before. 0: none, or it is not shown.
+	ActionID int64
 }
 
 // NextFacts are the input of the answer about the next action of an active prospect.
@@ -168,6 +170,11 @@ func BecauseOfGate(f GateFacts) Gate {
 	answer := func(who Actor, brief, sentence string) Gate {
 		return Gate{Code: f.Code, Sentence: sentence, Brief: brief, WhoActs: who, OpensAt: f.OpensAt}
 	}
+	// numbered names the action, which a person finds and settles by this number.
+	numbered := ""
+	if f.ActionID != 0 {
+		numbered = fmt.Sprintf(" (action %d)", f.ActionID)
+	}
 	full := func(name string) string { return fmt.Sprintf("%s (%d of %d)", name, f.Used, f.Cap) }
 	account := begin(f.Account)
 	switch f.Code {
@@ -214,13 +221,13 @@ func BecauseOfGate(f GateFacts) Gate {
 	case GatePendingInvites:
 		return answer(User, "pending invites", account+" has too many open invites"+of(f)+". Withdraw old ones at the provider.")
 	case GateAlreadyReserved:
-		return answer(None, "reservation", "The next "+one+" is reserved: a sender is about to send it.")
+		return answer(None, "reservation", "The next "+one+" is reserved"+numbered+": a sender is about to send it.")
 	case GateAlreadyStarted:
-		return answer(None, "action under way", "The "+one+" is under way: a sender has started it.")
+		return answer(None, "action under way", "The "+one+" is under way"+numbered+": a sender has started it.")
 	case GateAlreadySent:
-		return answer(User, "sent already", "The "+one+" of this step was sent already. Move the prospect to its next step.")
+		return answer(User, "sent already", "The "+one+" of this step was sent already"+numbered+". Move the prospect to its next step.")
 	case GateAlreadyUnknown:
-		return answer(Operator, "unknown outcome", "Whether the "+one+" of this step was delivered is unknown. Look at the provider, then settle it.")
+		return answer(Operator, "unknown outcome", "Whether the "+one+" of this step was delivered is unknown"+numbered+". Look at the provider, then settle it.")
 	case GateAlreadyInvited:
 		return answer(None, "open invite", "The person behind "+f.Account+" has invited this prospect already, perhaps in another campaign. There is no second invite.")
 	case GateAlreadyConnected:

@@ -197,6 +197,21 @@ func TestProspectShowsItsNextAction(t *testing.T) {
 	require.Contains(t, page, `<span class="quiet">limited</span> <span class="quiet">errors/limit_exceeded</span>`)
 }
 
+// A step of which the outcome is unknown is shown with its action, also if the platform schedules the
+// prospect itself.
+func TestProspectShowsAnUnknownAction(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	d.Exec(t, pagestest.Senders)
+	d.Exec(t, "UPDATE thaw.enrollments SET next_kind = NULL")
+	id := d.Send(t, pagestest.Waits, "'unknown'")
+	page := d.get(t, "/prospects?url="+url.QueryEscape(pagestest.Waits)).text
+	require.Contains(t, page, fmt.Sprintf(`held by <strong><a href="/sending/%d">unknown outcome</a></strong>`, id))
+	require.Contains(t, page, fmt.Sprintf("Whether the invite of this step was delivered is unknown (action %d)", id))
+	require.Contains(t, page, "<dt>Action needed</dt><dd>by an operator")
+	require.NotContains(t, page, "Its next step")
+}
+
 // An action with others before it has the day on which it is expected.
 func TestProspectShowsTheDayOfItsNextAction(t *testing.T) {
 	t.Parallel()

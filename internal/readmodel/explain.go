@@ -32,7 +32,8 @@ type Explanation struct {
 	OwnReason string `json:"own_reason,omitempty"`
 	ExternalIDs
 	explain.Answer
-	// Next is the next action of an active prospect that Thaw schedules; nil for all others.
+	// Next is the next action of an active prospect, if Thaw schedules it or has given it out; nil for
+	// all others.
 	Next *NextAction `json:"next,omitempty"`
 	// NotBefore is a lower bound for the tick that resumes it, if ExpectedAt is beyond the
 	// forecast.
@@ -304,7 +305,7 @@ func replyOf(row dbsqlc.ProspectFactsRow, facts explain.Facts) string {
 	facts.Campaign = cmp.Or(row.CampaignName, row.Campaign)
 	if facts.Next != nil {
 		next := *facts.Next
-		next.Account = facts.Words.Noun + " " + facts.Account
+		next.Account, next.ActionID = facts.Words.Noun+" "+facts.Account, 0
 		facts.Next = &next
 	}
 	if facts.Target != "" {

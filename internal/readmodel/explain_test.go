@@ -156,6 +156,65 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// The action of the current step is the answer as long as the step cannot be done, and says who must
+// act: whether Thaw schedules the prospect or only checks what the platform sends, and whatever
+// else is closed. The sentence for the customer does not name the action.
+func TestExplainOfAStepThatWasGivenOut(t *testing.T) {
+	t.Parallel()
+	states := []struct {
+		changes  []string // of action 1
+		sentence string
+		code     explain.GateCode
+		who      explain.Actor
+	}{
+		{nil, "The next invite is reserved (action 1): a sender is about to send it.", explain.GateAlreadyReserved, explain.None},
+		{[]string{"SELECT thaw.start(1)"}, "The invite is under way (action 1): a sender has started it.", explain.GateAlreadyStarted, explain.None},
+		{
+			[]string{"SELECT thaw.start(1)", "SELECT thaw.settle(1, 'unknown')"},
+			"Whether the invite of this step was delivered is unknown (action 1). Look at the provider, then settle it.", explain.GateAlreadyUnknown, explain.Operator,
+		},
+		{
+			[]string{"SELECT thaw.start(1)", "SELECT thaw.settle(1, 'sent', provider_ref => 'inv_1')", "UPDATE thaw.enrollments SET step = 2, next_kind = NULL"},
+			"The invite of this step was sent already (action 1). Move the prospect to its next step.", explain.GateAlreadySent, explain.User,
+		},
+	}
+	// Each closes another gate.
+	others := []string{
+		"SELECT 1", // the gap is one, since the reservation
+		"UPDATE thaw.action_limits SET per_day = 1",
+		"UPDATE thaw.enrollments SET next_action_at = thaw.now() + interval '1 hour'",
+		"SELECT thaw.hold_action_kind('acc_1', 'invite', thaw.now() + interval '1 day', 'a warning', 'ann')",
+		"UPDATE thaw.accounts SET timezone = NULL",
+	}
+	for _, kind := range []string{"NULL", "'invite'"} {
+		for _, state := range states {
+			t.Run(fmt.Sprint(state.code, " ", kind), func(t *testing.T) {
+				t.Parallel()
+				f := newFleet(t)
+				f.Exec(t, oneProspect+activate+"UPDATE thaw.accounts SET timezone = 'UTC'; UPDATE thaw.sending_windows SET weekdays = '{1,2,3,4,5,6,7}', opens = '00:00', closes = '24:00'")
+				f.Exec(t, "UPDATE thaw.enrollments SET next_kind = "+kind)
+				require.Equal(t, int64(1), testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.reserve((SELECT id FROM thaw.enrollments), 'invite')"))
+				for _, change := range state.changes {
+					f.Exec(t, change)
+				}
+				for _, other := range others {
+					f.Exec(t, other)
+					got := f.explainOne(t, ada)
+					require.Equal(t, explain.Active, got.Code, other)
+					require.Equal(t, "This prospect is not paused. It is active in campaign spring. "+state.sentence, got.Sentence, other)
+					require.Equal(t, state.who, got.WhoActs, other)
+					require.Equal(t, state.who == explain.None, got.NormalWait, other)
+					require.NotContains(t, got.Reply, "action 1", other)
+					require.NotNil(t, got.Next, other)
+					require.Equal(t, state.code, got.Next.Code, other)
+					require.Equal(t, int64(1), got.Next.ActionID, other)
+					require.Equal(t, "invite", got.Next.Kind, other)
+				}
+			})
+		}
+	}
+}
+
 // A prospect without an account, under a cause of the platform's own, with the platform's IDs.
 func TestExplainWithoutAnAccount(t *testing.T) {
 	t.Parallel()

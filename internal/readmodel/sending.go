@@ -263,13 +263,17 @@ func Sending(ctx context.Context, db *store.Store, s Scope, accountID int64) (Ac
 	return found, nil
 }
 
-// A NextAction is the next action of an active prospect that Thaw schedules, and what holds it.
+// A NextAction is the next action of an active prospect, and what holds it. Thaw schedules it, or has
+// given it out already.
 type NextAction struct {
 	Kind  string     `json:"kind"`
 	DueAt *time.Time `json:"due_at"` // when the campaign wants it; nil if the platform has set no time
 	explain.Gate
 	Used int `json:"used,omitempty"` // of a cap
 	Cap  int `json:"cap,omitempty"`
+	// ActionID is the action of the ledger, if it was given out already: it is reserved, under way,
+	// sent or unknown.
+	ActionID int64 `json:"action_id,omitempty"`
 	// ExpectedAt is the earliest time at which it can be done, by all that is known now. Nil if that
 	// depends on something without a known time.
 	ExpectedAt *time.Time `json:"expected_at"`
@@ -283,7 +287,7 @@ type NextAction struct {
 // IsHeld reports whether anything but its due time holds the action.
 func (n *NextAction) IsHeld() bool { return n.Code != "" && n.Code != explain.GateNotDue }
 
-// nextActions returns the next actions of enrollments, by enrollment ID, if they have a kind. It
+// nextActions returns the next actions of enrollments, by enrollment ID, if their kind is known. It
 // returns the facts of each too, for sentences about the prospect.
 func nextActions(ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc.ProspectFactsRow) (map[int64]*NextAction, map[int64]*explain.NextFacts, error) {
 	of := map[int64]dbsqlc.ProspectFactsRow{}
@@ -310,12 +314,14 @@ func nextActions(ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc.ProspectF
 			GateFacts: explain.GateFacts{
 				Code: explain.GateCode(r.Code), Kind: r.Kind, Account: row.AccountNoun + " " + nameOf(row.AccountName, row.Account),
 				Campaign: cmp.Or(row.CampaignName, row.Campaign), OpensAt: notEpoch(r.OpensAt), Used: int(r.Used), Cap: int(r.Cap),
+				ActionID: r.ActionID,
 			},
 			ExpectedAt: notEpoch(r.ExpectedAt), Ahead: int(r.Ahead),
 		}
 		facts[r.EnrollmentID] = f
 		next[r.EnrollmentID] = &NextAction{
 			Kind: r.Kind, DueAt: notEpoch(r.DueAt), Used: f.Used, Cap: f.Cap, Gate: explain.BecauseOfGate(f.GateFacts), ExpectedAt: f.ExpectedAt, Ahead: f.Ahead,
+			ActionID: r.ActionID,
 		}
 	}
 	return next, facts, nil

@@ -100,10 +100,11 @@ ORDER BY g.kind;
 
 -- name: NextActions :many
 -- The next action of enrollments: its kind, its due time, the first closed gate, and when it is
--- expected.
+-- expected. action_id 0: the step was not given out before.
 SELECT n.enrollment_id::bigint AS enrollment_id, coalesce(n.kind, '')::text AS kind, coalesce(n.due_at, 'epoch')::timestamptz AS due_at,
     coalesce(n.code, '')::text AS code, coalesce(n.opens_at, 'epoch')::timestamptz AS opens_at, coalesce(n.used, 0)::integer AS used,
-    coalesce(n.cap, 0)::integer AS cap, coalesce(n.expected_at, 'epoch')::timestamptz AS expected_at, n.ahead::integer AS ahead
+    coalesce(n.cap, 0)::integer AS cap, coalesce(n.expected_at, 'epoch')::timestamptz AS expected_at, n.ahead::integer AS ahead,
+    coalesce(n.action_id, 0)::bigint AS action_id
 FROM thaw.next_actions(sqlc.arg(enrollment_ids)::bigint[]) AS n;
 
 -- name: SendingWindows :many
