@@ -197,8 +197,8 @@ func TestProspectShowsItsNextAction(t *testing.T) {
 	require.Contains(t, page, `<span class="quiet">limited</span> <span class="quiet">errors/limit_exceeded</span>`)
 }
 
-// A step of which the outcome is unknown is shown with its action, also if the platform schedules the
-// prospect itself.
+// A step of which the outcome is unknown is shown with its action, also if the platform schedules
+// the prospect itself.
 func TestProspectShowsAnUnknownAction(t *testing.T) {
 	t.Parallel()
 	d := setup(t)

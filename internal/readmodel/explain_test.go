@@ -156,9 +156,9 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// The action of the current step is the answer as long as the step cannot be done, and says who must
-// act: whether Thaw schedules the prospect or only checks what the platform sends, and whatever
-// else is closed. The sentence for the customer does not name the action.
+// The action of the current step is the answer as long as the step cannot be done, and says who
+// must act: whether Thaw schedules the prospect or only checks what the platform sends, and
+// whatever else is closed. The sentence for the customer does not name the action.
 func TestExplainOfAStepThatWasGivenOut(t *testing.T) {
 	t.Parallel()
 	states := []struct {

@@ -263,8 +263,8 @@ func Sending(ctx context.Context, db *store.Store, s Scope, accountID int64) (Ac
 	return found, nil
 }
 
-// A NextAction is the next action of an active prospect, and what holds it. Thaw schedules it, or has
-// given it out already.
+// A NextAction is the next action of an active prospect, and what holds it. Thaw schedules it, or
+// has given it out already.
 type NextAction struct {
 	Kind  string     `json:"kind"`
 	DueAt *time.Time `json:"due_at"` // when the campaign wants it; nil if the platform has set no time
