@@ -73,6 +73,7 @@ INSERT INTO thaw.action_hours (hour, sent, unknown, undelivered) VALUES ('2026-0
 var breaks = map[string][]string{
 	"settings_only_row_check":                 {"INSERT INTO thaw.settings (only_row) VALUES (false)"},
 	"scheduler_only_row_check":                {"INSERT INTO thaw.scheduler (only_row) VALUES (false)"},
+	"pushing_only_row_check":                  {"INSERT INTO thaw.pushing (only_row) VALUES (false)"},
 	"forecasts_only_row_check":                {"INSERT INTO thaw.forecasts (only_row, made_at, content) VALUES (false, thaw.now(), '')"},
 	"count_state_only_row_check":              {"INSERT INTO thaw.count_state (only_row) VALUES (false)"},
 	"providers_provider_check":                {"INSERT INTO thaw.providers (provider, name, account) VALUES (repeat('x', 257), 'X', 'account')"},
@@ -597,6 +598,7 @@ var nullable = map[string][]string{
 	"action_overrides": {"account_id", "campaign_id", "per_day", "per_week", "gap_from", "gap_to"},
 	"action_holds":     {"sender_id"},
 	"scheduler":        {"finished_at", "hours_counted_at"},
+	"pushing":          {"watched_at", "wait", "paused_until"},
 	"sending_windows":  {"workspace_id", "account_id", "timezone"},
 	"sending_accounts": {"served_at", "served_campaign_id", "code"},
 	"senders": {

@@ -2784,6 +2784,9 @@ $$;
 CREATE FUNCTION thaw.end_of_range(beginning text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (beginning || chr(1114111));
+CREATE FUNCTION thaw.ends_in(p_type text, p_data jsonb) RETURNS interval
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN (p_type = 'action.due'::text) THEN (((p_data ->> 'lease_until'::text))::timestamp with time zone - thaw.now()) ELSE NULL::interval END;
 CREATE FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval DEFAULT '00:00:00'::interval, p_unique_states bit DEFAULT '11110001'::"bit") RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5708,6 +5711,34 @@ BEGIN
             AND lost * 100 >= newest.accounts_connected::bigint * settings.safety_percent;
 END;
 $$;
+CREATE FUNCTION thaw.may_push(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    at    timestamptz := thaw.now();
+    state thaw.pushing;
+    seen  record;
+BEGIN
+    SELECT s.* INTO state FROM thaw.pushing AS s FOR NO KEY UPDATE;
+    IF state.watched <> '{}' THEN
+        SELECT count(*) FILTER (WHERE a.started_at IS NOT NULL OR a.outcome = 'released') AS taken,
+            count(*) FILTER (WHERE a.state = 'reserved') AS open, count(*) FILTER (WHERE a.state = 'expired') AS expired
+        INTO seen FROM thaw.actions AS a WHERE a.id = ANY (state.watched);
+        IF seen.taken > 0 THEN
+            state.wait := NULL;
+        ELSIF seen.open > 0 THEN
+            RETURN CASE WHEN state.wait IS NULL AND at < state.watched_at + (SELECT s.action_lease FROM thaw.settings AS s) / 5
+                THEN p_limit ELSE 0 END;
+        ELSIF seen.expired > 0 THEN
+            state.wait := least(coalesce(state.wait * 2, '1 minute'), '10 minutes');
+        END IF; -- All were released, by a pause or a closed gate, which says nothing.
+        state.paused_until := CASE WHEN seen.taken = 0 AND seen.expired > 0 THEN at + state.wait END;
+        UPDATE thaw.pushing SET watched = '{}', watched_at = NULL, wait = state.wait, paused_until = state.paused_until;
+    END IF;
+    RETURN CASE WHEN state.paused_until > at THEN 0 WHEN state.wait IS NULL THEN p_limit ELSE least(p_limit, 10) END;
+END;
+$$;
 CREATE FUNCTION thaw.meaning_of(p_provider text, p_word text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7180,14 +7211,19 @@ CREATE FUNCTION thaw.push_actions(p_limit integer, OUT looked integer, OUT reser
     SET jit TO 'off'
     AS $$
 DECLARE
-    given bigint[];
+    given   bigint[];
+    allowed integer;
 BEGIN
     looked := 0;
     reserved := 0;
     IF NOT thaw.is_pushing() THEN
         RETURN;
     END IF;
-    SELECT b.looked, b.action_ids INTO looked, given FROM thaw.schedule_batch(p_limit, thaw.checked_lease(NULL), 'schedule') AS b;
+    allowed := thaw.may_push(p_limit);
+    IF allowed = 0 THEN
+        RETURN;
+    END IF;
+    SELECT b.looked, b.action_ids INTO looked, given FROM thaw.schedule_batch(allowed, thaw.checked_lease(NULL), 'schedule') AS b;
     reserved := coalesce(cardinality(given), 0);
     PERFORM thaw.publish_each('action.due', array_agg(due.account_id ORDER BY due.id), array_agg(due.data ORDER BY due.id))
     FROM (
@@ -7200,6 +7236,9 @@ BEGIN
         JOIN thaw.enrollments AS e ON e.id = a.enrollment_id
         WHERE a.id = ANY (given)) AS due
     HAVING count(*) > 0;
+    IF reserved > 0 THEN
+        UPDATE thaw.pushing SET watched = given, watched_at = thaw.now() WHERE watched = '{}';
+    END IF;
 END;
 $$;
 CREATE FUNCTION thaw.queue_changes(p_kind text, p_ids bigint[], p_from text, p_cause text, p_at timestamp with time zone DEFAULT thaw.now()) RETURNS void
@@ -7901,7 +7940,8 @@ BEGIN
     FROM (
         SELECT thaw.deliver(o.id, p_failed) AS given
         FROM thaw.outbox AS o
-        WHERE o.id = ANY (page) AND NOT o.is_open AND (p_message_id IS NOT NULL OR o.at >= p_since)) AS sent;
+        WHERE o.id = ANY (page) AND NOT o.is_open AND coalesce(thaw.ends_in(o.type, o.data) > '0', true)
+            AND (p_message_id IS NOT NULL OR o.at >= p_since)) AS sent;
     -- A delivery whose next attempt may be hours away is attempted now.
     PERFORM thaw.expedite('deliver', jsonb_build_object('endpoint_id', d.endpoint_id, 'message_id', o.message_id))
     FROM thaw.outbox AS o
@@ -11303,6 +11343,17 @@ CREATE VIEW thaw.provider_silence AS
            FROM thaw.signal_gaps g
           WHERE ((g.provider = source.provider) AND (g.day < ((thaw.now() AT TIME ZONE 'UTC'::text))::date))) usual);
 COMMENT ON VIEW thaw.provider_silence IS 'How long each provider has sent no webhook signal (silent_for), and how long is unusual (silence_limit; null: not learned yet, or disabled).';
+CREATE TABLE thaw.pushing (
+    only_row boolean DEFAULT true NOT NULL,
+    watched bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    watched_at timestamp with time zone,
+    wait interval,
+    paused_until timestamp with time zone,
+    CONSTRAINT pushing_only_row_check CHECK (only_row)
+);
+COMMENT ON TABLE thaw.pushing IS 'One row: whether the platform starts the actions that are sent to it.';
+COMMENT ON COLUMN thaw.pushing.watched IS 'Actions that were sent together at watched_at, until one of them is started or all have ended.';
+COMMENT ON COLUMN thaw.pushing.wait IS 'How long sending pauses after actions that expired: twice as long each time, up to 10 minutes. Null: the last ones were taken.';
 CREATE TABLE thaw.removal_phases (
     phase name NOT NULL,
     follows name NOT NULL
@@ -11587,6 +11638,8 @@ ALTER TABLE ONLY thaw.provider_words
     ADD CONSTRAINT provider_words_pkey PRIMARY KEY (provider, word);
 ALTER TABLE ONLY thaw.providers
     ADD CONSTRAINT providers_pkey PRIMARY KEY (provider);
+ALTER TABLE ONLY thaw.pushing
+    ADD CONSTRAINT pushing_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.removal_phases
     ADD CONSTRAINT removal_phases_follows_key UNIQUE (follows);
 ALTER TABLE ONLY thaw.removal_phases

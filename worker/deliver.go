@@ -59,8 +59,14 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[jobs.DeliverArg
 		return river.JobSnooze(copyDelay)
 	}
 
-	answer := outbound.Answer{Problem: "not sent: the endpoint is disabled"}
-	if message.DisabledReason == nil {
+	read := time.Now()
+	var answer outbound.Answer
+	switch {
+	case message.DisabledReason != nil:
+		answer.Problem = "not sent: the endpoint is disabled"
+	case message.EndsIn <= 0:
+		answer.Problem = "not sent: the lease of its action has ended"
+	default:
 		answer = w.webhooks.Sender.Send(ctx, outbound.Message{
 			ID: args.MessageID, Type: message.Type, At: message.At, Instance: message.Instance, Data: message.Data,
 		})
@@ -79,10 +85,13 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[jobs.DeliverArg
 	switch {
 	case answer.Verdict == outbound.Delivered:
 		attempt.State = dbsqlc.ThawDeliveryStateDelivered
-	case answer.Verdict == outbound.Failed && message.DisabledReason == nil && attempts < outbound.MaxAttempts:
-		attempt.State = dbsqlc.ThawDeliveryStateWaiting
+	case answer.Verdict == outbound.Failed && message.DisabledReason == nil && message.EndsIn > 0 && attempts < outbound.MaxAttempts:
 		next := outbound.Delay(attempts, answer.RetryAfter, rand.Float64()) //nolint:gosec // jitter only
-		attempt.NextIn = &next
+		if time.Since(read)+next < message.EndsIn {
+			attempt.State, attempt.NextIn = dbsqlc.ThawDeliveryStateWaiting, &next
+		} else {
+			answer.Problem += "; not tried again: the lease of its action ends before the next attempt"
+		}
 		fallthrough
 	default:
 		attempt.Error = &answer.Problem

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -107,6 +108,117 @@ func TestActionsArePushedOnlyOnRequest(t *testing.T) {
 	f.Exec(t, "SELECT thaw.request_schedule(), thaw.request_schedule()")
 	f.settle(t)
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'schedule' AND args ->> 'at' LIKE '%:00Z'"))
+}
+
+// dueAccounts inserts accounts with many prospects that are due, and a receiver for their actions.
+// The lease is 10 minutes.
+func dueAccounts(t *testing.T, accounts int) *fleet {
+	t.Helper()
+	f := setup(t)
+	f.Exec(t, openWindow)
+	c := f.campaign(t, campaign{key: "spring"})
+	f.Exec(t, "INSERT INTO thaw.campaign_steps (campaign_id, position, kind) VALUES ($1, 0, 'invite')", c)
+	f.Exec(t, "UPDATE thaw.action_limits SET per_day = 1000, per_week = NULL; UPDATE thaw.action_ceilings SET per_day = 1000, per_week = NULL")
+	f.Exec(t, `
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, timezone, connected_at)
+		SELECT 1, 'acc_' || n, 'connected', 'UTC', thaw.now() - interval '1 hour' FROM generate_series(1, $1::integer) AS n`, accounts)
+	f.Exec(t, `
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, next_action_at)
+		SELECT 1, $1, a.id, format('https://www.linkedin.com/in/p%s-%s', a.id, n), 'active', thaw.now()
+		FROM thaw.accounts AS a, generate_series(1, 100) AS n`, c)
+	f.Exec(t, "UPDATE thaw.settings SET push_actions = true")
+	return f
+}
+
+// pushedIn runs the schedule and the end of leases every 10 seconds for a time, with what take does
+// after each run, and returns how many messages were written.
+func (f *fleet) pushedIn(t *testing.T, length time.Duration, take string) int {
+	t.Helper()
+	written := "SELECT count(*) FROM thaw.outbox WHERE type = 'action.due'"
+	before := testdb.Value[int](t, f.DB, written)
+	for range length / (10 * time.Second) {
+		f.Advance(t, 10*time.Second)
+		f.Exec(t, "SELECT thaw.expire_actions()")
+		f.Exec(t, "SELECT thaw.take_nudges()")
+		f.Exec(t, "SELECT thaw.push_actions(200)")
+		f.Exec(t, take)
+	}
+	return testdb.Value[int](t, f.DB, written) - before
+}
+
+// A receiver that takes no action gets some messages, and fewer and fewer from then on. One that is
+// back gets all again.
+func TestPushingPausesWhileActionsAreNotTaken(t *testing.T) {
+	t.Parallel()
+	f := dueAccounts(t, 30)
+	f.registerPlatform(t, newPlatform(t, nil)) // no process of this test delivers to it
+	const nothing, start = "SELECT 1", "SELECT thaw.start(id) FROM thaw.actions WHERE state = 'reserved'"
+
+	require.Equal(t, 30, f.pushedIn(t, 10*time.Minute, nothing), "one per account, and then it waits for the first ones")
+	// Each try takes a lease of 10 minutes, and then 1, 2, 4, 8 and 10 minutes pass.
+	require.Equal(t, 10, f.pushedIn(t, 5*time.Minute, nothing), "the first try")
+	hour := f.pushedIn(t, time.Hour, nothing)
+	require.LessOrEqual(t, hour, 50, "10 in each try")
+	require.Positive(t, hour)
+	require.LessOrEqual(t, f.pushedIn(t, time.Hour, nothing), 30)
+	require.Equal(t, 10*time.Minute, testdb.Value[time.Duration](t, f.DB, "SELECT wait FROM thaw.pushing"))
+
+	require.GreaterOrEqual(t, f.pushedIn(t, 25*time.Minute, start), 30, "within a try, all accounts send again")
+	require.True(t, testdb.Value[bool](t, f.DB, "SELECT wait IS NULL AND paused_until IS NULL FROM thaw.pushing"))
+	f.Exec(t, "SELECT thaw.settle(id, 'unknown') FROM thaw.actions WHERE state = 'started'")
+	require.Greater(t, f.pushedIn(t, 10*time.Minute, start), 30)
+}
+
+// What a person or a closed gate releases says nothing about the receiver.
+func TestPushingGoesOnAfterAPause(t *testing.T) {
+	t.Parallel()
+	f := dueAccounts(t, 3)
+	f.registerPlatform(t, newPlatform(t, nil))
+	require.Equal(t, 3, f.pushedIn(t, 10*time.Second, "SELECT 1"))
+	f.Exec(t, "UPDATE thaw.accounts SET status = 'disconnected'")
+	require.Equal(t, 3, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.actions WHERE state = 'released'"))
+	require.Zero(t, f.pushedIn(t, 10*time.Minute, "SELECT 1"))
+	f.Exec(t, "UPDATE thaw.accounts SET status = 'connected'")
+	require.Equal(t, 3, f.pushedIn(t, time.Minute, "SELECT 1"))
+	require.True(t, testdb.Value[bool](t, f.DB, "SELECT wait IS NULL AND paused_until IS NULL FROM thaw.pushing"))
+}
+
+// A message about an action that is due is not sent after the lease: neither by the first attempt,
+// nor by a later one, nor on request.
+func TestMessageIsNotSentAfterTheLease(t *testing.T) {
+	t.Parallel()
+	f := dueAccounts(t, 1)
+	p := newPlatform(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	webhooks := f.registerPlatform(t, p)
+	require.Equal(t, 1, f.pushedIn(t, 10*time.Second, "SELECT 1"))
+	lastError := "SELECT last_error FROM thaw.webhook_deliveries AS d JOIN thaw.outbox AS o ON o.id = d.outbox_id WHERE o.type = 'action.due'"
+
+	// Attempts after 5 seconds and 5 minutes are within the lease, the next one is not.
+	stop := f.deliver(t, webhooks)
+	for attempt := 1; attempt <= 2; attempt++ {
+		f.eventually(t, attempt, "SELECT max(attempts) FROM thaw.webhook_deliveries")
+		f.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE kind = 'deliver' AND state IN ('scheduled', 'available')")
+		f.Exec(t, `SELECT thaw.expedite('deliver', args) FROM thaw.river_job WHERE kind = 'deliver'`)
+	}
+	f.eventually(t, 1, deliveries, "action.due", "failed")
+	f.settle(t)
+	require.Equal(t, "500; not tried again: the lease of its action ends before the next attempt", testdb.Value[string](t, f.DB, lastError))
+	require.Len(t, p.got(), 3)
+
+	replay := "SELECT deliveries FROM thaw.replay(NULL, thaw.now() - interval '1 day', false, NULL, 100)"
+	require.Equal(t, 1, testdb.Value[int](t, f.DB, replay), "the lease goes on")
+	f.eventually(t, 1, "SELECT max(attempts) FROM thaw.webhook_deliveries")
+	f.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE kind = 'deliver' AND state IN ('scheduled', 'available')")
+	stop()
+	f.Advance(t, 10*time.Minute)
+	f.Exec(t, `SELECT thaw.expedite('deliver', args) FROM thaw.river_job WHERE kind = 'deliver'`)
+	f.deliver(t, webhooks)
+	f.eventually(t, 1, deliveries, "action.due", "failed")
+	require.Equal(t, "not sent: the lease of its action has ended", testdb.Value[string](t, f.DB, lastError))
+	require.Zero(t, testdb.Value[int](t, f.DB, replay))
+	f.settle(t)
+	require.Len(t, p.got(), 4)
+	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.webhook_deliveries WHERE state = 'waiting'"))
 }
 
 // Every worker process ends leases, reads nudges and notifies senders that listen.

@@ -190,6 +190,13 @@ func TestIdleSendersFire(t *testing.T) {
 	require.Empty(t, firing(t, "ThawActionsNotTaken", 60, series("thaw_oldest_due_action_age_seconds", "300x60")))
 	require.Equal(t, 6, firing(t, "ThawScheduleLate", 60, series("thaw_last_schedule_age_seconds", "0+60x60"))[0])
 	require.Empty(t, firing(t, "ThawScheduleLate", 60, series("thaw_last_schedule_age_seconds", "60x60")))
+	expired, sent := `thaw_actions_settled_total{state="expired"}`, `thaw_actions_settled_total{state="sent"}`
+	// A dead receiver: ten actions per lease, and nothing is sent.
+	require.NotEmpty(t, firing(t, "ThawActionsExpire", 60, series(expired, "0x9 10x9 20x9 30x30"), series(sent, "500x60")))
+	// A small fleet, with one action per try.
+	require.NotEmpty(t, firing(t, "ThawActionsExpire", 90, series(expired, "0x9 1x11 2x11 3x11 4x11 5x30"), series(sent, "500x90")))
+	// A sender that restarts loses a few of many.
+	require.Empty(t, firing(t, "ThawActionsExpire", 60, series(expired, "0x9 10x50"), series(sent, "0+10x60")))
 	require.Equal(t, 25, firing(t, "ThawActionsUnknown", 60, series(`thaw_actions{state="unknown"}`, "0x9 3x50"))[0])
 	require.Empty(t, firing(t, "ThawActionsUnknown", 60, series(`thaw_actions{state="started"}`, "5x60")))
 }

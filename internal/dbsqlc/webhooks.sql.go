@@ -591,7 +591,8 @@ func (q *Queries) StartReplay(ctx context.Context, arg StartReplayParams) (int64
 
 const toDeliver = `-- name: ToDeliver :one
 SELECT o.id AS outbox_id, o.at, o.type, o.data, d.attempts, e.disabled_reason,
-    coalesce((SELECT i.name FROM thaw.instance AS i), '')::text AS instance, coalesce(thaw.why_copy(), '')::text AS why_copy
+    coalesce((SELECT i.name FROM thaw.instance AS i), '')::text AS instance, coalesce(thaw.why_copy(), '')::text AS why_copy,
+    coalesce(thaw.ends_in(o.type, o.data), '100 years')::interval AS ends_in
 FROM thaw.outbox AS o
 JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id AND d.endpoint_id = $1::bigint
 JOIN thaw.webhook_endpoints AS e ON e.id = d.endpoint_id
@@ -612,10 +613,11 @@ type ToDeliverRow struct {
 	DisabledReason *string
 	Instance       string
 	WhyCopy        string
+	EndsIn         time.Duration
 }
 
 // A message that is to be delivered to an endpoint. No row: it is delivered or no longer pending.
-// Not from a copy of the database (why_copy).
+// Not from a copy of the database (why_copy), and not when its time is over (ends_in).
 func (q *Queries) ToDeliver(ctx context.Context, arg ToDeliverParams) (ToDeliverRow, error) {
 	row := q.db.QueryRow(ctx, toDeliver, arg.EndpointID, arg.MessageID)
 	var i ToDeliverRow
@@ -628,6 +630,7 @@ func (q *Queries) ToDeliver(ctx context.Context, arg ToDeliverParams) (ToDeliver
 		&i.DisabledReason,
 		&i.Instance,
 		&i.WhyCopy,
+		&i.EndsIn,
 	)
 	return i, err
 }

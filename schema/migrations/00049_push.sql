@@ -16,6 +16,19 @@ CREATE TABLE thaw.scheduler (
 COMMENT ON TABLE thaw.scheduler IS 'One row: when the job schedule last finished.';
 INSERT INTO thaw.scheduler DEFAULT VALUES;
 
+-- Whether the platform takes what is sent to it: one row.
+CREATE TABLE thaw.pushing (
+    only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    watched      bigint[] NOT NULL DEFAULT '{}',
+    watched_at   timestamptz,
+    wait         interval,
+    paused_until timestamptz
+);
+COMMENT ON TABLE thaw.pushing IS 'One row: whether the platform starts the actions that are sent to it.';
+COMMENT ON COLUMN thaw.pushing.watched IS 'Actions that were sent together at watched_at, until one of them is started or all have ended.';
+COMMENT ON COLUMN thaw.pushing.wait IS 'How long sending pauses after actions that expired: twice as long each time, up to 10 minutes. Null: the last ones were taken.';
+INSERT INTO thaw.pushing DEFAULT VALUES;
+
 -- Whether due actions are sent to the platform. Without an enabled endpoint they would only
 -- expire, so they are left to senders that poll.
 -- +goose StatementBegin
@@ -54,6 +67,79 @@ $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.ring_actions() IS 'Notifies listeners on thaw_actions if an account may have something to send now. Returns whether it did.';
 
+-- How many actions may be sent now, of p_limit; 0 while the platform does not take them. A receiver
+-- that is down or hangs would otherwise get a message per account for each lease, without an end.
+-- So a batch is watched. If none of it was started in a fifth of a lease, the rest waits for it. If
+-- all of it expired, sending pauses, and then a few actions try the receiver again.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.may_push(p_limit integer) RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    at    timestamptz := thaw.now();
+    state thaw.pushing;
+    seen  record;
+BEGIN
+    SELECT s.* INTO state FROM thaw.pushing AS s FOR NO KEY UPDATE;
+    IF state.watched <> '{}' THEN
+        SELECT count(*) FILTER (WHERE a.started_at IS NOT NULL OR a.outcome = 'released') AS taken,
+            count(*) FILTER (WHERE a.state = 'reserved') AS open, count(*) FILTER (WHERE a.state = 'expired') AS expired
+        INTO seen FROM thaw.actions AS a WHERE a.id = ANY (state.watched);
+        IF seen.taken > 0 THEN
+            state.wait := NULL;
+        ELSIF seen.open > 0 THEN
+            RETURN CASE WHEN state.wait IS NULL AND at < state.watched_at + (SELECT s.action_lease FROM thaw.settings AS s) / 5
+                THEN p_limit ELSE 0 END;
+        ELSIF seen.expired > 0 THEN
+            state.wait := least(coalesce(state.wait * 2, '1 minute'), '10 minutes');
+        END IF; -- All were released, by a pause or a closed gate, which says nothing.
+        state.paused_until := CASE WHEN seen.taken = 0 AND seen.expired > 0 THEN at + state.wait END;
+        UPDATE thaw.pushing SET watched = '{}', watched_at = NULL, wait = state.wait, paused_until = state.paused_until;
+    END IF;
+    RETURN CASE WHEN state.paused_until > at THEN 0 WHEN state.wait IS NULL THEN p_limit ELSE least(p_limit, 10) END;
+END;
+$$;
+-- +goose StatementEnd
+
+-- How long the receiver of a message can still act on it. Zero or less: not any more. Null: at any
+-- time. A message about a due action is of no use after the lease.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.ends_in(p_type text, p_data jsonb) RETURNS interval LANGUAGE sql STABLE
+RETURN CASE WHEN p_type = 'action.due' THEN (p_data ->> 'lease_until')::timestamptz - thaw.now() END;
+-- +goose StatementEnd
+
+-- Does not send messages again that are of no use any more. Otherwise this is the function of
+-- 00024_outbox.sql.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION thaw.replay(
+    p_message_id text, p_since timestamptz, p_failed boolean, p_before bigint, p_size integer,
+    OUT messages bigint, OUT deliveries bigint, OUT next_before bigint
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    page bigint[];
+BEGIN
+    -- Ids rise with time, so finding the newest needs no index on time.
+    IF p_message_id IS NOT NULL THEN
+        page := ARRAY(SELECT o.id FROM thaw.outbox AS o WHERE o.message_id = p_message_id);
+    ELSE
+        page := ARRAY(
+            SELECT o.id FROM thaw.outbox AS o WHERE p_before IS NULL OR o.id < p_before ORDER BY o.id DESC LIMIT p_size);
+        SELECT min(o.id) INTO next_before
+        FROM thaw.outbox AS o WHERE o.id = ANY (page) HAVING max(o.at) >= p_since AND count(*) = p_size;
+    END IF;
+    SELECT count(*) FILTER (WHERE sent.given > 0), coalesce(sum(sent.given), 0) INTO messages, deliveries
+    FROM (
+        SELECT thaw.deliver(o.id, p_failed) AS given
+        FROM thaw.outbox AS o
+        WHERE o.id = ANY (page) AND NOT o.is_open AND coalesce(thaw.ends_in(o.type, o.data) > '0', true)
+            AND (p_message_id IS NOT NULL OR o.at >= p_since)) AS sent;
+    -- A delivery whose next attempt may be hours away is attempted now.
+    PERFORM thaw.expedite('deliver', jsonb_build_object('endpoint_id', d.endpoint_id, 'message_id', o.message_id))
+    FROM thaw.outbox AS o
+    JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
+    WHERE o.id = ANY (page) AND d.state = 'waiting' AND d.attempts = 0;
+END;
+$$;
+-- +goose StatementEnd
+
 -- Reserves due actions and publishes each as action.due, in one transaction: a message is never
 -- without its reservation. Returns how many accounts it looked at (0: nothing is due now) and how
 -- many actions it reserved.
@@ -61,14 +147,19 @@ COMMENT ON FUNCTION thaw.ring_actions() IS 'Notifies listeners on thaw_actions i
 CREATE FUNCTION thaw.push_actions(p_limit integer, OUT looked integer, OUT reserved integer) LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 DECLARE
-    given bigint[];
+    given   bigint[];
+    allowed integer;
 BEGIN
     looked := 0;
     reserved := 0;
     IF NOT thaw.is_pushing() THEN
         RETURN;
     END IF;
-    SELECT b.looked, b.action_ids INTO looked, given FROM thaw.schedule_batch(p_limit, thaw.checked_lease(NULL), 'schedule') AS b;
+    allowed := thaw.may_push(p_limit);
+    IF allowed = 0 THEN
+        RETURN;
+    END IF;
+    SELECT b.looked, b.action_ids INTO looked, given FROM thaw.schedule_batch(allowed, thaw.checked_lease(NULL), 'schedule') AS b;
     reserved := coalesce(cardinality(given), 0);
     PERFORM thaw.publish_each('action.due', array_agg(due.account_id ORDER BY due.id), array_agg(due.data ORDER BY due.id))
     FROM (
@@ -81,15 +172,51 @@ BEGIN
         JOIN thaw.enrollments AS e ON e.id = a.enrollment_id
         WHERE a.id = ANY (given)) AS due
     HAVING count(*) > 0;
+    IF reserved > 0 THEN
+        UPDATE thaw.pushing SET watched = given, watched_at = thaw.now() WHERE watched = '{}';
+    END IF;
 END;
 $$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION thaw.is_pushing(), thaw.request_schedule(interval), thaw.ring_actions(), thaw.push_actions(integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION thaw.is_pushing(), thaw.request_schedule(interval), thaw.ring_actions(), thaw.may_push(integer), thaw.ends_in(text, jsonb), thaw.push_actions(integer) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION thaw.push_actions(integer);
+DROP FUNCTION thaw.may_push(integer);
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION thaw.replay(
+    p_message_id text, p_since timestamptz, p_failed boolean, p_before bigint, p_size integer,
+    OUT messages bigint, OUT deliveries bigint, OUT next_before bigint
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    page bigint[];
+BEGIN
+    -- Ids rise with time, so finding the newest needs no index on time.
+    IF p_message_id IS NOT NULL THEN
+        page := ARRAY(SELECT o.id FROM thaw.outbox AS o WHERE o.message_id = p_message_id);
+    ELSE
+        page := ARRAY(
+            SELECT o.id FROM thaw.outbox AS o WHERE p_before IS NULL OR o.id < p_before ORDER BY o.id DESC LIMIT p_size);
+        SELECT min(o.id) INTO next_before
+        FROM thaw.outbox AS o WHERE o.id = ANY (page) HAVING max(o.at) >= p_since AND count(*) = p_size;
+    END IF;
+    SELECT count(*) FILTER (WHERE sent.given > 0), coalesce(sum(sent.given), 0) INTO messages, deliveries
+    FROM (
+        SELECT thaw.deliver(o.id, p_failed) AS given
+        FROM thaw.outbox AS o
+        WHERE o.id = ANY (page) AND NOT o.is_open AND (p_message_id IS NOT NULL OR o.at >= p_since)) AS sent;
+    -- A delivery whose next attempt may be hours away is attempted now.
+    PERFORM thaw.expedite('deliver', jsonb_build_object('endpoint_id', d.endpoint_id, 'message_id', o.message_id))
+    FROM thaw.outbox AS o
+    JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
+    WHERE o.id = ANY (page) AND d.state = 'waiting' AND d.attempts = 0;
+END;
+$$;
+-- +goose StatementEnd
+DROP FUNCTION thaw.ends_in(text, jsonb);
 DROP FUNCTION thaw.ring_actions();
 DROP FUNCTION thaw.request_schedule(interval);
 DROP FUNCTION thaw.is_pushing();
+DROP TABLE thaw.pushing;
 DROP TABLE thaw.scheduler;

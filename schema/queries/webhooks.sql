@@ -32,9 +32,10 @@ SELECT coalesce(thaw.publish(sqlc.arg(type)::text, p_data => sqlc.arg(data)::jso
 
 -- name: ToDeliver :one
 -- A message that is to be delivered to an endpoint. No row: it is delivered or no longer pending.
--- Not from a copy of the database (why_copy).
+-- Not from a copy of the database (why_copy), and not when its time is over (ends_in).
 SELECT o.id AS outbox_id, o.at, o.type, o.data, d.attempts, e.disabled_reason,
-    coalesce((SELECT i.name FROM thaw.instance AS i), '')::text AS instance, coalesce(thaw.why_copy(), '')::text AS why_copy
+    coalesce((SELECT i.name FROM thaw.instance AS i), '')::text AS instance, coalesce(thaw.why_copy(), '')::text AS why_copy,
+    coalesce(thaw.ends_in(o.type, o.data), '100 years')::interval AS ends_in
 FROM thaw.outbox AS o
 JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id AND d.endpoint_id = sqlc.arg(endpoint_id)::bigint
 JOIN thaw.webhook_endpoints AS e ON e.id = d.endpoint_id
