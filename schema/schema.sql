@@ -9473,7 +9473,7 @@ BEGIN
             WHERE a.account_id = action.account_id AND a.kind = action.kind AND a.state = 'refused' AND a.settled_at > at - interval '24 hours';
             IF refusals >= 3 AND account.id IS NOT NULL THEN
                 PERFORM thaw.hold_kind(action.account_id, action.kind, thaw.limit_ends(action.account_id, action.kind, NULL), 'refusals',
-                    format('the provider refused %s to %s prospects within a day', action.kind, refusals), settle.actor);
+                    format('the provider refused %ss to %s prospects within a day', action.kind, refusals), settle.actor);
             END IF;
         WHEN account.id IS NULL AND result IN ('limited', 'account_lost', 'restricted') THEN
             NULL; -- the account was deleted since, and nothing is left to hold
@@ -10374,6 +10374,9 @@ BEGIN
     IF verify_action.outcome IS NULL OR verify_action.outcome NOT IN ('verified_sent', 'verified_absent') THEN
         RAISE EXCEPTION 'an unknown action is not settled as "%"', coalesce(left(verify_action.outcome, 100), 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use verified_sent or verified_absent.';
+    ELSIF NOT EXISTS (SELECT FROM thaw.actions AS a WHERE a.id = verify_action.reservation) THEN
+        RAISE EXCEPTION 'there is no action %', coalesce(verify_action.reservation::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use the ID of an unknown action: thaw actions --unknown lists them.';
     END IF;
     result := thaw.settle(verify_action.reservation, verify_action.outcome, actor => verify_action.actor);
     -- thaw.settle records it without the reason of a person.

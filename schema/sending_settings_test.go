@@ -195,6 +195,8 @@ func TestVerifyAction(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)
 	db.Exec(t, "SELECT thaw.reserve(1); SELECT thaw.start(1); SELECT thaw.settle(1, 'unknown', error_code => 'timeout')")
+	missing := refused(t, db, "SELECT thaw.verify_action(999, 'verified_sent', 'why')")
+	require.Equal(t, []string{"there is no action 999", "Use the ID of an unknown action: thaw actions --unknown lists them."}, []string{missing.Message, missing.Hint})
 	require.Equal(t, `an unknown action is not settled as "sent"`, refused(t, db, "SELECT thaw.verify_action(1, 'sent', 'why')").Message)
 	for range 2 { // a repeated one changes nothing
 		require.Equal(t, "sent", testdb.Value[string](t, db, "SELECT thaw.verify_action(1, 'verified_sent', 'it is in her list', 'jane')"))

@@ -235,7 +235,8 @@ func TestThreeRefusalsHoldTheKind(t *testing.T) {
 	require.NotEqual(t, "kind_on_hold", reserve(t, db, 4), "three refusals of two prospects")
 	refuse(3)
 	require.Equal(t, "kind_on_hold", reserve(t, db, 5))
-	require.Equal(t, "invite refusals", testdb.Value[string](t, db, "SELECT concat_ws(' ', kind, code) FROM thaw.action_holds"))
+	require.Equal(t, "invite refusals: the provider refused invites to 3 prospects within a day",
+		testdb.Value[string](t, db, "SELECT concat(kind, ' ', code, ': ', reason) FROM thaw.action_holds"))
 	require.NotEqual(t, "kind_on_hold", reserve(t, db, 11))
 	db.Exec(t, "UPDATE thaw.enrollments SET step = 1 WHERE id = 6")
 	require.NotEqual(t, "kind_on_hold", reserve(t, db, 6))

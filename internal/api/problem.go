@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
@@ -72,9 +74,13 @@ func asProblem(err error) *problem {
 	var known *problem
 	var tooLong *http.MaxBytesError
 	var workspace *readmodel.UnknownWorkspaceError
+	var ofKind *readmodel.UnknownKindError
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.As(err, &ofKind):
+		found := operator.Problem{Message: fmt.Sprintf("there is no kind of action %q", ofKind.Kind), Fix: "Use one of " + strings.Join(ofKind.Kinds, ", ") + "."}
+		return &problem{kind: badRequest, detail: found.Sentences()}
 	case errors.As(err, &workspace):
 		found := operator.Problem{Message: workspace.Error(), Fix: "Use the key of a workspace."}
 		return &problem{kind: notFound, detail: found.Sentences()}

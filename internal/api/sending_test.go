@@ -78,7 +78,7 @@ func TestSenderOverHTTP(t *testing.T) {
 	require.Equal(t, []any{"premium", "UTC", 1.0}, []any{sending["tier"], sending["timezone"], sending["ramp_week"]})
 	invites := kind(t, sending, "invite")
 	require.Equal(t, []any{1.0, 5.0, "cooldown", "none"}, []any{invites["used_today"], invites["per_day"], invites["code"], invites["who_acts"]})
-	require.Contains(t, invites["sentence"], "waits between two actions. It opens at")
+	require.Contains(t, invites["sentence"], "waits between two actions. It goes on at")
 	require.Equal(t, "token:4 a sender", testdb.Value[string](t, s.DB, "SELECT actor FROM thaw.actions ORDER BY id DESC LIMIT 1"))
 }
 
@@ -222,7 +222,7 @@ func TestLimitsAndWindowsOverHTTP(t *testing.T) {
 		{"/sending/actions/reserve", `{"enrollment_id": 1, "lease_seconds": 5}`, "lease_seconds=5: must be from 10 to 86400."},
 		{"/sending/actions/claim", `{"limit": 0}`, "limit=0: must be from 1 to 1000."},
 		{"/sending/actions/1/settle", `{"outcome": "done"}`, "The outcome \"done\" is unknown."},
-		{"/sending/actions/1/settle", `{"outcome": "refused", "if_refused": "retry"}`, "If_refused is \"retry\"."},
+		{"/sending/actions/1/settle", `{"outcome": "refused", "if_refused": "retry"}`, "if_refused is \"retry\"."},
 		{"/sending/actions/1/invite", `{"closed_as": "lost"}`, "An invite does not end as \"lost\"."},
 	} {
 		require.Contains(t, post(test.path, test.body).json(t, http.StatusBadRequest)["detail"], test.detail, test.body)
@@ -230,6 +230,8 @@ func TestLimitsAndWindowsOverHTTP(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, post("/sending/actions/99/start", "{}").status)
 	require.Equal(t, http.StatusNotFound, post("/sending/actions/reserve", `{"enrollment_id": 99999}`).status)
 	require.Contains(t, s.send(t, call{path: "/sending/actions?state=lost", token: s.operator}).body, "state=lost: must be one of already")
+	require.Contains(t, s.send(t, call{path: "/sending/actions?kind=visit", token: s.operator}).json(t, http.StatusBadRequest)["detail"],
+		`There is no kind of action "visit". Use one of email, inmail, invite, message, view.`)
 	require.Equal(t, http.StatusNotFound, s.send(t, call{path: "/sending/actions?account=unknown", token: s.operator}).status)
 }
 

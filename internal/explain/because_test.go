@@ -295,7 +295,7 @@ func TestBecause(t *testing.T) {
 			"active, expected when the gate opens", with(activeProspect(), func(f *Facts) {
 				f.Next = &NextFacts{GateFacts: GateFacts{Code: GateNotDue, Kind: "view", OpensAt: &later}, ExpectedAt: &later}
 			}),
-			answerOf{Active, "This prospect is not paused. It is active in campaign spring. The next profile view is not due yet. It opens at 2026-05-01T09:15Z.", true, None, &later, none},
+			answerOf{Active, "This prospect is not paused. It is active in campaign spring. The next profile view is not due yet. It is due at 2026-05-01T09:15Z.", true, None, &later, none},
 		},
 		{
 			"active, behind one other", with(activeProspect(), func(f *Facts) {

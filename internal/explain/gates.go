@@ -22,6 +22,10 @@ const (
 	GateAccountFlapping     GateCode = "account_flapping"
 	GateCampaignNotRunning  GateCode = "campaign_not_running"
 	GateNoSuchStep          GateCode = "no_such_step"
+	GateAlreadyReserved     GateCode = "already_reserved"
+	GateAlreadyStarted      GateCode = "already_started"
+	GateAlreadySent         GateCode = "already_sent"
+	GateAlreadyUnknown      GateCode = "already_unknown"
 	GateNotDue              GateCode = "not_due"
 	GateLimitsMissing       GateCode = "limits_missing"
 	GateKindOnHold          GateCode = "kind_on_hold"
@@ -32,10 +36,6 @@ const (
 	GateWeeklyCap           GateCode = "weekly_cap"
 	GateCampaignCap         GateCode = "campaign_cap"
 	GatePendingInvites      GateCode = "pending_invites"
-	GateAlreadyReserved     GateCode = "already_reserved"
-	GateAlreadyStarted      GateCode = "already_started"
-	GateAlreadySent         GateCode = "already_sent"
-	GateAlreadyUnknown      GateCode = "already_unknown"
 	GateAlreadyInvited      GateCode = "already_invited"
 	GateAlreadyConnected    GateCode = "already_connected"
 	GateInviteWithdrawn     GateCode = "invite_withdrawn"
@@ -44,9 +44,9 @@ const (
 // GateCodes are all gates, in their order.
 var GateCodes = []GateCode{
 	GateNoAccount, GateNotActive, GateAccountNotConnected, GateAccountLocked, GateAccountParked, GateAccountOnHold, GateSafetyMode,
-	GateAccountFlapping, GateCampaignNotRunning, GateNoSuchStep, GateNotDue, GateLimitsMissing, GateKindOnHold, GateWindowHasNoZone,
-	GateWindowClosed, GateCooldown, GateDailyCap, GateWeeklyCap, GateCampaignCap, GatePendingInvites, GateAlreadyReserved,
-	GateAlreadyStarted, GateAlreadySent, GateAlreadyUnknown, GateAlreadyInvited, GateAlreadyConnected, GateInviteWithdrawn,
+	GateAccountFlapping, GateCampaignNotRunning, GateNoSuchStep, GateAlreadyReserved, GateAlreadyStarted, GateAlreadySent, GateAlreadyUnknown,
+	GateNotDue, GateLimitsMissing, GateKindOnHold, GateWindowHasNoZone, GateWindowClosed, GateCooldown, GateDailyCap, GateWeeklyCap,
+	GateCampaignCap, GatePendingInvites, GateAlreadyInvited, GateAlreadyConnected, GateInviteWithdrawn,
 }
 
 // GateFacts are the input of the answer about a gate.
@@ -156,17 +156,14 @@ func BecauseOfGate(f GateFacts) Gate {
 	if f.Account = strings.TrimSpace(f.Account); f.Account == "" {
 		f.Account = "the account"
 	}
-	at := ""
-	if f.OpensAt != nil {
-		at = minute(*f.OpensAt)
-	}
-	// until is the sentence about a gate that opens at a time, or otherwise what opens it.
-	until := func(otherwise string) string {
-		if at != "" {
-			return " It opens at " + at + "."
+	// at is the sentence that ends with the time at which the gate opens, or otherwise what opens it.
+	at := func(opens, otherwise string) string {
+		if f.OpensAt != nil {
+			return " " + opens + " " + minute(*f.OpensAt) + "."
 		}
 		return " " + otherwise
 	}
+	until := func(otherwise string) string { return at("It opens at", otherwise) }
 	answer := func(who Actor, brief, sentence string) Gate {
 		return Gate{Code: f.Code, Sentence: sentence, Brief: brief, WhoActs: who, OpensAt: f.OpensAt}
 	}
@@ -191,27 +188,27 @@ func BecauseOfGate(f GateFacts) Gate {
 	case GateAccountParked:
 		return answer(Operator, "parked account", "What the platform's table says about "+f.Account+" could not be applied. An operator must correct this.")
 	case GateAccountOnHold:
-		return answer(None, "hold of the account", account+" is on hold."+until("An operator can end the hold."))
+		return answer(None, "hold of the account", account+" is on hold."+at("The hold ends at", "An operator can end the hold."))
 	case GateSafetyMode:
 		return answer(Provider, "safety mode", "Safety mode is on: nothing is sent in the whole fleet until it ends.")
 	case GateAccountFlapping:
-		return answer(None, "flapping account", account+" lost its connection repeatedly. It must stay connected for a while."+until("It then sends again."))
+		return answer(None, "flapping account", account+" lost its connection repeatedly. It must stay connected for a while."+at("It sends again at", "It then sends again."))
 	case GateCampaignNotRunning:
 		return answer(User, "campaign not running", "Campaign "+f.Campaign+" is not running. Start it.")
 	case GateNoSuchStep:
 		return answer(User, "missing step", "The next step of campaign "+f.Campaign+" is of another kind, or there is none. Check the steps of the campaign.")
 	case GateNotDue:
-		return answer(None, "due time", "The next "+one+" is not due yet."+until("The platform sets its time."))
+		return answer(None, "due time", "The next "+one+" is not due yet."+at("It is due at", "The platform sets its time."))
 	case GateLimitsMissing:
 		return answer(Operator, "missing limits", "There are no limits for "+many+", so none are sent. An operator must set them.")
 	case GateKindOnHold:
-		return answer(None, "hold of "+many, begin(many)+" of "+f.Account+" are on hold; other kinds go on."+until("An operator can end the hold."))
+		return answer(None, "hold of "+many, begin(many)+" of "+f.Account+" are on hold; other kinds go on."+at("The hold ends at", "An operator can end the hold."))
 	case GateWindowHasNoZone:
 		return answer(User, "missing time zone", "The time zone of "+f.Account+" is not known, so nothing is sent. Set it, or the zone of its sending windows.")
 	case GateWindowClosed:
 		return answer(None, "sending window", "The sending window of "+f.Account+" is closed."+until("It has no further opening."))
 	case GateCooldown:
-		return answer(None, "cooldown", account+" waits between two actions."+until("It then goes on."))
+		return answer(None, "cooldown", account+" waits between two actions."+at("It goes on at", "It then goes on."))
 	case GateDailyCap:
 		return answer(None, full("daily cap"), "The daily cap of "+many+" is used up"+of(f)+"."+until("Its limit is zero: raise the limit, or change the subscription of the account."))
 	case GateWeeklyCap:
@@ -233,10 +230,10 @@ func BecauseOfGate(f GateFacts) Gate {
 	case GateAlreadyConnected:
 		return answer(User, "connected already", "The person behind "+f.Account+" is connected with this prospect already. Move the prospect to its next step.")
 	case GateInviteWithdrawn:
-		return answer(None, "withdrawn invite", "An invite to this prospect was withdrawn. The provider allows a new one after three weeks."+until("It then opens."))
+		return answer(None, "withdrawn invite", "An invite to this prospect was withdrawn. The provider allows a new one after three weeks."+at("It is possible at", "It is then possible."))
 	}
 	// A code of a newer schema.
-	return answer(None, string(f.Code), "The next "+one+" is held: "+string(f.Code)+"."+until("See the documentation of this code."))
+	return answer(None, string(f.Code), "The next "+one+" is held: "+string(f.Code)+"."+at("The gate opens at", "See the documentation of this code."))
 }
 
 // of says how much of a cap is used.

@@ -138,6 +138,7 @@ func TestAsProblem(t *testing.T) {
 		require.Equal(t, c.want, found.Kind, "%+v", c.err)
 	}
 	require.Equal(t, "No reason was given. Give a reason.", (&operator.Problem{Message: "no reason was given", Fix: "Give a reason."}).Sentences())
+	require.Equal(t, `if_refused is "x".`, (&operator.Problem{Message: `if_refused is "x"`}).Sentences(), "the name of a parameter")
 }
 
 // The preview says what the cap leaves to the sweeps, what cannot resume, and how long a rate

@@ -51,8 +51,12 @@ func (p *Problem) Unwrap() error { return p.cause }
 
 // Sentences returns the problem as sentences.
 func (p *Problem) Sentences() string {
-	first, size := utf8.DecodeRuneInString(p.Message)
-	text := string(unicode.ToUpper(first)) + p.Message[size:]
+	text := p.Message
+	// The name of a parameter stays as it is.
+	if name, _, _ := strings.Cut(text, " "); !strings.Contains(name, "_") {
+		first, size := utf8.DecodeRuneInString(text)
+		text = string(unicode.ToUpper(first)) + text[size:]
+	}
 	if !strings.HasSuffix(text, ".") {
 		text += "."
 	}

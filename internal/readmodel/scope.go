@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/thawline/thaw/internal/store"
 
@@ -25,6 +26,17 @@ func (e *UnknownWorkspaceError) Error() string { return fmt.Sprintf("there is no
 
 // Is implements the interface of [errors.Is].
 func (*UnknownWorkspaceError) Is(target error) bool { return target == ErrNotFound }
+
+// An UnknownKindError says that there is no such kind of action.
+type UnknownKindError struct {
+	Kind  string
+	Kinds []string // all kinds
+}
+
+// Error implements error. API and commands show this text.
+func (e *UnknownKindError) Error() string {
+	return fmt.Sprintf("there is no kind of action %q: use one of %s", e.Kind, strings.Join(e.Kinds, ", "))
+}
 
 // A Scope limits which rows a caller can see: a range of workspace IDs, which is part of every
 // query. The zero Scope sees nothing.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -59,12 +60,15 @@ type SendingPage struct {
 	SearchedTo *int64 `json:"searched_to"`
 }
 
-// SendingActions returns a page of the ledger, newest first.
+// SendingActions returns a page of the ledger, newest first, or an [UnknownKindError].
 func SendingActions(ctx context.Context, db *store.Store, s Scope, f SendingFilter, p Paging) (page SendingPage, err error) {
 	const list = "sending actions"
 	from, err := after(p, list, beforeAny)
 	if err != nil {
 		return page, fmt.Errorf("listing actions: %w", err)
+	}
+	if err := checkKind(ctx, db, f.Kind); err != nil {
+		return page, err
 	}
 	scan := int32(deliveryScan)
 	err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
@@ -128,6 +132,17 @@ func SendingKinds(ctx context.Context, db *store.Store) ([]string, error) {
 		return nil, fmt.Errorf("reading the kinds of actions: %w", err)
 	}
 	return kinds, nil
+}
+
+func checkKind(ctx context.Context, db *store.Store, kind string) error {
+	if kind == "" {
+		return nil
+	}
+	kinds, err := SendingKinds(ctx, db)
+	if err == nil && !slices.Contains(kinds, kind) {
+		err = &UnknownKindError{kind, kinds}
+	}
+	return err
 }
 
 // maxUnknown is how many unknown actions are counted.

@@ -189,7 +189,7 @@ BEGIN
             WHERE a.account_id = action.account_id AND a.kind = action.kind AND a.state = 'refused' AND a.settled_at > at - interval '24 hours';
             IF refusals >= 3 AND account.id IS NOT NULL THEN
                 PERFORM thaw.hold_kind(action.account_id, action.kind, thaw.limit_ends(action.account_id, action.kind, NULL), 'refusals',
-                    format('the provider refused %s to %s prospects within a day', action.kind, refusals), settle.actor);
+                    format('the provider refused %ss to %s prospects within a day', action.kind, refusals), settle.actor);
             END IF;
         WHEN account.id IS NULL AND result IN ('limited', 'account_lost', 'restricted') THEN
             NULL; -- the account was deleted since, and nothing is left to hold

@@ -466,6 +466,9 @@ BEGIN
     IF verify_action.outcome IS NULL OR verify_action.outcome NOT IN ('verified_sent', 'verified_absent') THEN
         RAISE EXCEPTION 'an unknown action is not settled as "%"', coalesce(left(verify_action.outcome, 100), 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use verified_sent or verified_absent.';
+    ELSIF NOT EXISTS (SELECT FROM thaw.actions AS a WHERE a.id = verify_action.reservation) THEN
+        RAISE EXCEPTION 'there is no action %', coalesce(verify_action.reservation::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use the ID of an unknown action: thaw actions --unknown lists them.';
     END IF;
     result := thaw.settle(verify_action.reservation, verify_action.outcome, actor => verify_action.actor);
     -- thaw.settle records it without the reason of a person.
