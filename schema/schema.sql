@@ -1235,6 +1235,11 @@ BEGIN
     WHERE a.id = new.row_id
         AND (a.external_id, a.provider, a.provider_account_id, a.member_id, a.display_name, a.timezone, a.tier, a.parked_reason)
             IS DISTINCT FROM (new.external_id, new.provider, new.provider_account_id, new.member_id, new.display_name, new.timezone, new.tier, new.parked_reason);
+    PERFORM thaw.give_ramps(array_agg(a.id ORDER BY a.id), array_agg((t.change ->> 'ramp_started_on')::date ORDER BY a.id))
+    FROM unnest(taken) AS t
+    JOIN thaw.accounts AS a ON a.external_id = t.external_id AND a.workspace_id = t.workspace_id
+    WHERE t.code IS NULL AND t.change ->> 'ramp_started_on' IS NOT NULL
+    HAVING count(*) > 0;
     FOR one IN
         SELECT a.*, word.status AS new_status
         FROM unnest(taken) AS t
@@ -3735,6 +3740,24 @@ BEGIN
         SELECT event.signal_id, count(*)::integer AS n
         FROM unnest(p_events) AS event WHERE event.source = 'signal' AND event.kind = 'resumed' GROUP BY event.signal_id) AS line
     WHERE s.id = line.signal_id;
+END;
+$$;
+CREATE FUNCTION thaw.give_ramps(p_account_ids bigint[], p_dates date[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.ensure_senders(p_account_ids);
+    UPDATE thaw.senders AS s SET ramp_started_at = ramp.started_at
+    FROM (
+        SELECT sending.sender_id, min(thaw.day_start(coalesce(thaw.zone_named(a.timezone), 'UTC'), given.day)) AS started_at
+        FROM unnest(p_account_ids, p_dates) AS given (account_id, day)
+        JOIN thaw.accounts AS a ON a.id = given.account_id
+        JOIN thaw.sending_accounts AS sending ON sending.account_id = a.id
+        WHERE given.day BETWEEN '2000-01-01' AND thaw.now()::date
+        GROUP BY sending.sender_id) AS ramp
+    WHERE s.id = ramp.sender_id AND s.last_sent_at IS NULL AND s.restriction_seen_at IS NULL
+        AND ramp.started_at <= thaw.now() AND s.ramp_started_at IS DISTINCT FROM ramp.started_at;
 END;
 $$;
 CREATE FUNCTION thaw.go_live(workspace_key text, reason text, actor text DEFAULT CURRENT_USER) RETURNS integer

@@ -134,6 +134,8 @@ func (c *Column) problem(holds class) string {
 		return "and not an integer"
 	case holds == moment && c.BaseType != "timestamptz" && c.BaseType != "timestamp":
 		return "and not a timestamp"
+	case holds == day && c.BaseType != "date" && c.BaseType != "timestamptz" && c.BaseType != "timestamp":
+		return "and not a date or a timestamp"
 	}
 	return ""
 }

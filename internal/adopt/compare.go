@@ -363,9 +363,10 @@ func (e *Entity) differences(p values, t copied) []string {
 	// The triggers do not send these of a running row, nor of a deleted one whose word says that it
 	// runs.
 	isActive := p["status"] == string(enum.EnrollmentActive) || t.row["status"] == string(enum.EnrollmentActive) || p["deleted"] == true
+	// The ramp is that of the sender, and follows from what is sent.
 	for _, f := range fields[e.Kind] {
 		theirs, isSent := p[f.key]
-		if !isSent || f.name == "paused_at" || e.isIdle(f) && isActive {
+		if !isSent || f.name == "paused_at" || f.name == "ramp_started_on" || e.isIdle(f) && isActive {
 			continue
 		}
 		switch {

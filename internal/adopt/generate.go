@@ -331,6 +331,10 @@ func (g *generator) theirs(e *Entity, f field, row string) string {
 func (g *generator) read(table Name, column string, holds class, row string) string {
 	expression := row + "." + name(column)
 	switch {
+	case holds == day && g.catalog.Table(table).Column(column).BaseType == "timestamptz":
+		return "(" + expression + " AT TIME ZONE 'UTC')::date"
+	case holds == day:
+		return expression + "::date"
 	case holds == text:
 		return expression + "::text"
 	case holds == moment && g.catalog.Table(table).Column(column).BaseType == "timestamp":

@@ -50,6 +50,7 @@ const (
 	text class = iota
 	integer
 	moment
+	day
 )
 
 // fields are the fields of each kind, except for the id, the status and the reason.
@@ -66,6 +67,7 @@ var fields = map[Kind][]field{
 		{name: "name", key: "name", about: "the name that people see"},
 		{name: "timezone", key: "timezone", about: "an IANA time zone, such as Europe/Paris; without it, nothing is sent"},
 		{name: "tier", key: "tier", words: enum.Names(enum.AccountTiers), otherwise: string(enum.TierFree), about: "the subscription, which selects the caps of sending; without it, free"},
+		{name: "ramp_started_on", key: "ramp_started_on", holds: day, about: "when the account began to send, before Thaw; without it, caps begin with ramp week 1"},
 	},
 	Campaigns: {
 		{name: "workspace", key: "workspace", required: true, isFixed: true, about: "the id of the workspace"},

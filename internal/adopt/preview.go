@@ -262,6 +262,8 @@ func (g *generator) rules(e *Entity) []rule {
 			all = append(all, rule{fmt.Sprintf("%[1]s <> '' AND %[1]s NOT IN (SELECT z.name FROM pg_catalog.pg_timezone_names AS z)", expression), "the time zone is unknown to Postgres", isIgnored})
 		case "tier":
 			all = append(all, rule{fmt.Sprintf("%s <> '' AND %s", g.theirs(e, f, "n"), g.isNoWord(e, f, "n")), "the word for the subscription is no tier of Thaw", "Thaw sends within the lowest caps (free)"})
+		case "ramp_started_on":
+			all = append(all, rule{expression + " NOT BETWEEN '2000-01-01' AND thaw.now()::date", "the start of the ramp is before 2000 or after today", isIgnored})
 		case "next_kind":
 			theirs := g.theirs(e, f, "n")
 			all = append(all, rule{fmt.Sprintf("%s <> '' AND %s IS NULL", theirs, expression), "the word for the next step means no kind of action", "Thaw does not schedule the step"})

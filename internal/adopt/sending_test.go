@@ -64,6 +64,40 @@ func TestSendingIsAdopted(t *testing.T) {
 	require.Zero(t, compared(t, db, p, false).Drift)
 }
 
+// An account that sent before it came to Thaw does not begin with ramp week 1. Once Thaw has sent
+// something, the date of the platform does not change the ramp any more.
+func TestRampIsAdopted(t *testing.T) {
+	t.Parallel()
+	for columnType, given := range map[string]string{"date": "2025-10-01", "timestamptz": "2025-10-01 21:30Z", "timestamp": "2025-10-01 21:30"} {
+		t.Run(columnType, func(t *testing.T) {
+			t.Parallel()
+			db := withFixture(t, "outreach")
+			db.Exec(t, "ALTER TABLE app.linkedin_accounts ADD COLUMN first_invite "+columnType)
+			db.Exec(t, "UPDATE app.linkedin_accounts SET first_invite = '"+given+"' WHERE id = 'acc_ann'; UPDATE app.linkedin_accounts SET first_invite = 'infinity' WHERE id = 'acc_eve'")
+			p := adoptedWith(t, db, strings.Replace(mapping, "  timezone: tz\n", "  timezone: tz\n  ramp_started_on: first_invite\n", 1))
+			week := func(account string) int {
+				return testdb.Value[int](t, db, "SELECT min(g.ramp_week) FROM thaw.accounts AS a, thaw.kind_gates(ARRAY[a.id]) AS g WHERE a.external_id = $1", account)
+			}
+			started := func() string {
+				return testdb.Value[string](t, db, `
+					SELECT to_char(s.ramp_started_at AT TIME ZONE a.timezone, 'YYYY-MM-DD HH24:MI')
+					FROM thaw.accounts AS a JOIN thaw.sending_accounts AS x ON x.account_id = a.id JOIN thaw.senders AS s ON s.id = x.sender_id
+					WHERE a.external_id = 'acc_ann'`)
+			}
+			require.Equal(t, "2025-10-01 00:00", started())
+			require.Equal(t, []int{6, 1, 1}, []int{week("acc_ann"), week("acc_bob"), week("acc_eve")})
+			require.Zero(t, compared(t, db, p, false).Drift)
+
+			db.Exec(t, "UPDATE app.linkedin_accounts SET first_invite = thaw.now() - interval '8 days' WHERE id = 'acc_ann'")
+			require.Equal(t, 2, week("acc_ann"))
+			db.Exec(t, "UPDATE thaw.senders SET last_sent_at = thaw.now()")
+			db.Exec(t, "UPDATE app.linkedin_accounts SET first_invite = '2025-10-01' WHERE id = 'acc_ann'")
+			require.Equal(t, 2, week("acc_ann"))
+			require.Zero(t, compared(t, db, p, false).Drift)
+		})
+	}
+}
+
 // A pause and a resume by Thaw keep the next action, and the platform settles with its own step.
 func TestAdoptedLeadIsSent(t *testing.T) {
 	t.Parallel()

@@ -345,6 +345,30 @@ $$;
 COMMENT ON FUNCTION thaw.set_ramp(text, date, text, text, text) IS
     'Sets the date on which ramp week 1 of the person behind an account began, for an account that sent before it came to Thaw. Null: the ramp starts with the next action that is sent. Returns the ramp week now; 6 is the sixth and all later weeks.';
 
+-- Sets when ramp week 1 of accounts began, as the platform knows it (an import, an adopted table).
+-- Such a date is for the time before Thaw: once an action was sent, or a restriction was seen, the
+-- ramp follows from what happened, and the same date again does not set it back. Of several dates
+-- of a person, the first one counts. Dates that set_ramp refuses are ignored. The caller has locked
+-- the accounts.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.give_ramps(p_account_ids bigint[], p_dates date[]) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM thaw.ensure_senders(p_account_ids);
+    UPDATE thaw.senders AS s SET ramp_started_at = ramp.started_at
+    FROM (
+        SELECT sending.sender_id, min(thaw.day_start(coalesce(thaw.zone_named(a.timezone), 'UTC'), given.day)) AS started_at
+        FROM unnest(p_account_ids, p_dates) AS given (account_id, day)
+        JOIN thaw.accounts AS a ON a.id = given.account_id
+        JOIN thaw.sending_accounts AS sending ON sending.account_id = a.id
+        WHERE given.day BETWEEN '2000-01-01' AND thaw.now()::date
+        GROUP BY sending.sender_id) AS ramp
+    WHERE s.id = ramp.sender_id AND s.last_sent_at IS NULL AND s.restriction_seen_at IS NULL
+        AND ramp.started_at <= thaw.now() AND s.ramp_started_at IS DISTINCT FROM ramp.started_at;
+END;
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION thaw.give_ramps(bigint[], date[]) FROM PUBLIC;
+
 -- The enrollments of a campaign that have not ended. By account, as the indexes are: a campaign has
 -- accounts of its workspace only.
 -- +goose StatementBegin
@@ -521,6 +545,7 @@ ALTER FUNCTION thaw.instead_of_undo_core(text) RENAME TO instead_of_undo;
 DROP FUNCTION thaw.verify_action(bigint, text, text, text);
 DROP FUNCTION thaw.set_campaign_steps(text, text, jsonb);
 DROP FUNCTION thaw.open_enrollments(bigint, bigint);
+DROP FUNCTION thaw.give_ramps(bigint[], date[]);
 DROP FUNCTION thaw.set_ramp(text, date, text, text, text);
 DROP FUNCTION thaw.correct_action_hold(text, text, timestamptz, text, text, text);
 DROP FUNCTION thaw.hold_action_kind(text, text, timestamptz, text, text, text);

@@ -1,5 +1,5 @@
--- Adoption: the tier of accounts, and the next actions of prospects that Thaw schedules. The
--- functions are those of 00035_apply.sql with these values.
+-- Adoption: the tier and the ramp of accounts, and the next actions of prospects that Thaw
+-- schedules. The functions are those of 00035_apply.sql with these values.
 --
 -- The platform keeps the step, the kind and the time of the next action. If the mapping names the
 -- column of the kind, every change of the three is copied, also of a prospect that runs. An account
@@ -69,6 +69,12 @@ BEGIN
     WHERE a.id = new.row_id
         AND (a.external_id, a.provider, a.provider_account_id, a.member_id, a.display_name, a.timezone, a.tier, a.parked_reason)
             IS DISTINCT FROM (new.external_id, new.provider, new.provider_account_id, new.member_id, new.display_name, new.timezone, new.tier, new.parked_reason);
+
+    PERFORM thaw.give_ramps(array_agg(a.id ORDER BY a.id), array_agg((t.change ->> 'ramp_started_on')::date ORDER BY a.id))
+    FROM unnest(taken) AS t
+    JOIN thaw.accounts AS a ON a.external_id = t.external_id AND a.workspace_id = t.workspace_id
+    WHERE t.code IS NULL AND t.change ->> 'ramp_started_on' IS NOT NULL
+    HAVING count(*) > 0;
 
     FOR one IN
         SELECT a.*, word.status AS new_status

@@ -30,20 +30,11 @@ UPDATE thaw.accounts AS known SET
 FROM import_details AS d
 WHERE known.id = d.id;
 
--- A date of the file is for the time before Thaw. Once an action was sent, or a restriction was
--- seen, the ramp follows from what happened, and importing the file again does not set it back.
 CREATE TEMP TABLE import_ramps ON COMMIT DROP AS
-SELECT known.id, thaw.day_start(coalesce(thaw.zone_named(known.timezone), 'UTC'), d.ramp_started_on::date) AS started_at
+SELECT known.id, d.ramp_started_on::date AS day
 FROM import_account_details AS d
 JOIN thaw.accounts AS known ON known.provider = d.provider AND known.provider_account_id = d.account
 WHERE d.ramp_started_on IS NOT NULL
 ORDER BY known.id
 FOR NO KEY UPDATE OF known;
-SELECT thaw.ensure_senders(array_agg(r.id ORDER BY r.id)) FROM import_ramps AS r HAVING count(*) > 0;
-UPDATE thaw.senders AS s SET ramp_started_at = ramp.started_at
-FROM (
-    SELECT sending.sender_id, min(r.started_at) AS started_at
-    FROM import_ramps AS r JOIN thaw.sending_accounts AS sending ON sending.account_id = r.id
-    GROUP BY sending.sender_id) AS ramp
-WHERE s.id = ramp.sender_id AND s.last_sent_at IS NULL AND s.restriction_seen_at IS NULL
-    AND s.ramp_started_at IS DISTINCT FROM ramp.started_at;
+SELECT thaw.give_ramps(array_agg(r.id ORDER BY r.id), array_agg(r.day ORDER BY r.id)) FROM import_ramps AS r HAVING count(*) > 0;
