@@ -427,7 +427,7 @@ var mutants = []mutant{
 	{
 		without: "the lock on the sender",
 		edits:   []edit{{reserves, "WHERE s.id = known FOR NO KEY UPDATE;", "WHERE s.id = known;"}},
-		pkg: "./schema", tests: []string{"TestAccountsOfOnePersonRaceForOneQuota"}, inCI: true,
+		pkg:     "./schema", tests: []string{"TestAccountsOfOnePersonRaceForOneQuota"}, inCI: true,
 	},
 	{
 		without: "the gates in the last look",
