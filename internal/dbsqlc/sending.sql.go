@@ -473,7 +473,8 @@ func (q *Queries) EnrollmentToReserve(ctx context.Context, arg EnrollmentToReser
 }
 
 const forecastAccounts = `-- name: ForecastAccounts :many
-SELECT sending.account_id, sending.sender_id, coalesce(sending.served_at, 'epoch')::timestamptz AS served_at
+SELECT sending.account_id, sending.sender_id, coalesce(sending.served_at, 'epoch')::timestamptz AS served_at,
+    coalesce(sending.served_campaign_id, 0)::bigint AS served_campaign_id
 FROM thaw.sending_accounts AS sending
 JOIN thaw.accounts AS a ON a.id = sending.account_id
 WHERE sending.sender_id IN (SELECT own.sender_id FROM thaw.sending_accounts AS own WHERE own.account_id = ANY ($1::bigint[]))
@@ -482,9 +483,10 @@ ORDER BY sending.account_id
 `
 
 type ForecastAccountsRow struct {
-	AccountID int64
-	SenderID  int64
-	ServedAt  time.Time
+	AccountID        int64
+	SenderID         int64
+	ServedAt         time.Time
+	ServedCampaignID int64
 }
 
 // The accounts of the senders of given accounts that may send, for a forecast of the next actions
@@ -498,7 +500,12 @@ func (q *Queries) ForecastAccounts(ctx context.Context, accountIds []int64) ([]F
 	var items []ForecastAccountsRow
 	for rows.Next() {
 		var i ForecastAccountsRow
-		if err := rows.Scan(&i.AccountID, &i.SenderID, &i.ServedAt); err != nil {
+		if err := rows.Scan(
+			&i.AccountID,
+			&i.SenderID,
+			&i.ServedAt,
+			&i.ServedCampaignID,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -725,46 +732,6 @@ func (q *Queries) ForecastSteps(ctx context.Context, campaignIds []int64) ([]Tha
 			&i.Kind,
 			&i.Delay,
 		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const forecastTurns = `-- name: ForecastTurns :many
-SELECT pair.account_id::bigint AS account_id, pair.campaign_id::bigint AS campaign_id, last.id
-FROM (SELECT unnest($1::bigint[]) AS account_id, unnest($2::bigint[]) AS campaign_id) AS pair
-CROSS JOIN LATERAL (
-    SELECT x.id FROM thaw.actions AS x
-    WHERE x.account_id = pair.account_id AND x.campaign_id = pair.campaign_id ORDER BY x.id DESC LIMIT 1) AS last
-`
-
-type ForecastTurnsParams struct {
-	AccountIds  []int64
-	CampaignIds []int64
-}
-
-type ForecastTurnsRow struct {
-	AccountID  int64
-	CampaignID int64
-	ID         int64
-}
-
-// The last action of each campaign of accounts: the campaigns of an account take turns.
-func (q *Queries) ForecastTurns(ctx context.Context, arg ForecastTurnsParams) ([]ForecastTurnsRow, error) {
-	rows, err := q.db.Query(ctx, forecastTurns, arg.AccountIds, arg.CampaignIds)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ForecastTurnsRow
-	for rows.Next() {
-		var i ForecastTurnsRow
-		if err := rows.Scan(&i.AccountID, &i.CampaignID, &i.ID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

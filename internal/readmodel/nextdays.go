@@ -144,7 +144,7 @@ func readSenders(ctx context.Context, q *dbsqlc.Queries, accountIDs []int64) (ma
 		}
 		of[a.AccountID], ids = s, append(ids, a.AccountID)
 		s.accounts[a.AccountID] = &sendforecast.Account{
-			ID: a.AccountID, ServedAt: a.ServedAt, Kinds: map[string]sendforecast.Kind{}, Campaigns: map[int64]int64{},
+			ID: a.AccountID, ServedAt: a.ServedAt, ServedCampaign: a.ServedCampaignID, Kinds: map[string]sendforecast.Kind{},
 		}
 	}
 	if err := readKinds(ctx, q, senders, of, ids); err != nil {
@@ -211,13 +211,13 @@ func readKinds(ctx context.Context, q *dbsqlc.Queries, senders, of map[int64]*se
 	return wrapForecast("use", err)
 }
 
-// readQueues reads the prospects of accounts, whose turn it is, and the steps of their campaigns.
+// readQueues reads the prospects of accounts and the steps of their campaigns.
 func readQueues(ctx context.Context, q *dbsqlc.Queries, senders, of map[int64]*sender, ids []int64) error {
 	rows, err := q.ForecastProspects(ctx, dbsqlc.ForecastProspectsParams{AccountIds: ids, Size: expectedProspects})
 	if err != nil {
 		return wrapForecast("prospects", err)
 	}
-	turns, campaigns := dbsqlc.ForecastTurnsParams{}, []int64{}
+	var campaigns []int64
 	for _, p := range rows {
 		if !slices.Contains(campaigns, p.CampaignID) {
 			campaigns = append(campaigns, p.CampaignID)
@@ -237,10 +237,6 @@ func readQueues(ctx context.Context, q *dbsqlc.Queries, senders, of map[int64]*s
 	for _, p := range rows {
 		s := of[p.AccountID]
 		a := s.accounts[p.AccountID]
-		if _, known := a.Campaigns[p.CampaignID]; !known {
-			a.Campaigns[p.CampaignID] = 0
-			turns.AccountIds, turns.CampaignIds = append(turns.AccountIds, p.AccountID), append(turns.CampaignIds, p.CampaignID)
-		}
 		prospect := sendforecast.Prospect{ID: p.ID, Campaign: p.CampaignID, Step: int(p.Step), Kind: p.Kind, DueAt: p.DueAt}
 		switch {
 		case p.IsCapped || len(s.Days) == 0:
@@ -258,9 +254,5 @@ func readQueues(ctx context.Context, q *dbsqlc.Queries, senders, of map[int64]*s
 		}
 		a.Prospects = append(a.Prospects, prospect)
 	}
-	last, err := q.ForecastTurns(ctx, turns)
-	for _, t := range last {
-		of[t.AccountID].accounts[t.AccountID].Campaigns[t.CampaignID] = t.ID
-	}
-	return wrapForecast("turns", err)
+	return nil
 }

@@ -52,9 +52,9 @@ type Account struct {
 	ServedAt time.Time // zero: never
 	Windows  []Window  // from now on, in order
 	Kinds    map[string]Kind
-	// Campaigns are when each campaign was served last, as a number that grows with time.
-	Campaigns map[int64]int64
-	Prospects []Prospect
+	// ServedCampaign is the campaign of the last action. Zero: there was none.
+	ServedCampaign int64
+	Prospects      []Prospect
 }
 
 // A Window is a time in which an account sends.
@@ -93,7 +93,7 @@ type Expected struct {
 }
 
 // samples is how often the coming days are counted, with gaps drawn each time.
-const samples = 48
+const samples = 96
 
 // poll is how long a due action waits at most for a sender that polls.
 const poll = time.Minute
@@ -278,7 +278,6 @@ type run struct {
 	accounts []*account
 	kinds    map[string]*kind
 	day      int // index of the current one
-	turn     int64
 	// isWaiting has all prospects.
 	isWaiting map[int64]bool
 }
@@ -295,14 +294,11 @@ type kind struct {
 type account struct {
 	Account
 
-	servedAt  time.Time
-	campaigns map[int64]*campaign
-	queues    []*queue
-	window    int // index of the first one that is not over
+	servedAt time.Time
+	served   int64 // campaign
+	queues   []*queue
+	window   int // index of the first one that is not over
 }
-
-// A campaign is served at a turn. The one with the lowest turn is next.
-type campaign struct{ turn int64 }
 
 // A queue has the prospects of an account with the same next kind. All gates but the due times are
 // the same for them.
@@ -317,9 +313,8 @@ type queue struct {
 
 // A line has the prospects of a queue of one campaign, the one that is due first first.
 type line struct {
-	id      int64
-	of      *campaign
-	waiting []Prospect
+	campaign int64
+	waiting  []Prospect
 }
 
 func before(a, b Prospect) int { return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.ID, b.ID)) }
@@ -348,11 +343,7 @@ func newRun(s Sender) *run {
 		slices.SortFunc(k.used, time.Time.Compare)
 	}
 	for _, a := range s.Accounts {
-		of := &account{Account: a, servedAt: a.ServedAt, campaigns: map[int64]*campaign{}}
-		for id, turn := range a.Campaigns {
-			of.campaigns[id] = &campaign{turn}
-			r.turn = max(r.turn, turn)
-		}
+		of := &account{Account: a, servedAt: a.ServedAt, served: a.ServedCampaign}
 		for _, p := range a.Prospects {
 			l := r.line(of, p)
 			l.waiting = append(l.waiting, p)
@@ -377,14 +368,11 @@ func (r *run) again(g gap, budget *Budget) *run {
 		c.kinds[name] = &kind{used: slices.Clip(k.used), today: k.today}
 	}
 	for _, a := range r.accounts {
-		of := &account{Account: a.Account, servedAt: a.servedAt, campaigns: map[int64]*campaign{}}
-		for id, shared := range a.campaigns {
-			of.campaigns[id] = &campaign{shared.turn}
-		}
+		of := &account{Account: a.Account, servedAt: a.servedAt, served: a.served}
 		for _, q := range a.queues {
 			copied := &queue{kind: c.kinds[q.name], limits: q.limits, name: q.name}
 			for _, l := range q.lines {
-				copied.lines = append(copied.lines, &line{l.id, of.campaigns[l.id], slices.Clone(l.waiting)})
+				copied.lines = append(copied.lines, &line{l.campaign, slices.Clone(l.waiting)})
 			}
 			of.queues = append(of.queues, copied)
 		}
@@ -414,13 +402,10 @@ func (r *run) line(a *account, p Prospect) *line {
 		a.queues = append(a.queues, q)
 	}
 	q := a.queues[i]
-	l := slices.IndexFunc(q.lines, func(l *line) bool { return l.id == p.Campaign })
+	l := slices.IndexFunc(q.lines, func(l *line) bool { return l.campaign == p.Campaign })
 	if l < 0 {
 		l = len(q.lines)
-		if a.campaigns[p.Campaign] == nil {
-			a.campaigns[p.Campaign] = &campaign{}
-		}
-		q.lines = append(q.lines, &line{id: p.Campaign, of: a.campaigns[p.Campaign]})
+		q.lines = append(q.lines, &line{campaign: p.Campaign})
 	}
 	return q.lines[l]
 }
@@ -442,7 +427,7 @@ func (r *run) act() (done Prospect, ok bool) {
 				if len(l.waiting) == 0 || l.waiting[0].DueAt.After(r.now) {
 					continue
 				}
-				if best == nil || cmp.Or(cmp.Compare(l.of.turn, best.of.turn), cmp.Compare(l.waiting[0].ID, best.waiting[0].ID)) < 0 {
+				if best == nil || a.isBefore(l, q.name, best, of.name) {
 					best, of = l, q
 				}
 			}
@@ -452,6 +437,18 @@ func (r *run) act() (done Prospect, ok bool) {
 		}
 	}
 	return Prospect{}, false
+}
+
+// isBefore reports whether a line is before another one, as in thaw.schedule_batch: campaigns take
+// turns in the order of their IDs, and of a campaign, the kind that is due first is next.
+func (a *account) isBefore(l *line, kind string, than *line, thanKind string) bool {
+	if l.campaign == than.campaign {
+		return cmp.Or(l.waiting[0].DueAt.Compare(than.waiting[0].DueAt), cmp.Compare(kind, thanKind)) < 0
+	}
+	if had, thanHad := l.campaign <= a.served, than.campaign <= a.served; had != thanHad {
+		return thanHad
+	}
+	return l.campaign < than.campaign
 }
 
 // serve does the first action of a line.
@@ -464,8 +461,7 @@ func (r *run) serve(a *account, q *queue, l *line) Prospect {
 	q.kind.today++
 	q.kind.did++
 	q.kind.nextAt = r.now.Add(r.gap(q.limits.GapFrom, q.limits.GapTo))
-	r.turn++
-	a.servedAt, l.of.turn = r.now, r.turn
+	a.servedAt, a.served = r.now, l.campaign
 	if steps := r.Steps[p.Campaign]; p.Step+1 < len(steps) {
 		next := Prospect{p.ID, p.Campaign, p.Step + 1, steps[p.Step+1].Kind, r.now.Add(steps[p.Step+1].Delay)}
 		heap.Push(r.line(a, next), next)

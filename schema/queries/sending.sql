@@ -171,7 +171,8 @@ SELECT thaw.verify_action(sqlc.arg(id)::bigint, sqlc.arg(outcome)::text, sqlc.ar
 -- name: ForecastAccounts :many
 -- The accounts of the senders of given accounts that may send, for a forecast of the next actions
 -- (package sendforecast). The queries below read the rest of it. served_at: 'epoch' for never.
-SELECT sending.account_id, sending.sender_id, coalesce(sending.served_at, 'epoch')::timestamptz AS served_at
+SELECT sending.account_id, sending.sender_id, coalesce(sending.served_at, 'epoch')::timestamptz AS served_at,
+    coalesce(sending.served_campaign_id, 0)::bigint AS served_campaign_id
 FROM thaw.sending_accounts AS sending
 JOIN thaw.accounts AS a ON a.id = sending.account_id
 WHERE sending.sender_id IN (SELECT own.sender_id FROM thaw.sending_accounts AS own WHERE own.account_id = ANY (sqlc.arg(account_ids)::bigint[]))
@@ -253,14 +254,6 @@ CROSS JOIN LATERAL (
     WHERE own.account_id = account.id AND own.due_at IS NOT NULL
     ORDER BY own.due_at, own.id LIMIT sqlc.arg(size)::integer) AS e
 ORDER BY e.account_id, e.due_at, e.id;
-
--- name: ForecastTurns :many
--- The last action of each campaign of accounts: the campaigns of an account take turns.
-SELECT pair.account_id::bigint AS account_id, pair.campaign_id::bigint AS campaign_id, last.id
-FROM (SELECT unnest(sqlc.arg(account_ids)::bigint[]) AS account_id, unnest(sqlc.arg(campaign_ids)::bigint[]) AS campaign_id) AS pair
-CROSS JOIN LATERAL (
-    SELECT x.id FROM thaw.actions AS x
-    WHERE x.account_id = pair.account_id AND x.campaign_id = pair.campaign_id ORDER BY x.id DESC LIMIT 1) AS last;
 
 -- name: ForecastSteps :many
 -- The steps of linear campaigns.
