@@ -16,11 +16,13 @@ DECLARE
     locked  bigint;
 BEGIN
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
-    IF thaw.are_persons_unknown() THEN
-        RAISE EXCEPTION 'the persons behind many accounts have just changed'
-            USING ERRCODE = 'serialization_failure', HINT = 'Try again in a few seconds: what they have used is being added up.';
+    IF EXISTS (SELECT FROM thaw.person_changes) THEN
+        IF thaw.are_persons_unknown() THEN
+            RAISE EXCEPTION 'the persons behind many accounts have just changed'
+                USING ERRCODE = 'serialization_failure', HINT = 'Try again in a few seconds: what they have used is being added up.';
+        END IF;
+        PERFORM thaw.follow_persons();
     END IF;
-    PERFORM thaw.follow_persons();
     -- The sender may change while this transaction waits for it.
     FOR attempt IN 1..10 LOOP
         SELECT s.id INTO known
