@@ -188,19 +188,34 @@ func (d *driver) add(h *history, e providersim.Entry) {
 	d.moveTo(h, e.At)
 	h.all = append(h.all, e)
 	h.last, h.lastOfKind[e.Kind] = e.At, e.At
+	h.setBack(e)
 	switch effect := d.effectOf(e); {
 	case e.Delivered:
 		h.used[e.Kind] = append(h.used[e.Kind], use{at: e.At, delivered: true})
-		if !h.restricted.IsZero() && !e.At.Before(h.restricted) && !h.started.IsZero() {
-			h.started = e.At.Add(-time.Duration(max(rampWeek(h.started, e.At)/2, 1)-1) * week)
-			h.restricted = time.Time{}
-		}
 		if h.started.IsZero() {
 			h.started = e.At
 		}
 	case effect == unknown:
 		h.used[e.Kind] = append(h.used[e.Kind], use{at: e.At, until: d.settled(e).at})
 	}
+}
+
+// setBack starts the ramp again at half of the week of a restriction, with the first action after it
+// that was started: whatever came of it, and also if its sender died before the request.
+func (h *history) setBack(e providersim.Entry) {
+	if h.restricted.IsZero() || e.At.Before(h.restricted) || h.started.IsZero() {
+		return
+	}
+	first := e.At
+	for _, uses := range h.unrequested {
+		for _, u := range uses {
+			if !u.at.Before(h.restricted) && u.at.Before(first) {
+				first = u.at
+			}
+		}
+	}
+	h.started = first.Add(-time.Duration(max(rampWeek(h.started, h.restricted)/2, 1)-1) * week)
+	h.restricted = time.Time{}
 }
 
 // settled returns when and how an unknown request was settled. Not in the run: at its end.

@@ -108,3 +108,32 @@ func TestFirstHours(t *testing.T) {
 		})
 	}
 }
+
+// A restriction sets the ramp back with the first action that was started after it, also if that
+// was not delivered or not even requested.
+func TestRampAfterARestriction(t *testing.T) {
+	t.Parallel()
+	restricted := start.Add(3*week + time.Hour) // in week 4
+	first := restricted.Add(2 * 24 * time.Hour)
+	request := func(at time.Time, delivered bool) providersim.Entry {
+		return providersim.Entry{At: at, Account: "old", Kind: "invite", To: "p1", Delivered: delivered, AccountStatus: providersim.StatusOK, Fault: map[bool]string{false: "invalid_recipient"}[delivered]}
+	}
+	for name, c := range map[string]struct {
+		log         []providersim.Entry
+		unrequested []use
+	}{
+		"delivered":     {log: []providersim.Entry{request(first, true)}},
+		"refused":       {log: []providersim.Entry{request(first, false), request(first.Add(5*time.Hour), true)}},
+		"not requested": {log: []providersim.Entry{request(first.Add(5*time.Hour), true)}, unrequested: []use{{at: first}}},
+	} {
+		d := checked()
+		d.restrictions = map[int]time.Time{0: restricted}
+		d.unrequested = map[string]map[string][]use{"ann": {"message": c.unrequested}}
+		h := d.histories()["ann"]
+		h.started = start
+		for _, e := range c.log {
+			d.add(h, e)
+		}
+		require.Equal(t, first.Add(-week), h.started, name)
+	}
+}
