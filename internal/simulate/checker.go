@@ -200,8 +200,8 @@ func (d *driver) add(h *history, e providersim.Entry) {
 	}
 }
 
-// setBack starts the ramp again at half of the week of a restriction, with the first action after it
-// that was started: whatever came of it, and also if its sender died before the request.
+// setBack starts the ramp again at half of the week of a restriction, with the first action after
+// it that was started: whatever came of it, and also if its sender died before the request.
 func (h *history) setBack(e providersim.Entry) {
 	if h.restricted.IsZero() || e.At.Before(h.restricted) || h.started.IsZero() {
 		return
