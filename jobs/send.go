@@ -24,7 +24,11 @@ const (
 	CodeSafetyMode          Code = "safety_mode"           // nothing is sent in the whole fleet
 	CodeAccountFlapping     Code = "account_flapping"      // until OpensAt
 	CodeCampaignNotRunning  Code = "campaign_not_running"
-	CodeNoSuchStep          Code = "no_such_step"       // the next step is of another kind, or there is none
+	CodeNoSuchStep          Code = "no_such_step" // the next step is of another kind, or there is none
+	CodeAlreadyReserved     Code = "already_reserved"
+	CodeAlreadyStarted      Code = "already_started"
+	CodeAlreadySent         Code = "already_sent"
+	CodeAlreadyUnknown      Code = "already_unknown"    // a person has to settle the earlier action
 	CodeNotDue              Code = "not_due"            // until OpensAt
 	CodeLimitsMissing       Code = "limits_missing"     // no limits are set for this kind
 	CodeKindOnHold          Code = "kind_on_hold"       // until OpensAt; other kinds go on
@@ -35,15 +39,11 @@ const (
 	CodeWeeklyCap           Code = "weekly_cap"         // until OpensAt
 	CodeCampaignCap         Code = "campaign_cap"       // until OpensAt
 	CodePendingInvites      Code = "pending_invites"    // too many invites are open
-	CodeAlreadyReserved     Code = "already_reserved"
-	CodeAlreadyStarted      Code = "already_started"
-	CodeAlreadySent         Code = "already_sent"
-	CodeAlreadyUnknown      Code = "already_unknown"   // a person has to settle the earlier action
-	CodeAlreadyInvited      Code = "already_invited"   // the person has invited the prospect, maybe in another campaign
-	CodeAlreadyConnected    Code = "already_connected" // and the prospect has accepted
-	CodeInviteWithdrawn     Code = "invite_withdrawn"  // until OpensAt
-	CodeLeaseExpired        Code = "lease_expired"     // from Start: the reservation has ended
-	CodeReleased            Code = "released"          // from Start: the reservation was given up
+	CodeAlreadyInvited      Code = "already_invited"    // the person has invited the prospect, maybe in another campaign
+	CodeAlreadyConnected    Code = "already_connected"  // and the prospect has accepted
+	CodeInviteWithdrawn     Code = "invite_withdrawn"   // until OpensAt
+	CodeLeaseExpired        Code = "lease_expired"      // from Start: the reservation has ended
+	CodeReleased            Code = "released"           // from Start: the reservation was given up
 )
 
 // An ActionOutcome is what came of a started action.
