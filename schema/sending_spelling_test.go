@@ -61,11 +61,11 @@ func TestProspectKeyAgreesWithNormalURL(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spell := func(label, slug string) string {
 			draw := func(what string, from ...string) string { return rapid.SampledFrom(from).Draw(t, label+" "+what) }
-			escaped := ""
+			var escaped strings.Builder
 			for i, c := range []byte(slug) {
-				escaped += fmt.Sprintf(draw(fmt.Sprint("byte ", i), "%c", "%%%02x", "%%%02X"), c)
+				fmt.Fprintf(&escaped, draw(fmt.Sprint("byte ", i), "%c", "%%%02x", "%%%02X"), c)
 			}
-			spelled := []string{slug, strings.ToUpper(slug), url.PathEscape(slug), escaped}[rapid.IntRange(0, 3).Draw(t, label+" slug")]
+			spelled := []string{slug, strings.ToUpper(slug), url.PathEscape(slug), escaped.String()}[rapid.IntRange(0, 3).Draw(t, label+" slug")]
 			return draw("scheme", "https://", "http://", "HTTPS://", "//", "") + draw("host", "www.linkedin.com", "linkedin.com", "LinkedIn.com", "m.linkedin.com", "de.linkedin.com") +
 				"/in/" + spelled + draw("rest", "", "/", "/details/skills/", "?trk=a", "/?a=b#c", "#experience")
 		}
