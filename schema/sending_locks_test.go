@@ -64,9 +64,9 @@ func TestSendingAndPassesDoNotDeadlock(t *testing.T) {
 			return pick("SELECT thaw.heal('acme', even_if_off => true)", "SELECT thaw.heal_batch(h.id, 5, 1) FROM thaw.heals AS h WHERE h.status = 'running' LIMIT 1")
 		},
 		"platform": func() string {
-			return pick("UPDATE thaw.enrollments SET next_action_at = thaw.now() WHERE id = 1 + (random() * 29)::integer",
+			return pick("UPDATE thaw.enrollments SET next_action_at = thaw.now() WHERE id = (SELECT 1 + (random() * 29)::integer)",
 				"UPDATE thaw.accounts SET member_id = CASE WHEN member_id IS NULL THEN 'm-ann' END WHERE id = 4",
-				"UPDATE thaw.action_overrides SET per_day = 1001", "UPDATE thaw.accounts SET timezone = 'Europe/Paris' WHERE id = 1 + (random() * 3)::integer")
+				"UPDATE thaw.action_overrides SET per_day = 1001", "UPDATE thaw.accounts SET timezone = 'Europe/Paris' WHERE id = (SELECT 1 + (random() * 3)::integer)")
 		},
 	}
 	// A sender alone gets something done: its statements are right.
@@ -95,7 +95,7 @@ func TestSendingAndPassesDoNotDeadlock(t *testing.T) {
 				case name == "people" && failed.Code == pgerrcode.CheckViolation: // A hold is not shortened.
 				case name == "heals" && failed.Code == pgerrcode.UniqueViolation: // One is running.
 				default:
-					assert.NoError(t, err, name)
+					assert.NoError(t, err, "%s: %s", name, failed.Detail)
 				}
 			}
 		})

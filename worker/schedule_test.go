@@ -35,6 +35,8 @@ func TestResumedAccountSendsWithinAMinute(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, openWindow)
+	// In the morning, so that no new day begins.
+	f.Advance(t, testdb.Value[time.Duration](t, f.DB, "SELECT date_trunc('day', thaw.now(), 'UTC') + interval '33 hours' - thaw.now()"))
 	f.Exec(t, "UPDATE thaw.settings SET push_actions = true")
 	a, c := f.sender(t, "ann", "connected")
 	f.Exec(t, `
