@@ -249,7 +249,9 @@ func (d *driver) addInviteCap(r *Report, h *history, at time.Time) {
 	for _, date := range []time.Time{at.AddDate(0, 0, -1), at, at.AddDate(0, 0, 1)} {
 		day := int(date.Sub(start) / (24 * time.Hour))
 		opens := time.Date(date.Year(), date.Month(), date.Day(), 0, h.window.opens, 0, 0, h.location)
-		if opens.Before(at) || !opens.Before(at.Add(time.Hour)) || date.Before(start) || day >= d.Days || !h.window.contains(opens) {
+		// In the first hour, also those that have opened before the run began.
+		isOver := opens.Before(at) && !at.Equal(start)
+		if isOver || !opens.Before(at.Add(time.Hour)) || date.Before(start) || day >= d.Days || !h.window.contains(opens) {
 			continue
 		}
 		_, inWeek := h.usedAt("invite", opens, true)
