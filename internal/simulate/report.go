@@ -285,10 +285,9 @@ func (d *driver) keptFromInvite(ctx context.Context) (int, error) {
 		urls = append(urls, again.url, urlPrefix+strings.ToLower(slugOf(again.url)))
 	}
 	return value[int](ctx, d.world, `
-		WITH waiting AS MATERIALIZED (
-			SELECT array_agg(e.id) AS ids FROM thaw.enrollments AS e WHERE e.status = 'active' AND e.next_kind = 'invite' AND e.prospect_url = ANY ($1)
-		), asked AS MATERIALIZED (
-			SELECT coalesce(waiting.ids, '{}') AS ids FROM waiting)
+		WITH asked AS MATERIALIZED (
+			SELECT coalesce(array_agg(e.id), '{}') AS ids FROM thaw.enrollments AS e
+			WHERE e.status = 'active' AND e.next_kind = 'invite' AND e.prospect_url = ANY ($1))
 		SELECT count(*) FROM asked, thaw.action_gates(asked.ids, array_fill(NULL::text, ARRAY[cardinality(asked.ids)])) AS g
 		WHERE EXISTS (
 			SELECT FROM thaw.actions AS a

@@ -68,7 +68,7 @@ $$;
 COMMENT ON FUNCTION thaw.ring_actions() IS 'Notifies listeners on thaw_actions if an account may have something to send now. Returns whether it did.';
 
 -- How many actions may be sent now, of p_limit; 0 while the platform does not take them. A receiver
--- that is down or hangs would otherwise get a message per account for each lease, without an end.
+-- that is down or does not answer would otherwise get a message per account and lease for ever.
 -- So a batch is watched. If none of it was started in a fifth of a lease, the rest waits for it. If
 -- all of it expired, sending pauses, and then a few actions try the receiver again.
 -- +goose StatementBegin
