@@ -1011,7 +1011,7 @@ WITH (fillfactor='80');
 COMMENT ON TABLE thaw.actions IS 'Every reservation of an action with what came of it. Caps are counted from these rows. The rows have no foreign keys to the fleet, as the history.';
 COMMENT ON COLUMN thaw.actions.outcome IS 'What the sender reported. Null for expired, for released by a pause or a closed gate, and for unknown if no report came before the lease ended.';
 COMMENT ON COLUMN thaw.actions.settled_at IS 'When the action ended. Not before started_at and reserved_at, also if this transaction began before that one.';
-COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender that the action counts into.';
+COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender in which the action was reserved, or started. It counts into that day.';
 COMMENT ON COLUMN thaw.actions.timezone IS 'The time zone of the account when the action was reserved, or started.';
 COMMENT ON COLUMN thaw.actions.gap IS 'The drawn gap to the next action of the sender.';
 COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the provider. duplicate: two senders turned out to be one person, and the other invite to the same prospect counts as the open one. Null: it is open.';
@@ -2629,6 +2629,9 @@ BEGIN
 END;
 $_$;
 COMMENT ON FUNCTION thaw.count_mentions(p_texts text[]) IS 'How many rows of each table mention one of the texts (URLs in any spelling, names, addresses), in any column that holds text.';
+CREATE FUNCTION thaw.counts_into(p_day date, p_began_at timestamp with time zone, p_local_day date, p_used_at timestamp with time zone, p_lease_until timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((p_local_day = p_day) OR (p_used_at >= p_began_at) OR (p_lease_until IS NOT NULL));
 CREATE FUNCTION thaw.current_reason(p_reason thaw.pause_reason) RETURNS thaw.pause_reason
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE p_reason WHEN 'linkedin_account_disconnected'::thaw.pause_reason THEN 'account_disconnected'::thaw.pause_reason WHEN 'linkedin_account_issue'::thaw.pause_reason THEN 'account_issue'::thaw.pause_reason WHEN 'linkedin_high_failure_rate'::thaw.pause_reason THEN 'high_failure_rate'::thaw.pause_reason ELSE p_reason END;
@@ -5253,7 +5256,8 @@ BEGIN
         LEFT JOIN thaw.action_overrides AS common
             ON common.workspace_id = state.workspace_id AND common.account_id IS NULL AND common.campaign_id IS NULL AND common.kind = k.kind
         LEFT JOIN LATERAL (
-            SELECT count(*) FILTER (WHERE x.is_used AND x.local_day = state.day) AS today, count(*) FILTER (WHERE x.is_used) AS in_week,
+            SELECT count(*) FILTER (WHERE x.is_used AND thaw.counts_into(state.day, state.began_at, x.local_day, x.used_at, x.lease_until)) AS today,
+                count(*) FILTER (WHERE x.is_used) AS in_week,
                 max(x.next_of_kind_at) FILTER (WHERE x.is_used OR x.started_at IS NOT NULL) AS next_of_kind_at, max(x.started_at) AS last_start
             FROM thaw.actions AS x
             WHERE x.sender_id = state.sender_id AND x.kind = k.kind AND x.used_at > moment - interval '168 hours'
@@ -11757,7 +11761,7 @@ CREATE INDEX actions_reserved_campaign_idx ON thaw.actions USING btree (campaign
 CREATE INDEX actions_settled_idx ON thaw.actions USING brin (settled_at) WITH (pages_per_range='16', autosummarize='on');
 CREATE UNIQUE INDEX actions_step_key ON thaw.actions USING btree (enrollment_id, step) WHERE (is_used OR (state = 'already'::thaw.action_state));
 CREATE INDEX actions_unknown_idx ON thaw.actions USING btree (workspace_id, id) WHERE (state = 'unknown'::thaw.action_state);
-CREATE INDEX actions_used_idx ON thaw.actions USING btree (sender_id, kind, used_at) INCLUDE (is_used, local_day, next_of_kind_at, started_at, id);
+CREATE INDEX actions_used_idx ON thaw.actions USING btree (sender_id, kind, used_at) INCLUDE (is_used, local_day, lease_until, next_of_kind_at, started_at, id);
 CREATE INDEX actions_withdrawn_idx ON thaw.actions USING btree (sender_id, thaw.prospect_key(prospect_url)) WHERE (closed_as = 'withdrawn'::text);
 CREATE INDEX adopt_errors_next_idx ON thaw.adopt_errors USING btree (next_at) WHERE (next_at IS NOT NULL);
 CREATE INDEX adopt_errors_row_idx ON thaw.adopt_errors USING btree (kind, external_id, id);

@@ -94,3 +94,31 @@ func TestChangeOfZoneNeverGivesASecondDay(t *testing.T) {
 	db.Advance(t, 8*time.Hour)
 	send(t, db, 3)
 }
+
+// A request that is under way at midnight may be made in the new day, so it counts into both days.
+func TestActionUnderWayAtMidnightCountsIntoBothDays(t *testing.T) {
+	t.Parallel()
+	for outcome, today := range map[string]int{"sent": 2, "unknown": 2, "throttled": 1} {
+		db := withSenders(t)
+		db.Exec(t, noGaps+"UPDATE thaw.action_limits SET per_day = 2")
+		moveTo(t, db, "2026-03-03 22:50:00+00") // 23:50 in Berlin
+		send(t, db, 1)
+		moveTo(t, db, "2026-03-03 22:59:00+00")
+		late := reserve(t, db, 2)
+		require.Equal(t, "go", start(t, db, late))
+		require.Equal(t, "daily_cap", reserve(t, db, 3))
+
+		moveTo(t, db, "2026-03-03 23:01:00+00")
+		require.Equal(t, 1, used(t, db), "the one that is under way")
+		third := reserve(t, db, 3)
+		require.Equal(t, "daily_cap", reserve(t, db, 4))
+		require.Equal(t, "go", start(t, db, third))
+		settle(t, db, late, outcome, "provider_ref => 'x'")
+		settle(t, db, third, "sent", "provider_ref => 'x'")
+		require.Equal(t, today, used(t, db), outcome)
+		for range 2 - today {
+			send(t, db, 4)
+		}
+		require.Equal(t, "daily_cap", reserve(t, db, 5))
+	}
+}

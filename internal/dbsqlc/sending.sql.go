@@ -557,7 +557,7 @@ func (q *Queries) ForecastDays(ctx context.Context, arg ForecastDaysParams) ([]F
 
 const forecastKinds = `-- name: ForecastKinds :many
 SELECT g.account_id::bigint AS account_id, g.sender_id::bigint AS sender_id, g.kind::text AS kind, g.timezone::text AS timezone, g.day::text AS day,
-    g.day_ends_at::timestamptz AS day_ends_at, coalesce(g.ramp_started_at, 'epoch')::timestamptz AS ramp_started_at,
+    g.day_began_at::timestamptz AS day_began_at, g.day_ends_at::timestamptz AS day_ends_at, coalesce(g.ramp_started_at, 'epoch')::timestamptz AS ramp_started_at,
     g.gap_from::interval AS gap_from, g.gap_to::interval AS gap_to,
     greatest(g.next_allowed_at, g.held_until, 'epoch')::timestamptz AS next_at,
     limits.per_day::integer[] AS per_day, limits.per_week::integer[] AS per_week,
@@ -583,6 +583,7 @@ type ForecastKindsRow struct {
 	Kind          string
 	Timezone      string
 	Day           string
+	DayBeganAt    time.Time
 	DayEndsAt     time.Time
 	RampStartedAt time.Time
 	GapFrom       time.Duration
@@ -611,6 +612,7 @@ func (q *Queries) ForecastKinds(ctx context.Context, accountIds []int64) ([]Fore
 			&i.Kind,
 			&i.Timezone,
 			&i.Day,
+			&i.DayBeganAt,
 			&i.DayEndsAt,
 			&i.RampStartedAt,
 			&i.GapFrom,
@@ -743,14 +745,17 @@ func (q *Queries) ForecastSteps(ctx context.Context, campaignIds []int64) ([]Tha
 }
 
 const forecastUsed = `-- name: ForecastUsed :many
-SELECT x.sender_id, x.kind, x.used_at, (x.local_day = current.day)::boolean AS is_today
-FROM (SELECT unnest($1::bigint[]) AS sender_id, unnest($2::text[])::date AS day) AS current
-JOIN thaw.actions AS x ON x.sender_id = current.sender_id AND x.kind = ANY ($3::text[]) AND x.used_at > thaw.now() - interval '168 hours' AND x.is_used
+SELECT x.sender_id, x.kind, x.used_at, thaw.counts_into(current.day, current.began_at, x.local_day, x.used_at, x.lease_until)::boolean AS is_today
+FROM (
+    SELECT unnest($1::bigint[]) AS sender_id, unnest($2::text[])::date AS day,
+        unnest($3::timestamptz[]) AS began_at) AS current
+JOIN thaw.actions AS x ON x.sender_id = current.sender_id AND x.kind = ANY ($4::text[]) AND x.used_at > thaw.now() - interval '168 hours' AND x.is_used
 `
 
 type ForecastUsedParams struct {
 	SenderIds []int64
 	Days      []string
+	Began     []time.Time
 	Kinds     []string
 }
 
@@ -763,7 +768,12 @@ type ForecastUsedRow struct {
 
 // What counts toward the caps of senders. is_today: into their current local day.
 func (q *Queries) ForecastUsed(ctx context.Context, arg ForecastUsedParams) ([]ForecastUsedRow, error) {
-	rows, err := q.db.Query(ctx, forecastUsed, arg.SenderIds, arg.Days, arg.Kinds)
+	rows, err := q.db.Query(ctx, forecastUsed,
+		arg.SenderIds,
+		arg.Days,
+		arg.Began,
+		arg.Kinds,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -880,7 +890,7 @@ SELECT g.kind::text AS kind, coalesce(g.account_code, g.code, g.pending_code, ''
     coalesce((
         SELECT count(*) FROM thaw.actions AS x
         WHERE x.sender_id = g.sender_id AND x.kind = g.kind AND x.is_used AND x.used_at > thaw.now() - interval '168 hours'
-            AND x.local_day = g.day AND x.workspace_id <> $1::bigint), 0)::integer AS used_elsewhere,
+            AND thaw.counts_into(g.day, g.day_began_at, x.local_day, x.used_at, x.lease_until) AND x.workspace_id <> $1::bigint), 0)::integer AS used_elsewhere,
     g.ramp_week::integer AS ramp_week, coalesce(g.ramp_started_at, 'epoch')::timestamptz AS ramp_started_at,
     coalesce(g.gap_from, '0')::interval AS gap_from, coalesce(g.gap_to, '0')::interval AS gap_to,
     coalesce(g.window_opens_at, 'epoch')::timestamptz AS window_opens_at, coalesce(g.window_closes_at, 'epoch')::timestamptz AS window_closes_at,

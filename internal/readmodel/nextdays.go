@@ -192,7 +192,7 @@ func readKinds(ctx context.Context, q *dbsqlc.Queries, senders, of map[int64]*se
 			s.RampStartedAt = *started
 		}
 		s.Days = []sendforecast.Day{{Date: k.Day, Ends: k.DayEndsAt}}
-		used.SenderIds, used.Days = append(used.SenderIds, k.SenderID), append(used.Days, k.Day)
+		used.SenderIds, used.Days, used.Began = append(used.SenderIds, k.SenderID), append(used.Days, k.Day), append(used.Began, k.DayBeganAt)
 		days, err := q.ForecastDays(ctx, dbsqlc.ForecastDaysParams{Day: k.Day, Timezone: k.Timezone, Days: expectedDays})
 		if err != nil {
 			return wrapForecast("days", err)
