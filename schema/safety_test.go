@@ -68,8 +68,6 @@ func TestFewLossesAreNoIncident(t *testing.T) {
 	require.False(t, isSafe(t, few), "nine of nine are less than ten")
 }
 
-var _ = testdb.RandomCases(30)
-
 // The thresholds hold for any numbers: an account counts if it was lost within the window, whether
 // it is connected again or not.
 func TestLossesFollowTheThresholds(t *testing.T) {

@@ -28,7 +28,7 @@ func someInstant(r *rapid.T, zone *time.Location, name string) time.Time {
 	return at
 }
 
-var _ = testdb.RandomCases(100)
+var _ = testdb.RandomCases(20)
 
 // A window is never open at a local time outside of it, and always open inside unless a clock
 // change is near. It opens and closes when it says.
@@ -234,8 +234,6 @@ func TestRampFollowsItsModel(t *testing.T) {
 		}
 	})
 }
-
-var _ = testdb.RandomCases(10)
 
 // Random senders at random times: whatever they do, no 168 hours and no local day of the ledger has
 // more than the cap, in every state in which the request may have reached the prospect.
