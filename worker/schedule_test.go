@@ -276,3 +276,18 @@ func TestScheduleServesAllAccounts(t *testing.T) {
 	require.Equal(t, 450, testdb.Value[int](t, f.DB, "SELECT count(DISTINCT account_id) FROM thaw.actions"))
 	require.Equal(t, 450, testdb.Value[int](t, f.DB, "SELECT count(DISTINCT data ->> 'reservation') FROM thaw.outbox WHERE type = 'action.due'"))
 }
+
+// A message that was delivered stays delivered. If a replay enqueued it after the lease, the worker
+// would give it up, and it would count as failed.
+func TestReplayKeepsDeliveredMessageAfterTheLease(t *testing.T) {
+	t.Parallel()
+	f := dueAccounts(t, 1)
+	webhooks := f.registerPlatform(t, newPlatform(t, nil))
+	require.Equal(t, 1, f.pushedIn(t, 10*time.Second, "SELECT 1"))
+	f.deliver(t, webhooks)
+	f.eventually(t, 1, deliveries, "action.due", "delivered")
+	f.Advance(t, 10*time.Minute)
+	f.Exec(t, "SELECT thaw.replay(NULL, thaw.now() - interval '1 day', false, NULL, 100)")
+	f.settle(t)
+	require.Equal(t, 1, testdb.Value[int](t, f.DB, deliveries, "action.due", "delivered"))
+}

@@ -106,8 +106,9 @@ CREATE FUNCTION thaw.ends_in(p_type text, p_data jsonb) RETURNS interval LANGUAG
 RETURN CASE WHEN p_type = 'action.due' THEN (p_data ->> 'lease_until')::timestamptz - thaw.now() END;
 -- +goose StatementEnd
 
--- Does not send messages again that are of no use any more. Otherwise this is the function of
--- 00024_outbox.sql.
+-- Does not send messages again that are of no use any more. A worker would not send them either,
+-- but it would record them as failed, even those that were delivered. Otherwise this is the
+-- function of 00024_outbox.sql.
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION thaw.replay(
     p_message_id text, p_since timestamptz, p_failed boolean, p_before bigint, p_size integer,
