@@ -40,7 +40,7 @@ type reservation struct {
 }
 
 func reservationOf(r jobs.Reservation) reservation {
-	shown := reservation{ID: orNil(r.ID), Code: orNil(string(r.Code)), OpensAt: utc(r.OpensAt), Kind: orNil(r.Kind), LeaseUntil: utc(r.LeaseUntil)}
+	shown := reservation{ID: store.OrNil(r.ID), Code: store.OrNil(string(r.Code)), OpensAt: utc(r.OpensAt), Kind: store.OrNil(r.Kind), LeaseUntil: utc(r.LeaseUntil)}
 	if r.Kind != "" {
 		shown.Step = &r.Step
 	}
@@ -69,7 +69,7 @@ func (a *api) reserve(r *request) (reply, error) {
 	}
 	first, last := scope.Range()
 	id, err := a.store.Read().EnrollmentToReserve(r.Context(), dbsqlc.EnrollmentToReserveParams{
-		FirstWorkspace: first, LastWorkspace: last, ID: wanted.EnrollmentID, ExternalID: orNil(wanted.EnrollmentExternalID),
+		FirstWorkspace: first, LastWorkspace: last, ID: wanted.EnrollmentID, ExternalID: store.OrNil(wanted.EnrollmentExternalID),
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return reply{}, &problem{kind: notFound, detail: "There is no such enrollment. Use enrollment_id of an answer, or the platform's own ID of it."}
@@ -145,9 +145,9 @@ func (a *api) claim(r *request) (reply, error) {
 		actions := make([]claimedAction, len(due))
 		for i, c := range due {
 			actions[i] = claimedAction{
-				ID: c.ID, LeaseUntil: c.LeaseUntil.UTC(), Kind: c.Kind, Step: c.Step, Workspace: c.Workspace, WorkspaceExternalID: orNil(c.WorkspaceExternalID),
-				Provider: c.Provider, Account: c.Account, AccountExternalID: orNil(c.AccountExternalID), Campaign: c.Campaign,
-				CampaignExternalID: orNil(c.CampaignExternalID), EnrollmentID: c.EnrollmentID, EnrollmentExternalID: orNil(c.EnrollmentExternalID),
+				ID: c.ID, LeaseUntil: c.LeaseUntil.UTC(), Kind: c.Kind, Step: c.Step, Workspace: c.Workspace, WorkspaceExternalID: store.OrNil(c.WorkspaceExternalID),
+				Provider: c.Provider, Account: c.Account, AccountExternalID: store.OrNil(c.AccountExternalID), Campaign: c.Campaign,
+				CampaignExternalID: store.OrNil(c.CampaignExternalID), EnrollmentID: c.EnrollmentID, EnrollmentExternalID: store.OrNil(c.EnrollmentExternalID),
 				ProspectURL: c.ProspectURL,
 			}
 		}
@@ -403,15 +403,6 @@ func (a *api) setWindows(r *request) (reply, error) {
 	set := operator.Windows{Workspace: wanted.Workspace, Account: wanted.Account, Provider: wanted.Provider, Windows: *wanted.Windows}
 	err := operator.New(a.store, r.scope, r.name).SetWindows(r.Context(), set, wanted.Reason)
 	return reply{status: http.StatusOK, body: map[string]any{"windows": len(set.Windows)}}, err
-}
-
-// orNil returns a pointer to a value, or nil if it is the zero value.
-func orNil[T comparable](value T) *T {
-	var zero T
-	if value == zero {
-		return nil
-	}
-	return &value
 }
 
 func utc(t *time.Time) *time.Time {

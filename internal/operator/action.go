@@ -8,6 +8,7 @@ import (
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/explain"
+	"github.com/thawline/thaw/internal/store"
 )
 
 // batchSize is how many prospects one transaction of a pause or a release changes. It locks the
@@ -91,7 +92,7 @@ func (o *Operator) SetAutoResume(ctx context.Context, workspace string, enabled 
 		return false, err
 	}
 	return o.store.Trip().SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{
-		WorkspaceKey: workspace, Enabled: enabled, Reason: orNil(reason), Actor: o.actor,
+		WorkspaceKey: workspace, Enabled: enabled, Reason: store.OrNil(reason), Actor: o.actor,
 	})
 }
 
@@ -210,7 +211,7 @@ func (o *Operator) actOnProspect(ctx context.Context, what string, prospect Pros
 	var last error
 	for _, url := range urls {
 		acted, err := o.store.Trip().ActOnProspect(ctx, dbsqlc.ActOnProspectParams{
-			What: what, ProspectUrl: url, WorkspaceKey: orNil(prospect.Workspace), Campaign: orNil(prospect.Campaign), Reason: reason, Actor: o.actor,
+			What: what, ProspectUrl: url, WorkspaceKey: store.OrNil(prospect.Workspace), Campaign: store.OrNil(prospect.Campaign), Reason: reason, Actor: o.actor,
 		})
 		switch problem := AsProblem(err); {
 		case err == nil:

@@ -12,6 +12,7 @@ import (
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/readmodel"
+	"github.com/thawline/thaw/internal/store"
 )
 
 // DefaultHealCap is the cap of a heal that does not name one, in prospects. It is the default of
@@ -129,7 +130,7 @@ func (o *Operator) seesHeal(ctx context.Context, id int64) error {
 // heal finds the target of a heal and applies defaults and limits.
 func (o *Operator) heal(ctx context.Context, heal Heal) (start dbsqlc.StartHealParams, err error) {
 	start = dbsqlc.StartHealParams{
-		EvenIfOff: heal.EvenIfOff, Actor: o.actor, Rate: heal.Rate, Reason: orNil(strings.TrimSpace(heal.Reason)), IsFleet: heal.Fleet,
+		EvenIfOff: heal.EvenIfOff, Actor: o.actor, Rate: heal.Rate, Reason: store.OrNil(strings.TrimSpace(heal.Reason)), IsFleet: heal.Fleet,
 	}
 	switch {
 	case heal.Cap != nil && *heal.Cap < 1:

@@ -116,12 +116,3 @@ func (o *Operator) forOperators(action string) error {
 	}
 	return nil
 }
-
-// orNil returns a pointer to a value, or nil if it is the zero value.
-func orNil[T comparable](value T) *T {
-	var zero T
-	if value == zero {
-		return nil
-	}
-	return &value
-}

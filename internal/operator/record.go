@@ -5,6 +5,7 @@ import (
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/enum"
+	"github.com/thawline/thaw/internal/store"
 )
 
 // Record writes an action that works in many transactions to the audit log, before it starts.
@@ -13,7 +14,7 @@ func (o *Operator) Record(ctx context.Context, what enum.ActionKind, detail, rea
 	if err := o.forOperators("take this action"); err != nil {
 		return 0, err
 	}
-	return o.store.Trip().RecordAction(ctx, dbsqlc.RecordActionParams{What: string(what), Actor: o.actor, Detail: detail, Reason: orNil(reason)})
+	return o.store.Trip().RecordAction(ctx, dbsqlc.RecordActionParams{What: string(what), Actor: o.actor, Detail: detail, Reason: store.OrNil(reason)})
 }
 
 // RecordProspects adds to a recorded action how many prospects it has changed.

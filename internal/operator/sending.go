@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/store"
 )
 
 // A Limit limits a kind of action of a workspace, or of one of its accounts or campaigns. A nil
@@ -31,7 +32,7 @@ func (o *Operator) SetLimit(ctx context.Context, limit Limit, reason string) (bo
 	}
 	params := dbsqlc.SetActionLimitParams{
 		Workspace: limit.Workspace, Kind: limit.Kind, PerDay: limit.PerDay, PerWeek: limit.PerWeek, GapFrom: limit.GapFrom, GapTo: limit.GapTo,
-		Campaign: orNil(limit.Campaign), Reason: reason, Actor: o.actor,
+		Campaign: store.OrNil(limit.Campaign), Reason: reason, Actor: o.actor,
 	}
 	if limit.Account != "" {
 		a, err := o.account(ctx, Account{ID: limit.Account, Provider: limit.Provider, Workspace: limit.Workspace})
@@ -95,7 +96,7 @@ func (o *Operator) SetWindows(ctx context.Context, w Windows, reason string) err
 	if err != nil {
 		return fmt.Errorf("encoding windows: %w", err)
 	}
-	params := dbsqlc.SetSendingWindowsParams{Workspace: orNil(w.Workspace), Windows: windows, Reason: reason, Actor: o.actor}
+	params := dbsqlc.SetSendingWindowsParams{Workspace: store.OrNil(w.Workspace), Windows: windows, Reason: reason, Actor: o.actor}
 	if w.Account != "" {
 		a, err := o.account(ctx, Account{ID: w.Account, Provider: w.Provider, Workspace: w.Workspace})
 		if err != nil {
@@ -152,7 +153,7 @@ func (o *Operator) SetRamp(ctx context.Context, account Account, startedOn, reas
 		return 0, err
 	}
 	return o.store.Trip().SetRamp(ctx, dbsqlc.SetRampParams{
-		Account: a.Account, Provider: a.Provider, StartedOn: orNil(startedOn), Reason: reason, Actor: o.actor,
+		Account: a.Account, Provider: a.Provider, StartedOn: store.OrNil(startedOn), Reason: reason, Actor: o.actor,
 	})
 }
 

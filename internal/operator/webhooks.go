@@ -10,6 +10,7 @@ import (
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/outbound"
+	"github.com/thawline/thaw/internal/store"
 )
 
 // An Endpoint names an endpoint of outbound webhooks, by its ID or by its URL.
@@ -20,7 +21,7 @@ type Endpoint struct {
 
 // endpoint returns the endpoint that is named, and its URL without secrets.
 func (o *Operator) endpoint(ctx context.Context, named Endpoint) (id int64, shown string, err error) {
-	row, err := o.store.Read().EndpointURL(ctx, dbsqlc.EndpointURLParams{EndpointID: orNil(named.ID), Url: orNil(named.URL)})
+	row, err := o.store.Read().EndpointURL(ctx, dbsqlc.EndpointURLParams{EndpointID: store.OrNil(named.ID), Url: store.OrNil(named.URL)})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows) && named.URL == "":
 		return 0, "", notFound("Look at the list of receivers.", "there is no receiver %d", named.ID)

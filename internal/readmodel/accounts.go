@@ -160,7 +160,7 @@ func Accounts(ctx context.Context, db *store.Store, s Scope, f AccountFilter, p 
 		}
 		rows, err := q.AccountKeys(ctx, dbsqlc.AccountKeysParams{
 			AfterWorkspace: from.Workspace, AfterID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last,
-			HasBacklog: f.HasBacklog, Status: orNil(f.Status), Blocked: orNil(f.Blocked), Size: p.size(),
+			HasBacklog: f.HasBacklog, Status: store.OrNil(f.Status), Blocked: store.OrNil(f.Blocked), Size: p.size(),
 		})
 		if err != nil {
 			return err
@@ -186,7 +186,7 @@ func mostPausedAccounts(ctx context.Context, q *dbsqlc.Queries, s Scope, f Accou
 	}
 	rows, err := q.MostPausedAccounts(ctx, dbsqlc.MostPausedAccountsParams{
 		BeforePaused: from.Paused, AfterID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last,
-		HasBacklog: f.HasBacklog, Status: orNil(f.Status), Blocked: orNil(f.Blocked), Size: p.size(),
+		HasBacklog: f.HasBacklog, Status: store.OrNil(f.Status), Blocked: store.OrNil(f.Blocked), Size: p.size(),
 	})
 	if err != nil {
 		return Page[int64]{}, err
@@ -200,7 +200,7 @@ func mostPausedAccounts(ctx context.Context, q *dbsqlc.Queries, s Scope, f Accou
 func CountAccounts(ctx context.Context, db *store.Store, s Scope, f AccountFilter) (n int64, isMore bool, err error) {
 	err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		n, err = q.CountAccounts(ctx, dbsqlc.CountAccountsParams{
-			FirstWorkspace: s.first, LastWorkspace: s.last, HasBacklog: f.HasBacklog, Status: orNil(f.Status), Blocked: orNil(f.Blocked),
+			FirstWorkspace: s.first, LastWorkspace: s.last, HasBacklog: f.HasBacklog, Status: store.OrNil(f.Status), Blocked: store.OrNil(f.Blocked),
 			AtMost: maxCounted + 1,
 		})
 		return err
@@ -335,10 +335,10 @@ func accountsOf(ctx context.Context, q *dbsqlc.Queries, s Scope, ids []int64) ([
 	for _, r := range rows {
 		a := Account{
 			ID: r.ID, Workspace: r.Workspace, Provider: r.Provider, ProviderName: r.ProviderName, Account: r.Account, Name: r.Name, Member: r.MemberID,
-			Status: r.Status, StatusAt: utc(r.StatusAt), ConnectedAt: utc(r.ConnectedAt), LastError: r.LastError, Advice: orNil(r.Advice),
+			Status: r.Status, StatusAt: utc(r.StatusAt), ConnectedAt: utc(r.ConnectedAt), LastError: r.LastError, Advice: store.OrNil(r.Advice),
 			PauseAfter: utc(r.PauseAfter), HoldUntil: utc(r.HoldUntil), HoldReason: r.HoldReason,
 			LockedAt: utc(r.LockedAt), LockedReason: r.LockedReason, ExternalID: r.ExternalID,
-			Paused: r.Paused, Resumable: r.Resumable, ResumesThrough: orNil(r.TargetID), BlockedBy: orNil(r.BlockedBy),
+			Paused: r.Paused, Resumable: r.Resumable, ResumesThrough: store.OrNil(r.TargetID), BlockedBy: store.OrNil(r.BlockedBy),
 		}
 		if err := json.Unmarshal(r.ByReason, &a.ByReason); err != nil {
 			return nil, fmt.Errorf("reading reasons: %w", err)
@@ -362,15 +362,6 @@ func productsOf(ctx context.Context, q *dbsqlc.Queries, accountIDs []int64) (map
 		})
 	}
 	return products, nil
-}
-
-// orNil converts the zero value, which queries return for a missing value, to nil.
-func orNil[T comparable](value T) *T {
-	var none T
-	if value == none {
-		return nil
-	}
-	return &value
 }
 
 // A Signal is a status report from the provider about an account, with its outcome.
@@ -412,7 +403,7 @@ func Signals(ctx context.Context, db *store.Store, s Scope, accountID int64, p P
 
 func signal(r dbsqlc.AccountSignalsRow) Signal {
 	return Signal{
-		ID: r.ID, ReceivedAt: r.ReceivedAt.UTC(), OccurredAt: utc(r.OccurredAt), RawStatus: r.RawStatus, Status: orNil(r.Status),
+		ID: r.ID, ReceivedAt: r.ReceivedAt.UTC(), OccurredAt: utc(r.OccurredAt), RawStatus: r.RawStatus, Status: store.OrNil(r.Status),
 		Outcome: r.Outcome, DuplicateOf: r.DuplicateOf, Verdict: r.Verdict, Resumed: number(r.Resumed),
 	}
 }

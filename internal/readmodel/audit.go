@@ -138,6 +138,6 @@ func ActionByID(ctx context.Context, db *store.Store, s Scope, id int64) (Action
 			Workspace: r.Workspace, AccountID: r.AccountID, Account: r.Account, AccountName: r.AccountName, Campaign: r.Campaign,
 			ProspectUrl: r.ProspectUrl, HealID: r.HealID, Undoes: r.Undoes, Until: r.Until, Enrollments: r.Enrollments,
 		}),
-		UndoneBy: orNil(r.UndoneBy),
+		UndoneBy: store.OrNil(r.UndoneBy),
 	}, nil
 }

@@ -38,14 +38,14 @@ func Campaigns(ctx context.Context, db *store.Store, s Scope, status string, p P
 	}
 	rows, err := db.Read().CampaignPage(ctx, dbsqlc.CampaignPageParams{
 		AfterWorkspace: from.Workspace, AfterID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last,
-		Status: orNil(status), Size: p.size(),
+		Status: store.OrNil(status), Size: p.size(),
 	})
 	if err != nil {
 		return Page[Campaign]{}, fmt.Errorf("listing campaigns: %w", err)
 	}
 	item := func(r dbsqlc.CampaignPageRow) Campaign {
 		return Campaign{
-			ID: r.ID, Workspace: r.Workspace, Campaign: r.Campaign, Name: r.Name, ExternalID: r.ExternalID, Status: r.Status, PausedReason: orNil(r.PausedReason),
+			ID: r.ID, Workspace: r.Workspace, Campaign: r.Campaign, Name: r.Name, ExternalID: r.ExternalID, Status: r.Status, PausedReason: store.OrNil(r.PausedReason),
 			PausedAt: utc(r.PausedAt), WaitsForAccount: r.WaitsForAccount, CreatedAt: r.CreatedAt.UTC(),
 		}
 	}

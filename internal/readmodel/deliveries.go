@@ -137,7 +137,7 @@ func DeliveryByID(ctx context.Context, db *store.Store, s Scope, id int64) (Deli
 func delivery(r dbsqlc.SignalPageRow) Delivery {
 	return Delivery{
 		Signal: Signal{
-			ID: r.ID, ReceivedAt: r.ReceivedAt.UTC(), OccurredAt: utc(r.OccurredAt), RawStatus: r.RawStatus, Status: orNil(r.Status),
+			ID: r.ID, ReceivedAt: r.ReceivedAt.UTC(), OccurredAt: utc(r.OccurredAt), RawStatus: r.RawStatus, Status: store.OrNil(r.Status),
 			Outcome: r.Outcome, DuplicateOf: r.DuplicateOf, Verdict: r.Verdict, Resumed: number(r.Resumed),
 		},
 		Provider: r.Provider, Account: r.Account, AccountID: r.AccountID, AccountName: r.AccountName, Workspace: r.Workspace,

@@ -52,7 +52,7 @@ func Heals(ctx context.Context, db *store.Store, s Scope, status string, p Pagin
 		return Page[Heal]{}, fmt.Errorf("listing heals: %w", err)
 	}
 	rows, err := db.Read().HealPage(ctx, dbsqlc.HealPageParams{
-		BeforeID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Status: orNil(status), Size: p.size(),
+		BeforeID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Status: store.OrNil(status), Size: p.size(),
 	})
 	if err != nil {
 		return Page[Heal]{}, fmt.Errorf("listing heals: %w", err)
@@ -63,7 +63,7 @@ func Heals(ctx context.Context, db *store.Store, s Scope, status string, p Pagin
 // CountHeals returns how many heals the list has, counted up to MaxCounted.
 func CountHeals(ctx context.Context, db *store.Store, s Scope, status string) (int64, error) {
 	n, err := db.Read().CountHeals(ctx, dbsqlc.CountHealsParams{
-		FirstWorkspace: s.first, LastWorkspace: s.last, Status: orNil(status), AtMost: MaxCounted,
+		FirstWorkspace: s.first, LastWorkspace: s.last, Status: store.OrNil(status), AtMost: MaxCounted,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("counting heals: %w", err)
@@ -87,10 +87,10 @@ func HealByID(ctx context.Context, db *store.Store, s Scope, id int64) (Heal, er
 
 func heal(r dbsqlc.HealPageRow) Heal {
 	return Heal{
-		ID: r.ID, Workspace: orNil(r.Workspace), AccountID: r.AccountID, Account: orNil(r.Account), Status: r.Status,
+		ID: r.ID, Workspace: store.OrNil(r.Workspace), AccountID: r.AccountID, Account: store.OrNil(r.Account), Status: r.Status,
 		Fleet: r.IsFleet, Cap: int(r.Cap), Rate: number(r.Rate), EvenIfOff: r.EvenIfOff, Found: number(r.Found), Resumed: int(r.Resumed), Moved: int(r.Moved),
 		CampaignsResumed: int(r.CampaignsResumed), Remaining: number(r.Remaining), Skipped: int(r.Skipped), Accounts: int(r.Accounts),
-		AccountsDone: int(r.AccountsDone), Actor: r.Actor, Reason: orNil(r.Reason), StoppedReason: stoppedReason(r), JobID: r.JobID, RequestedAt: r.RequestedAt.UTC(),
+		AccountsDone: int(r.AccountsDone), Actor: r.Actor, Reason: store.OrNil(r.Reason), StoppedReason: stoppedReason(r), JobID: r.JobID, RequestedAt: r.RequestedAt.UTC(),
 		FinishedAt: utc(r.FinishedAt), Seconds: seconds(r.RequestedAt, r.FinishedAt),
 	}
 }
@@ -101,5 +101,5 @@ func stoppedReason(r dbsqlc.HealPageRow) *string {
 		reason := "its job was cancelled or discarded"
 		return &reason
 	}
-	return orNil(r.StoppedReason)
+	return store.OrNil(r.StoppedReason)
 }

@@ -103,8 +103,8 @@ func pausedProspects(ctx context.Context, q *dbsqlc.Queries, s Scope, f PausedFi
 	}
 	if f.LongestFirst {
 		rows, err := q.LongestPaused(ctx, dbsqlc.LongestPausedParams{
-			FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs, CampaignID: f.CampaignID, Reason: orNil(f.Reason),
-			OlderThan: orNil(f.OlderThan), AfterTime: from.PausedAt, AfterID: from.ID, Size: p.size(),
+			FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs, CampaignID: f.CampaignID, Reason: store.OrNil(f.Reason),
+			OlderThan: store.OrNil(f.OlderThan), AfterTime: from.PausedAt, AfterID: from.ID, Size: p.size(),
 		})
 		if err != nil {
 			return Page[PausedProspect]{}, err
@@ -113,8 +113,8 @@ func pausedProspects(ctx context.Context, q *dbsqlc.Queries, s Scope, f PausedFi
 			func(r dbsqlc.LongestPausedRow) inPausedList { return inPausedList{PausedAt: r.PausedAt, ID: r.ID} })
 	}
 	rows, err := q.PausedProspects(ctx, dbsqlc.PausedProspectsParams{
-		FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs, CampaignID: f.CampaignID, Reason: orNil(f.Reason),
-		OlderThan: orNil(f.OlderThan), AfterAccount: from.Account, AfterCampaign: from.Campaign, AfterReason: from.Reason,
+		FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs, CampaignID: f.CampaignID, Reason: store.OrNil(f.Reason),
+		OlderThan: store.OrNil(f.OlderThan), AfterAccount: from.Account, AfterCampaign: from.Campaign, AfterReason: from.Reason,
 		AfterTime: from.PausedAt, AfterID: from.ID, Size: p.size(),
 	})
 	if err != nil {
@@ -173,7 +173,7 @@ func CountPaused(ctx context.Context, db *store.Store, s Scope, f PausedFilter) 
 			return nil
 		}
 		counts.Matching, err = q.CountPausedSince(ctx, dbsqlc.CountPausedSinceParams{
-			FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs, CampaignID: f.CampaignID, Reason: orNil(f.Reason),
+			FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs, CampaignID: f.CampaignID, Reason: store.OrNil(f.Reason),
 			OlderThan: f.OlderThan, AtMost: maxCounted + 1,
 		})
 		if counts.Matching > maxCounted {

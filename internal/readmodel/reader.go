@@ -273,7 +273,7 @@ func (s *snapshot) read(ctx context.Context, q *dbsqlc.Queries) error {
 	}
 	// From the forecast, so that the candidates are not kept while it is made.
 	drained, notBefore := s.forecast.DrainedAll()
-	s.done = eta{At: orNil(drained), NotBefore: orNil(notBefore)}
+	s.done = eta{At: store.OrNil(drained), NotBefore: store.OrNil(notBefore)}
 	return nil
 }
 

@@ -73,7 +73,7 @@ func SendingActions(ctx context.Context, db *store.Store, s Scope, f SendingFilt
 	scan := int32(deliveryScan)
 	err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		rows, err := q.ActionPage(ctx, dbsqlc.ActionPageParams{
-			EnrollmentID: orNil(f.EnrollmentID), AccountID: orNil(f.AccountID), State: orNil(f.State), Kind: orNil(f.Kind),
+			EnrollmentID: store.OrNil(f.EnrollmentID), AccountID: store.OrNil(f.AccountID), State: store.OrNil(f.State), Kind: store.OrNil(f.Kind),
 			FirstWorkspace: s.first, LastWorkspace: s.last, BeforeID: from.ID, Scan: scan, Size: p.size(),
 		})
 		if err != nil {
@@ -84,7 +84,7 @@ func SendingActions(ctx context.Context, db *store.Store, s Scope, f SendingFilt
 			return err
 		}
 		end, err := q.ActionScanEnd(ctx, dbsqlc.ActionScanEndParams{
-			EnrollmentID: orNil(f.EnrollmentID), AccountID: orNil(f.AccountID), State: orNil(f.State),
+			EnrollmentID: store.OrNil(f.EnrollmentID), AccountID: store.OrNil(f.AccountID), State: store.OrNil(f.State),
 			FirstWorkspace: s.first, LastWorkspace: s.last, BeforeID: from.ID, Scan: scan,
 		})
 		if err != nil || !end.IsFull {
@@ -103,10 +103,10 @@ func SendingActions(ctx context.Context, db *store.Store, s Scope, f SendingFilt
 
 func sendingAction(r dbsqlc.ActionPageRow) SendingAction {
 	return SendingAction{
-		ID: r.ID, State: r.State, Outcome: orNil(r.Outcome), Kind: r.Kind, Step: int(r.Step), Workspace: r.Workspace, AccountID: r.AccountID,
-		Account: r.Account, AccountName: r.AccountName, Provider: r.Provider, Campaign: r.Campaign, EnrollmentID: r.EnrollmentID, EnrollmentExternalID: orNil(r.EnrollmentExternalID),
+		ID: r.ID, State: r.State, Outcome: store.OrNil(r.Outcome), Kind: r.Kind, Step: int(r.Step), Workspace: r.Workspace, AccountID: r.AccountID,
+		Account: r.Account, AccountName: r.AccountName, Provider: r.Provider, Campaign: r.Campaign, EnrollmentID: r.EnrollmentID, EnrollmentExternalID: store.OrNil(r.EnrollmentExternalID),
 		ProspectURL: r.ProspectUrl, Actor: r.Actor, ReservedAt: r.ReservedAt.UTC(), LeaseUntil: utc(r.LeaseUntil), StartedAt: utc(r.StartedAt),
-		SettledAt: utc(r.SettledAt), ProviderRef: orNil(r.ProviderRef), ErrorCode: orNil(r.ErrorCode), ClosedAt: utc(r.ClosedAt), ClosedAs: orNil(r.ClosedAs),
+		SettledAt: utc(r.SettledAt), ProviderRef: store.OrNil(r.ProviderRef), ErrorCode: store.OrNil(r.ErrorCode), ClosedAt: utc(r.ClosedAt), ClosedAs: store.OrNil(r.ClosedAs),
 	}
 }
 
@@ -271,8 +271,8 @@ func Sending(ctx context.Context, db *store.Store, s Scope, accountID int64) (Ac
 			Kind: g.Kind, Gate: explain.BecauseOfGate(facts), UsedToday: int(g.UsedToday), UsedElsewhere: int(g.UsedElsewhere),
 			PerDay: notNegative(g.PerDay), DayEndsAt: notEpoch(g.DayEndsAt), UsedInWeek: int(g.UsedInWeek), PerWeek: notNegative(g.PerWeek),
 			PendingInvites: notNegative(g.PendingInvites), MaxPendingInvites: notNegative(g.MaxPendingInvites), GapFromSeconds: g.GapFrom.Seconds(), GapToSeconds: g.GapTo.Seconds(),
-			NextAllowedAt: notEpoch(g.NextAllowedAt), HeldUntil: notEpoch(g.HeldUntil), HeldCode: orNil(g.HeldCode),
-			HeldReason: orNil(g.HeldReason),
+			NextAllowedAt: notEpoch(g.NextAllowedAt), HeldUntil: notEpoch(g.HeldUntil), HeldCode: store.OrNil(g.HeldCode),
+			HeldReason: store.OrNil(g.HeldReason),
 		})
 	}
 	return found, nil
@@ -372,7 +372,7 @@ func SendingWindows(ctx context.Context, db *store.Store, s Scope, accountID int
 		first = 0 // those of the fleet
 	}
 	rows, err := db.Read().SendingWindows(ctx, dbsqlc.SendingWindowsParams{
-		AfterID: from.ID, FirstWorkspace: first, LastWorkspace: s.last, AccountID: orNil(accountID), Size: p.size(),
+		AfterID: from.ID, FirstWorkspace: first, LastWorkspace: s.last, AccountID: store.OrNil(accountID), Size: p.size(),
 	})
 	if err != nil {
 		return Page[SendingWindow]{}, fmt.Errorf("listing windows: %w", err)
@@ -380,7 +380,7 @@ func SendingWindows(ctx context.Context, db *store.Store, s Scope, accountID int
 	return paged(p, list, rows, func(r dbsqlc.SendingWindowsRow) SendingWindow {
 		return SendingWindow{
 			Workspace: r.Workspace, Account: r.Account, AccountID: r.AccountID, Weekdays: r.Weekdays, Opens: r.Opens, Closes: r.Closes,
-			Timezone: orNil(r.Timezone),
+			Timezone: store.OrNil(r.Timezone),
 		}
 	}, func(r dbsqlc.SendingWindowsRow) byID { return byID{r.ID} })
 }
@@ -461,7 +461,7 @@ func LimitsOfSending(ctx context.Context, db *store.Store, s Scope, p Paging) (l
 		}
 		limits.Page, err = paged(p, list, own, func(r dbsqlc.ActionOverridesRow) OwnLimit {
 			return OwnLimit{
-				Workspace: r.Workspace, AccountID: r.AccountID, Account: orNil(r.Account), Campaign: orNil(r.Campaign), Kind: r.Kind,
+				Workspace: r.Workspace, AccountID: r.AccountID, Account: store.OrNil(r.Account), Campaign: store.OrNil(r.Campaign), Kind: r.Kind,
 				PerDay: number(r.PerDay), PerWeek: number(r.PerWeek), GapFromSeconds: inSeconds(r.GapFrom), GapToSeconds: inSeconds(r.GapTo),
 				Reason: r.Reason, Actor: r.Actor, ChangedAt: r.ChangedAt.UTC(),
 			}

@@ -48,17 +48,8 @@ func receive(db *store.Store, notify func(queues ...string), gate *gate, traces 
 // SignalParams converts a signal to the parameters of thaw.receive_signal.
 func SignalParams(s webhook.Signal) dbsqlc.ReceiveSignalParams {
 	return dbsqlc.ReceiveSignalParams{
-		Provider: s.Provider, ProviderAccountID: s.AccountID, RawStatus: s.Raw, Status: orNull(s.Status),
-		OccurredAt: orNull(s.OccurredAt), MemberID: orNull(s.MemberID), DeliveryKey: orNull(s.DeliveryKey),
-		JustCreated: s.Fresh, Body: s.Body, Product: orNull(s.Product), V1AccountID: orNull(s.V1AccountID),
+		Provider: s.Provider, ProviderAccountID: s.AccountID, RawStatus: s.Raw, Status: store.OrNil(s.Status),
+		OccurredAt: store.OrNil(s.OccurredAt), MemberID: store.OrNil(s.MemberID), DeliveryKey: store.OrNil(s.DeliveryKey),
+		JustCreated: s.Fresh, Body: s.Body, Product: store.OrNil(s.Product), V1AccountID: store.OrNil(s.V1AccountID),
 	}
-}
-
-// orNull converts the zero value to NULL.
-func orNull[T comparable](value T) *T {
-	var none T
-	if value == none {
-		return nil
-	}
-	return &value
 }
