@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 )
 
 // A Code says why an action may not be done now. Codes may be added.
@@ -141,8 +142,8 @@ type ReserveOptions struct {
 func Reserve(ctx context.Context, tx pgx.Tx, enrollmentID int64, o ReserveOptions) (Reservation, error) {
 	r, err := reservation(tx.QueryRow(ctx, `
 		SELECT coalesce(r.id, 0), coalesce(r.code, ''), r.opens_at, coalesce(r.kind, ''), coalesce(r.step, 0), r.lease_until
-		FROM thaw.reserve($1::bigint, nullif($2, ''), $3::interval, coalesce(nullif($4, ''), current_user)) AS r`,
-		enrollmentID, o.Kind, orNil(o.Lease), o.Actor))
+		FROM thaw.reserve($1::bigint, nullif($2, ''), nullif($3::interval, '0'), coalesce(nullif($4, ''), current_user)) AS r`,
+		enrollmentID, o.Kind, o.Lease, o.Actor))
 	if err != nil {
 		return r, fmt.Errorf("reserving an action of enrollment %d: %w", enrollmentID, err)
 	}
@@ -189,8 +190,8 @@ func Claim(ctx context.Context, tx pgx.Tx, o ClaimOptions) ([]Claimed, error) {
 		SELECT c.reservation, c.lease_until, c.kind, c.step, c.workspace_key, coalesce(c.workspace_external_id, ''), c.provider, c.account,
 			coalesce(c.account_external_id, ''), c.campaign, coalesce(c.campaign_external_id, ''), c.enrollment,
 			coalesce(c.enrollment_external_id, ''), c.prospect_url
-		FROM thaw.claim_actions($1::integer, $2::interval, nullif($3, ''), coalesce(nullif($4, ''), current_user)) AS c`,
-		o.Limit, orNil(o.Lease), o.Workspace, o.Actor)
+		FROM thaw.claim_actions($1::integer, nullif($2::interval, '0'), nullif($3, ''), coalesce(nullif($4, ''), current_user)) AS c`,
+		o.Limit, o.Lease, o.Workspace, o.Actor)
 	if err != nil {
 		return nil, fmt.Errorf("claiming actions: %w", known(err))
 	}
@@ -256,7 +257,7 @@ func Settle(ctx context.Context, tx pgx.Tx, reservationID int64, s Settlement) (
 	err := tx.QueryRow(ctx, `
 		SELECT thaw.settle($1::bigint, $2::text, nullif($3, ''), nullif($4, ''), $5::timestamptz, nullif($6, ''), $7::timestamptz, $8::text,
 			coalesce(nullif($9, ''), current_user))`,
-		reservationID, string(s.Outcome), s.ProviderRef, s.ErrorCode, orNil(s.Until), s.NextKind, orNil(s.NextAt), s.IfRefused, s.Actor).Scan(&state)
+		reservationID, string(s.Outcome), s.ProviderRef, s.ErrorCode, zeronull.Timestamptz(s.Until), s.NextKind, zeronull.Timestamptz(s.NextAt), s.IfRefused, s.Actor).Scan(&state)
 	if err != nil {
 		return "", fmt.Errorf("settling action %d as %q: %w", reservationID, s.Outcome, known(err))
 	}
@@ -301,13 +302,4 @@ func known(err error) error {
 		return fmt.Errorf("%w: %w", ErrConflict, err)
 	}
 	return err
-}
-
-// orNil returns a pointer to a value, or nil if it is the zero value.
-func orNil[T comparable](value T) *T {
-	var zero T
-	if value == zero {
-		return nil
-	}
-	return &value
 }

@@ -109,6 +109,31 @@ func TestSenderInGo(t *testing.T) {
 	require.Equal(t, "sender-1", testdb.Value[string](t, db, "SELECT actor FROM thaw.actions"))
 }
 
+// The times of a settlement reach the database.
+func TestTimesOfASettlementInGo(t *testing.T) {
+	t.Parallel()
+	db := withSender(t)
+	settle := func(enrollmentID int64, s jobs.Settlement) {
+		t.Helper()
+		_, err := committed(t, db, func(ctx context.Context, tx pgx.Tx) (jobs.ActionState, error) {
+			reserved, err := jobs.Reserve(ctx, tx, enrollmentID, jobs.ReserveOptions{})
+			require.NoError(t, err)
+			require.Empty(t, reserved.Code)
+			_, err = jobs.Start(ctx, tx, reserved.ID)
+			require.NoError(t, err)
+			return jobs.Settle(ctx, tx, reserved.ID, s)
+		})
+		require.NoError(t, err)
+	}
+	next := db.Now(t).Add(72 * time.Hour)
+	settle(1, jobs.Settlement{Outcome: jobs.OutcomeRefused, IfRefused: jobs.KeepIfRefused, NextAt: next})
+	require.WithinDuration(t, next, testdb.Value[time.Time](t, db, "SELECT next_action_at FROM thaw.enrollments WHERE id = 1"), 0)
+	db.Advance(t, time.Hour)
+	until := db.Now(t).Add(48 * time.Hour)
+	settle(2, jobs.Settlement{Outcome: jobs.OutcomeLimited, Until: until})
+	require.WithinDuration(t, until, testdb.Value[time.Time](t, db, "SELECT until FROM thaw.action_holds"), 0)
+}
+
 func TestClaimInGo(t *testing.T) {
 	t.Parallel()
 	db := withSender(t)
