@@ -2629,9 +2629,9 @@ BEGIN
 END;
 $_$;
 COMMENT ON FUNCTION thaw.count_mentions(p_texts text[]) IS 'How many rows of each table mention one of the texts (URLs in any spelling, names, addresses), in any column that holds text.';
-CREATE FUNCTION thaw.counts_into(p_day date, p_began_at timestamp with time zone, p_local_day date, p_used_at timestamp with time zone, p_lease_until timestamp with time zone) RETURNS boolean
+CREATE FUNCTION thaw.counts_into(p_day date, p_began_at timestamp with time zone, p_local_day date, p_used_at timestamp with time zone, p_state thaw.action_state) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ((p_local_day = p_day) OR (p_used_at >= p_began_at) OR (p_lease_until IS NOT NULL));
+    RETURN ((p_local_day = p_day) OR (p_used_at >= p_began_at) OR (p_state = 'started'::thaw.action_state));
 CREATE FUNCTION thaw.current_reason(p_reason thaw.pause_reason) RETURNS thaw.pause_reason
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE p_reason WHEN 'linkedin_account_disconnected'::thaw.pause_reason THEN 'account_disconnected'::thaw.pause_reason WHEN 'linkedin_account_issue'::thaw.pause_reason THEN 'account_issue'::thaw.pause_reason WHEN 'linkedin_high_failure_rate'::thaw.pause_reason THEN 'high_failure_rate'::thaw.pause_reason ELSE p_reason END;
@@ -5256,7 +5256,7 @@ BEGIN
         LEFT JOIN thaw.action_overrides AS common
             ON common.workspace_id = state.workspace_id AND common.account_id IS NULL AND common.campaign_id IS NULL AND common.kind = k.kind
         LEFT JOIN LATERAL (
-            SELECT count(*) FILTER (WHERE x.is_used AND thaw.counts_into(state.day, state.began_at, x.local_day, x.used_at, x.lease_until)) AS today,
+            SELECT count(*) FILTER (WHERE x.is_used AND thaw.counts_into(state.day, state.began_at, x.local_day, x.used_at, x.state)) AS today,
                 count(*) FILTER (WHERE x.is_used) AS in_week,
                 max(x.next_of_kind_at) FILTER (WHERE x.is_used OR x.started_at IS NOT NULL) AS next_of_kind_at, max(x.started_at) AS last_start
             FROM thaw.actions AS x
@@ -5478,6 +5478,12 @@ BEGIN
     day := (p_at AT TIME ZONE p_zone)::date;
     began_at := thaw.day_start(p_zone, day);
     ends_at := thaw.day_start(p_zone, day + 1);
+    -- Clocks that go back after midnight show the date before once more. The next day goes on.
+    IF ends_at <= p_at THEN
+        day := day + 1;
+        began_at := ends_at;
+        ends_at := thaw.day_start(p_zone, day + 1);
+    END IF;
 END;
 $$;
 CREATE FUNCTION thaw.lock_campaign_caps(p_campaign_ids bigint[]) RETURNS void
@@ -11761,7 +11767,7 @@ CREATE INDEX actions_reserved_campaign_idx ON thaw.actions USING btree (campaign
 CREATE INDEX actions_settled_idx ON thaw.actions USING brin (settled_at) WITH (pages_per_range='16', autosummarize='on');
 CREATE UNIQUE INDEX actions_step_key ON thaw.actions USING btree (enrollment_id, step) WHERE (is_used OR (state = 'already'::thaw.action_state));
 CREATE INDEX actions_unknown_idx ON thaw.actions USING btree (workspace_id, id) WHERE (state = 'unknown'::thaw.action_state);
-CREATE INDEX actions_used_idx ON thaw.actions USING btree (sender_id, kind, used_at) INCLUDE (is_used, local_day, lease_until, next_of_kind_at, started_at, id);
+CREATE INDEX actions_used_idx ON thaw.actions USING btree (sender_id, kind, used_at) INCLUDE (is_used, local_day, state, next_of_kind_at, started_at, id);
 CREATE INDEX actions_withdrawn_idx ON thaw.actions USING btree (sender_id, thaw.prospect_key(prospect_url)) WHERE (closed_as = 'withdrawn'::text);
 CREATE INDEX adopt_errors_next_idx ON thaw.adopt_errors USING btree (next_at) WHERE (next_at IS NOT NULL);
 CREATE INDEX adopt_errors_row_idx ON thaw.adopt_errors USING btree (kind, external_id, id);

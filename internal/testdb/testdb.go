@@ -87,6 +87,19 @@ func (db *DB) Copy(t testing.TB) *DB {
 	return clone(t, server, name, "")
 }
 
+// Drop ends the database before its test does, for a random test that copies one in each case.
+func (db *DB) Drop(t testing.TB) {
+	t.Helper()
+	server, _ := start(t)
+	db.Pool.Close()
+	drop(t, server, db.Pool.Config().ConnConfig.Database)
+}
+
+func drop(t testing.TB, server *localpg.Server, name string) {
+	t.Helper()
+	admin(t, server, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
+}
+
 // Advance moves the database's clock, backwards if by is negative.
 func (db *DB) Advance(t testing.TB, by time.Duration) {
 	t.Helper()
@@ -241,7 +254,7 @@ func clone(t testing.TB, server *localpg.Server, template, pooler string) *DB {
 			t.Logf("kept the database of this test: %s", db.Direct)
 			return
 		}
-		admin(t, server, "DROP DATABASE "+name+" WITH (FORCE)")
+		drop(t, server, name)
 	})
 	return db
 }

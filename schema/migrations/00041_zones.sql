@@ -166,6 +166,12 @@ BEGIN
     day := (p_at AT TIME ZONE p_zone)::date;
     began_at := thaw.day_start(p_zone, day);
     ends_at := thaw.day_start(p_zone, day + 1);
+    -- Clocks that go back after midnight show the date before once more. The next day goes on.
+    IF ends_at <= p_at THEN
+        day := day + 1;
+        began_at := ends_at;
+        ends_at := thaw.day_start(p_zone, day + 1);
+    END IF;
 END;
 $$;
 -- +goose StatementEnd

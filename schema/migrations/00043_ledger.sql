@@ -30,12 +30,12 @@ RETURN p_state IN ('reserved', 'started', 'sent', 'unknown');
 -- +goose StatementEnd
 
 -- Whether an action that counts toward caps counts into the current local day of its sender: if it
--- was started in it, or if the request may have been made in it. An open action may make it now,
--- and any other one made it until used_at. An action around midnight counts into two days.
+-- has its name, or if the request may have been made in it: until used_at, and until now while the
+-- action is started. Around midnight an action counts into two days.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.counts_into(p_day date, p_began_at timestamptz, p_local_day date, p_used_at timestamptz, p_lease_until timestamptz)
+CREATE FUNCTION thaw.counts_into(p_day date, p_began_at timestamptz, p_local_day date, p_used_at timestamptz, p_state thaw.action_state)
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN p_local_day = p_day OR p_used_at >= p_began_at OR p_lease_until IS NOT NULL;
+RETURN p_local_day = p_day OR p_used_at >= p_began_at OR p_state = 'started';
 -- +goose StatementEnd
 
 -- What identifies a prospect: the normal form of the URL, or the e-mail address. Campaigns write
@@ -192,7 +192,7 @@ CREATE UNIQUE INDEX actions_invite_key ON thaw.actions (sender_id, thaw.prospect
 CREATE INDEX actions_withdrawn_idx ON thaw.actions (sender_id, thaw.prospect_key(prospect_url)) WHERE closed_as = 'withdrawn';
 -- Counts what a sender has used, and finds the end of the last gap. Has all rows: a request that
 -- the provider refused uses no quota, but the next one keeps its distance from it.
-CREATE INDEX actions_used_idx ON thaw.actions (sender_id, kind, used_at) INCLUDE (is_used, local_day, lease_until, next_of_kind_at, started_at, id);
+CREATE INDEX actions_used_idx ON thaw.actions (sender_id, kind, used_at) INCLUDE (is_used, local_day, state, next_of_kind_at, started_at, id);
 CREATE INDEX actions_open_invites_idx ON thaw.actions (sender_id) INCLUDE (used_at) WHERE kind = 'invite' AND is_used AND closed_at IS NULL;
 -- Counts the cap of a campaign.
 CREATE INDEX actions_campaign_idx ON thaw.actions (campaign_id, kind, local_day) WHERE is_used;
@@ -448,7 +448,7 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION thaw.counts_as_used(thaw.action_state), thaw.counts_into(date, timestamptz, date, timestamptz, timestamptz),
+REVOKE ALL ON FUNCTION thaw.counts_as_used(thaw.action_state), thaw.counts_into(date, timestamptz, date, timestamptz, thaw.action_state),
     thaw.prospect_key(text), thaw.linked_person_of(thaw.accounts), thaw.person_of(thaw.accounts), thaw.ensure_senders(bigint[]),
     thaw.accounts_note_person(), thaw.follow_persons(integer), thaw.are_persons_unknown(), thaw.proof_of(thaw.action_state), thaw.move_to_sender(bigint, bigint, bigint),
     thaw.ramp_week(timestamptz, timestamptz), thaw.ramp_grows_at(timestamptz, smallint), thaw.ramp_at(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) FROM PUBLIC;
@@ -470,6 +470,6 @@ DROP FUNCTION thaw.person_of(thaw.accounts);
 DROP FUNCTION thaw.linked_person_of(thaw.accounts);
 DROP TABLE thaw.actions, thaw.sending_accounts, thaw.senders;
 DROP FUNCTION thaw.prospect_key(text);
-DROP FUNCTION thaw.counts_into(date, timestamptz, date, timestamptz, timestamptz);
+DROP FUNCTION thaw.counts_into(date, timestamptz, date, timestamptz, thaw.action_state);
 DROP FUNCTION thaw.counts_as_used(thaw.action_state);
 DROP TYPE thaw.action_outcome, thaw.action_state;

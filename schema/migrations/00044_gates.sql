@@ -188,7 +188,7 @@ BEGIN
         LEFT JOIN thaw.action_overrides AS common
             ON common.workspace_id = state.workspace_id AND common.account_id IS NULL AND common.campaign_id IS NULL AND common.kind = k.kind
         LEFT JOIN LATERAL (
-            SELECT count(*) FILTER (WHERE x.is_used AND thaw.counts_into(state.day, state.began_at, x.local_day, x.used_at, x.lease_until)) AS today,
+            SELECT count(*) FILTER (WHERE x.is_used AND thaw.counts_into(state.day, state.began_at, x.local_day, x.used_at, x.state)) AS today,
                 count(*) FILTER (WHERE x.is_used) AS in_week,
                 max(x.next_of_kind_at) FILTER (WHERE x.is_used OR x.started_at IS NOT NULL) AS next_of_kind_at, max(x.started_at) AS last_start
             FROM thaw.actions AS x

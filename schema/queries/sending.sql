@@ -83,7 +83,7 @@ SELECT g.kind::text AS kind, coalesce(g.account_code, g.code, g.pending_code, ''
     coalesce((
         SELECT count(*) FROM thaw.actions AS x
         WHERE x.sender_id = g.sender_id AND x.kind = g.kind AND x.is_used AND x.used_at > thaw.now() - interval '168 hours'
-            AND thaw.counts_into(g.day, g.day_began_at, x.local_day, x.used_at, x.lease_until) AND x.workspace_id <> sqlc.arg(workspace_id)::bigint), 0)::integer AS used_elsewhere,
+            AND thaw.counts_into(g.day, g.day_began_at, x.local_day, x.used_at, x.state) AND x.workspace_id <> sqlc.arg(workspace_id)::bigint), 0)::integer AS used_elsewhere,
     g.ramp_week::integer AS ramp_week, coalesce(g.ramp_started_at, 'epoch')::timestamptz AS ramp_started_at,
     coalesce(g.gap_from, '0')::interval AS gap_from, coalesce(g.gap_to, '0')::interval AS gap_to,
     coalesce(g.window_opens_at, 'epoch')::timestamptz AS window_opens_at, coalesce(g.window_closes_at, 'epoch')::timestamptz AS window_closes_at,
@@ -234,7 +234,7 @@ ORDER BY p.account_id, o.looked_at, o.closes_at;
 
 -- name: ForecastUsed :many
 -- What counts toward the caps of senders. is_today: into their current local day.
-SELECT x.sender_id, x.kind, x.used_at, thaw.counts_into(current.day, current.began_at, x.local_day, x.used_at, x.lease_until)::boolean AS is_today
+SELECT x.sender_id, x.kind, x.used_at, thaw.counts_into(current.day, current.began_at, x.local_day, x.used_at, x.state)::boolean AS is_today
 FROM (
     SELECT unnest(sqlc.arg(sender_ids)::bigint[]) AS sender_id, unnest(sqlc.arg(days)::text[])::date AS day,
         unnest(sqlc.arg(began)::timestamptz[]) AS began_at) AS current

@@ -9,7 +9,7 @@ WITH shown AS MATERIALIZED (
 ), used AS (
     SELECT shown.account_id, shown.kind, count(*) AS in_week,
         -- Around midnight an action may count into two days.
-        count(*) FILTER (WHERE a.local_day = shown.day OR a.used_at >= shown.day_began_at OR a.state IN ('reserved', 'started')) AS today
+        count(*) FILTER (WHERE a.local_day = shown.day OR a.used_at >= shown.day_began_at OR a.state = 'started') AS today
     FROM shown
     JOIN thaw.actions AS a ON a.sender_id = shown.sender_id AND a.kind = shown.kind
     WHERE a.state IN ('reserved', 'started', 'sent', 'unknown') AND a.used_at > thaw.now() - interval '168 hours'
