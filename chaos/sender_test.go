@@ -32,7 +32,7 @@ type sender struct {
 	relay *relay
 }
 
-// sender starts a sender in place of the last one of this relay.
+// startSender starts a sender in place of the last one of this relay.
 func (x *sending) startSender(r *relay) *sender {
 	x.Helper()
 	var cmd *exec.Cmd

@@ -330,9 +330,7 @@ func TestEndpointRemovedDuringPass(t *testing.T) {
 		_, err := db.Pool.Exec(context.WithoutCancel(t.Context()), resumeBySignal)
 		verdict <- err
 	}()
-	require.Eventually(t, func() bool {
-		return testdb.Value[int](t, db, "SELECT count(*) FROM pg_locks WHERE NOT granted") > 0
-	}, 10*time.Second, 5*time.Millisecond)
+	waitsForLock(t, db, resumeBySignal)
 	require.NoError(t, remover.Commit(t.Context()))
 	require.NoError(t, <-verdict)
 	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.webhook_deliveries"))

@@ -174,7 +174,8 @@ func TestStartThatWaitedTooLongIsRefused(t *testing.T) {
 			answer <- err
 		}()
 		require.Eventually(t, func() bool {
-			return testdb.Value[bool](t, db, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND now() - xact_start > '200 milliseconds')")
+			return testdb.Value[bool](t, db, `SELECT EXISTS (SELECT FROM pg_stat_activity AS a
+				WHERE a.datname = current_database() AND a.query = $1 AND a.wait_event_type = 'Lock' AND now() - a.xact_start > '200 milliseconds')`, call)
 		}, time.Minute, 10*time.Millisecond)
 		require.NoError(t, locked.Commit(t.Context()))
 		require.ErrorContains(t, <-answer, "this transaction began")

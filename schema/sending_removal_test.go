@@ -143,7 +143,7 @@ func TestOldActionsAreRemoved(t *testing.T) {
 	require.NotContains(t, left(), unknown)
 }
 
-// The walks and batches of all three are bounded by their size.
+// Each walk and each batch of retention is bounded by its size.
 func TestRetentionOfActionsIsBounded(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)

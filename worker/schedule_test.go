@@ -162,7 +162,7 @@ func TestPushingPausesWhileActionsAreNotTaken(t *testing.T) {
 	hour := f.pushedIn(t, time.Hour, nothing)
 	require.LessOrEqual(t, hour, 50, "10 in each try")
 	require.Positive(t, hour)
-	require.LessOrEqual(t, f.pushedIn(t, time.Hour, nothing), 30)
+	require.LessOrEqual(t, f.pushedIn(t, time.Hour, nothing), 40)
 	require.Equal(t, 10*time.Minute, testdb.Value[time.Duration](t, f.DB, "SELECT wait FROM thaw.pushing"))
 
 	require.GreaterOrEqual(t, f.pushedIn(t, 25*time.Minute, start), 30, "within a try, all accounts send again")
@@ -198,7 +198,7 @@ func TestMessageIsNotSentAfterTheLease(t *testing.T) {
 	// Attempts after 5 seconds and 5 minutes are within the lease, the next one is not.
 	stop := f.deliver(t, webhooks)
 	for attempt := 1; attempt <= 2; attempt++ {
-		f.eventually(t, attempt, "SELECT max(attempts) FROM thaw.webhook_deliveries")
+		f.eventually(t, 1, "SELECT (max(attempts) >= $1::integer)::integer FROM thaw.webhook_deliveries", attempt)
 		f.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE kind = 'deliver' AND state IN ('scheduled', 'available')")
 		f.Exec(t, `SELECT thaw.expedite('deliver', args) FROM thaw.river_job WHERE kind = 'deliver'`)
 	}
