@@ -22,7 +22,7 @@ func simulated(t *testing.T, flags ...string) (report simulate.Report, text stri
 	command.Stdout, command.Stderr = &out, &log
 	require.NoError(t, command.Run(), "%s\n%s", &out, &log)
 	require.NoError(t, json.Unmarshal(out.Bytes(), &report))
-	require.Len(t, report.Zero, 14)
+	require.Len(t, report.Zero, 17)
 	for _, c := range report.Zero {
 		require.Zero(t, c.N, "%s: %s", c.Name, c.Example)
 	}

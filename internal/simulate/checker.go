@@ -12,7 +12,7 @@ import (
 	"github.com/thawline/thaw/internal/providersim"
 )
 
-// A cap is what one kind of action of a person may be used for.
+// A limit is how many actions of a kind a person may use: per local day, and per 168 hours.
 type limit struct{ perDay, perWeek int }
 
 const noCap = 1 << 30
@@ -94,16 +94,19 @@ func (d *driver) effectOf(e providersim.Entry) effect {
 type finding string
 
 const (
-	repeated     finding = "steps requested again after a delivery"
+	repeated     finding = "steps requested again although they were done, refused or unknown"
+	outOfOrder   finding = "steps requested before the step before them, or before their delay"
 	invitedAgain finding = "second invites of a person to a prospect"
 	overDay      finding = "daily caps exceeded"
 	overWeek     finding = "caps of 168 hours exceeded"
 	outside      finding = "requests outside of the window"
 	notConnected finding = "requests through an account that Thaw was told is not connected"
 	inSafety     finding = "requests in safety mode"
+	noSafety     finding = "incidents without safety mode"
 	tooClose     finding = "requests closer than the gap"
 	busierHour   finding = "first hours after a reconnect busier than those without one"
 	silent       finding = "reconnects without a request, although gates were open for an hour"
+	waiting      finding = "people without a request, although gates were open for an hour"
 	stuck        finding = "prospects that wait without a reason"
 	notRequested finding = "unknown actions without a request that was under way"
 	notKnown     finding = "deliveries that the database does not know"
@@ -112,7 +115,8 @@ const (
 
 // allFindings are in the order of the report.
 var allFindings = []finding{
-	repeated, invitedAgain, overDay, overWeek, outside, notConnected, inSafety, tooClose, busierHour, silent, stuck, notRequested, notKnown, wrongDay,
+	repeated, outOfOrder, invitedAgain, overDay, overWeek, outside, notConnected, inSafety, noSafety, tooClose, busierHour, silent, waiting, stuck,
+	notRequested, notKnown, wrongDay,
 }
 
 // findings counts them, with the first example of each.
@@ -140,18 +144,19 @@ type history struct {
 	all        []providersim.Entry
 	last       time.Time
 	lastOfKind map[string]time.Time
-	// used has the requests that count, by kind: the deliveries and, until they are settled, the
-	// unknown ones.
+	// used has the requests that count, by kind: the deliveries, what was sent by the answer and,
+	// until they are settled, the unknown ones.
 	used map[string][]use
 	// unrequested has the actions, by kind, whose sender died before the request. Thaw cannot know
 	// that: they count until they are settled.
 	unrequested map[string][]use
 }
 
-// A use counts toward caps from a time on. Zero until: it was delivered.
+// A use counts toward caps from a time on: a delivery for a week, another one until then.
 type use struct {
 	at, until time.Time
 	delivered bool
+	to        string // of an unrequested one
 }
 
 // histories returns a history without requests for each person, by member.
@@ -190,8 +195,8 @@ func (d *driver) add(h *history, e providersim.Entry) {
 	h.last, h.lastOfKind[e.Kind] = e.At, e.At
 	h.setBack(e)
 	switch effect := d.effectOf(e); {
-	case e.Delivered:
-		h.used[e.Kind] = append(h.used[e.Kind], use{at: e.At, delivered: true})
+	case e.Delivered, effect == sent: // a view may be sent by its answer, and not delivered
+		h.used[e.Kind] = append(h.used[e.Kind], use{at: e.At, until: e.At.Add(week), delivered: e.Delivered})
 		if h.started.IsZero() {
 			h.started = e.At
 		}
@@ -262,10 +267,6 @@ func (d *driver) remaining(h *history, kind string, at time.Time) int {
 	return max(min(most.perDay-today, most.perWeek-inWeek), 0)
 }
 
-func (d *driver) isInSafety(at time.Time) bool {
-	return slices.ContainsFunc(d.safety, func(s span) bool { return s.contains(at) })
-}
-
 // sortedLog returns the requests in an order that does not depend on which of them came first
 // within a simulated minute.
 func (d *driver) sortedLog() []providersim.Entry {
@@ -278,9 +279,11 @@ func (d *driver) sortedLog() []providersim.Entry {
 
 // check reads the log and counts what must not happen.
 func (d *driver) check(log []providersim.Entry, found findings) {
-	people := d.histories()
-	done := map[deed]bool{}
-	toldBy := map[string]time.Time{} // when a request said that the account is lost
+	people, enrollments := d.histories(), d.enrollments()
+	told := d.told(log)
+	d.checkSafety(told, found)
+	requested := map[deed][]providersim.Entry{}
+	done := map[deed]time.Time{} // for the first time, by prospect instead of recipient
 	for _, e := range log {
 		h := people[d.provider.memberOf(e.Account)]
 		last, ofKind := h.last, h.lastOfKind[e.Kind]
@@ -289,15 +292,7 @@ func (d *driver) check(log []providersim.Entry, found findings) {
 		if !h.window.contains(local) {
 			found.note(outside, 1, describe(e)+" at "+local.Format("Mon 15:04"))
 		}
-		isTold := slices.ContainsFunc(d.down[e.Account], func(s span) bool { return s.contains(e.At) })
-		if e.AccountStatus != providersim.StatusOK {
-			since := toldBy[e.Account]
-			isTold = isTold || !since.IsZero() && !slices.ContainsFunc(d.backs, func(b reconnect) bool {
-				return b.account == e.Account && !b.at.Before(since) && !b.at.After(e.At)
-			})
-			toldBy[e.Account] = e.At
-		}
-		if isTold {
+		if contain(told[e.Account], e.At) {
 			found.note(notConnected, 1, describe(e))
 		}
 		if d.isInSafety(e.At) {
@@ -306,15 +301,26 @@ func (d *driver) check(log []providersim.Entry, found findings) {
 		if !last.IsZero() && e.At.Sub(last) < time.Minute || e.Kind == "invite" && !ofKind.IsZero() && e.At.Sub(ofKind) < 3*time.Minute {
 			found.note(tooClose, 1, describe(e)+" after "+e.At.Sub(last).String())
 		}
+		prospect := prospectOf(e.To)
 		// Two enrollments may invite a prospect: see checkInvites.
-		if e.Kind != "invite" && done[deed{e.Kind, e.To}] {
-			found.note(repeated, 1, describe(e))
+		if step := (deed{e.Kind, e.To}); e.Kind != "invite" || len(enrollments[prospect]) < 2 {
+			if slices.ContainsFunc(requested[step], func(earlier providersim.Entry) bool {
+				return d.effectOf(earlier) == refused || d.blocks(earlier, e.At)
+			}) {
+				found.note(repeated, 1, describe(e))
+			}
+			requested[step] = append(requested[step], e)
+		}
+		if !slices.ContainsFunc(enrollments[prospect], func(n enrollment) bool { return n.isDue(e, done) }) {
+			found.note(outOfOrder, 1, describe(e))
+		}
+		if at, isDone := d.doneAt(e); isDone && done[deed{e.Kind, prospect}].IsZero() {
+			done[deed{e.Kind, prospect}] = at
 		}
 		d.add(h, e)
 		if !e.Delivered {
 			continue
 		}
-		done[deed{e.Kind, e.To}] = true
 		most := d.caps(h, e.Kind, e.At)
 		today, inWeek := h.usedAt(e.Kind, e.At, true)
 		if today > most.perDay {
@@ -326,6 +332,49 @@ func (d *driver) check(log []providersim.Entry, found findings) {
 	}
 	d.repeatedInvites = d.checkInvites(log, found)
 	d.checkHours(log, found)
+}
+
+// An enrollment is a prospect in a campaign.
+type enrollment struct {
+	steps []campaignStep
+	due   time.Time // the first step
+}
+
+// enrollments returns the enrollments of each prospect.
+func (d *driver) enrollments() map[string][]enrollment {
+	of := map[string][]enrollment{}
+	for _, p := range d.prospects {
+		of[prospectOf(p.to)] = append(of[prospectOf(p.to)], enrollment{campaignSteps, p.due})
+	}
+	for _, again := range d.seconds {
+		prospect := prospectOf(slugOf(again.url))
+		of[prospect] = append(of[prospect], enrollment{secondSteps[again.campaign], again.due})
+	}
+	return of
+}
+
+// isDue reports whether a request may be a step of the enrollment: the step before it was done, and
+// its delay has passed since.
+func (n enrollment) isDue(e providersim.Entry, done map[deed]time.Time) bool {
+	step := slices.IndexFunc(n.steps, func(s campaignStep) bool { return s.kind == e.Kind })
+	if step <= 0 {
+		return step == 0 && !e.At.Before(n.due)
+	}
+	at, isDone := done[deed{n.steps[step-1].kind, prospectOf(e.To)}]
+	return isDone && !e.At.Before(at.Add(n.steps[step].delay))
+}
+
+// doneAt returns when a request did its step: the next one is due after its delay from then.
+func (d *driver) doneAt(e providersim.Entry) (at time.Time, isDone bool) {
+	switch d.effectOf(e) {
+	case sent, already:
+		return e.At, true
+	case unknown:
+		v := d.settled(e)
+		return v.at, v.isSent
+	default:
+		return at, false
+	}
 }
 
 // blocksFor is how long a withdrawn invite blocks another one of the person.
@@ -357,10 +406,11 @@ func (d *driver) checkInvites(log []providersim.Entry, found findings) (afterWit
 	return afterWithdrawal
 }
 
-// blocks reports whether an invite that was not withdrawn blocks another one at a time.
+// blocks reports whether a request blocks another one of its step at a time, and an invite that was
+// not withdrawn another one of the person.
 func (d *driver) blocks(e providersim.Entry, at time.Time) bool {
 	switch effect := d.effectOf(e); {
-	case e.Delivered, effect == already:
+	case e.Delivered, effect == sent, effect == already:
 		return true
 	case effect == unknown:
 		return d.settled(e).at.After(at)

@@ -15,7 +15,8 @@
 //	driver     moves the clock, applies events, starts and kills processes
 //	sender     a sender process: claims, starts, calls the provider, settles
 //	checker    compares the log of the provider with rules of its own, not with the tables
-//	firstsend  how long the first request took after a reconnect, by the same rules
+//	safety     when safety mode has to be on, by what Thaw was told
+//	firstsend  how long people and reconnected accounts took to a request, by the same rules
 //	report     tables and charts
 //
 // The checker knows the limits by its own table and local time by package time, so that an error in

@@ -17,11 +17,15 @@ import (
 	"github.com/thawline/thaw/internal/providersim"
 )
 
-// A span is a time in which something was so. End zero: until the end.
+// A span is a time in which something was so. A zero to: until the end of the run.
 type span struct{ from, to time.Time }
 
 func (s span) contains(t time.Time) bool {
 	return !t.Before(s.from) && (s.to.IsZero() || t.Before(s.to))
+}
+
+func contain(all []span, t time.Time) bool {
+	return slices.ContainsFunc(all, func(s span) bool { return s.contains(t) })
 }
 
 // A driver moves the clock and lets things happen.
@@ -38,7 +42,8 @@ type driver struct {
 
 	// What the platform told Thaw, and what happened to processes, for the checker.
 	down                         map[string][]span // by account
-	safety                       []span
+	safety                       []span            // in which safety mode was on
+	incidents                    []span            // in which it has to be on: see checkSafety
 	backs                        []reconnect
 	zoneAt                       map[int]zoneChange
 	capAt                        time.Time // when the cap of a workspace was lowered
@@ -577,7 +582,7 @@ func (d *driver) unknownActions(ctx context.Context) (all []unknownAction, deliv
 			if d.unrequested[r.Member] == nil {
 				d.unrequested[r.Member] = map[string][]use{}
 			}
-			d.unrequested[r.Member][r.Kind] = append(d.unrequested[r.Member][r.Kind], use{at: r.StartedAt, until: d.now})
+			d.unrequested[r.Member][r.Kind] = append(d.unrequested[r.Member][r.Kind], use{at: r.StartedAt, until: d.now, to: it.to})
 		}
 	}
 	return all, delivered, nil

@@ -93,6 +93,7 @@ func (d *driver) report(ctx context.Context) (r *Report, err error) {
 		return nil, err
 	}
 	r.FirstSend = summarize(d.firstSends(log, found))
+	d.checkWaits(log, found)
 	r.Forecasts = d.checkExpectations(log, found)
 	for what, count := range map[finding]func(context.Context, []providersim.Entry) (int, error){
 		stuck: d.unexplained, notRequested: d.unknownWithoutRequest, notKnown: d.differences,
