@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -70,8 +71,8 @@ func ExampleSweepArgs() {
 }
 
 // A sender claims what is due, looks again in the moment before each call, and reports what came of
-// it. Each step is a transaction of its own: a crash after Start leaves an action that counts as
-// unknown when its lease ends, and is never sent twice.
+// it until there is an answer. Each step is a transaction of its own: a crash after Start leaves an
+// action that counts as unknown when its lease ends, and is never sent twice.
 func ExampleClaim() {
 	ctx := context.Background()
 	pool, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL"))
@@ -94,23 +95,40 @@ func ExampleClaim() {
 			now, err = jobs.Start(ctx, tx, action.ID)
 			return err
 		})
-		if err != nil || now.Code != "" {
-			fmt.Println("not now:", action.ID, now.Code, err)
+		came := jobs.Settlement{Outcome: jobs.OutcomeReleased}
+		switch {
+		case err != nil:
+			// The answer is lost, so there is no call. If Start was committed, it cannot be released
+			// (ErrConflict).
+			log.Print(err)
+		case now.Code == jobs.CodeCooldown && now.ID != 0:
+			// The reservation is kept, and takes up quota until its lease ends. Released, the action is
+			// due again when the gap is over. A sender that can wait calls Start again at now.OpensAt.
+		case now.Code != "":
+			fmt.Println("not now:", action.ID, now.Code)
 			continue
+		default:
+			came = callProvider(action)
 		}
-		came := jobs.Settlement{Outcome: jobs.OutcomeUnknown} // a timeout, for example
-		if ref, ok := callProvider(action); ok {
-			came = jobs.Settlement{Outcome: jobs.OutcomeSent, ProviderRef: ref}
-		}
-		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-			_, err := jobs.Settle(ctx, tx, action.ID, came)
-			return err
-		})
-		if err != nil {
-			log.Print(err) // repeat it: settling twice with the same outcome is harmless
+		for { // until there is an answer: the same report again is harmless
+			attempt, cancel := context.WithTimeout(ctx, 15*time.Second)
+			err := pgx.BeginFunc(attempt, pool, func(tx pgx.Tx) error {
+				_, err := jobs.Settle(attempt, tx, action.ID, came)
+				return err
+			})
+			cancel()
+			if err != nil {
+				log.Print(err)
+			}
+			if err == nil || errors.Is(err, jobs.ErrConflict) || errors.Is(err, jobs.ErrInvalid) || errors.Is(err, jobs.ErrNotFound) {
+				break
+			}
+			time.Sleep(time.Second)
 		}
 	}
 }
 
-// callProvider stands for the program's own request to the provider.
-func callProvider(jobs.Claimed) (ref string, ok bool) { return "inv_1", true }
+// callProvider stands for the program's own request to the provider. A timeout is OutcomeUnknown.
+func callProvider(jobs.Claimed) jobs.Settlement {
+	return jobs.Settlement{Outcome: jobs.OutcomeSent, ProviderRef: "inv_1"}
+}
