@@ -4,7 +4,9 @@ package examples_test
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +14,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -32,13 +36,13 @@ func TestPlatformNode(t *testing.T) {
 	require.NoError(t, err)
 	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
 	require.Len(t, blocks, 2, "the commands that connect the platform, and those that lose and connect the account")
-	program := build(t)
+	program := build(t, "./cmd/thaw")
 	platform, thaw := freeAddress(t), freeAddress(t)
-	_, port, err := net.SplitHostPort(platform)
+	_, listens, err := net.SplitHostPort(platform)
 	require.NoError(t, err)
 	environment := append(os.Environ(),
 		"PATH="+filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"), "DATABASE_URL="+db.Direct,
-		"THAW_ADDR="+thaw, "THAW_URL=http://"+thaw, "PORT="+port)
+		"THAW_ADDR="+thaw, "THAW_URL=http://"+thaw, "PORT="+listens)
 
 	start(t, folder, environment, blocks[0][1])
 	page := func() string {
@@ -88,49 +92,83 @@ func checkout(t *testing.T, name string) string {
 	return folder
 }
 
-// build returns the path of the program thaw.
-func build(t *testing.T) string {
+// build returns the path of a program.
+func build(t *testing.T, source string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "thaw")
-	command := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./cmd/thaw")
+	program := filepath.Join(t.TempDir(), filepath.Base(source))
+	command := exec.CommandContext(t.Context(), "go", "build", "-o", program, source)
 	command.Dir = "../.."
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return program
 }
 
-// start runs commands in a shell, whose processes end with the test. It returns a channel that is
-// closed when they have ended before that, and what they have written until then.
-func start(t *testing.T, folder string, environment []string, commands string) (ended <-chan struct{}, out *strings.Builder) {
+// A running is a shell whose processes end with the test.
+type running struct {
+	*exec.Cmd
+	// ended is closed when they have ended before that.
+	ended chan struct{}
+
+	mu      sync.Mutex
+	written strings.Builder
+}
+
+// start runs commands in a shell.
+func start(t *testing.T, folder string, environment []string, commands string) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	shell := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands)
-	shell.Dir, shell.Env = folder, environment
-	shell.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	shell.Cancel = func() error { return syscall.Kill(-shell.Process.Pid, syscall.SIGTERM) }
-	out = &strings.Builder{}
-	shell.Stdout, shell.Stderr = out, out
-	require.NoError(t, shell.Start())
-	done := make(chan struct{})
+	r := &running{Cmd: exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands), ended: make(chan struct{})}
+	r.Dir, r.Env = folder, environment
+	r.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	r.Cancel = func() error { return syscall.Kill(-r.Process.Pid, syscall.SIGTERM) }
+	r.WaitDelay = time.Minute
+	r.Stdout, r.Stderr = r, r
+	require.NoError(t, r.Start())
 	go func() {
-		defer close(done)
-		_ = shell.Wait()
+		defer close(r.ended)
+		_ = r.Wait()
 	}()
 	t.Cleanup(func() {
 		cancel()
-		<-done
+		<-r.ended
 		if t.Failed() {
-			t.Log(out.String())
+			t.Log(r.out())
 		}
 	})
-	return done, out
+	return r
 }
 
-// freeAddress returns a loopback address with a free port.
+// Write receives what the processes write.
+func (r *running) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.written.Write(p)
+}
+
+// out returns what the processes have written until now.
+func (r *running) out() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.written.String()
+}
+
+// port is the last port that freeAddress has drawn.
+var port atomic.Int32
+
+func init() { port.Store(10_000 + rand.Int32N(20_000)) }
+
+// freeAddress returns a loopback address with a free port. It is used much later, when npm and the
+// migrations are done, so it is below the ports that systems give to connections and to listeners
+// on port 0: from 32768 on Linux.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", port.Add(1))
+		if listener, err := net.Listen("tcp", address); err == nil {
+			require.NoError(t, listener.Close())
+			return address
+		}
+	}
+	require.Fail(t, "no free port below 32768")
+	return ""
 }

@@ -42,10 +42,10 @@ func TestSenders(t *testing.T) {
 			command := regexp.MustCompile("(?s)```sh\n(.*?)```").FindSubmatch(readme)
 			require.NotNil(t, command)
 			provider, webhooks := freeAddress(t), freeAddress(t)
-			_, port, err := net.SplitHostPort(webhooks)
+			_, listens, err := net.SplitHostPort(webhooks)
 			require.NoError(t, err)
-			ended, out := start(t, folder, append(os.Environ(), "PATH="+filepath.Dir(build(t))+string(os.PathListSeparator)+os.Getenv("PATH"),
-				"DATABASE_URL="+db.Direct, "THAW_ADDR="+freeAddress(t), "PROVIDER_ADDR="+provider, "PORT="+port), string(command[1]))
+			sender := start(t, folder, append(os.Environ(), "PATH="+filepath.Dir(build(t, "./cmd/thaw"))+string(os.PathListSeparator)+os.Getenv("PATH"),
+				"DATABASE_URL="+db.Direct, "THAW_ADDR="+freeAddress(t), "PROVIDER_ADDR="+provider, "PORT="+listens), string(command[1]))
 
 			require.Eventually(t, func() bool {
 				counts := map[string]int{}
@@ -109,11 +109,11 @@ func TestSenders(t *testing.T) {
 				INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, next_action_at)
 				SELECT 1, 1, account, format('https://www.linkedin.com/in/late-%s/?of=example', account), 'active', now() FROM generate_series(1, 10) AS account`)
 			select {
-			case <-ended:
+			case <-sender.ended:
 			case <-time.After(time.Minute):
 				require.Fail(t, "the sender goes on although the provider rejects its API key")
 			}
-			require.Contains(t, out.String(), "the provider rejects our API key: 401 missing_credentials")
+			require.Contains(t, sender.out(), "the provider rejects our API key: 401 missing_credentials")
 			require.Equal(t, []string{"released throttled"}, testdb.Column[string](t, db,
 				"SELECT DISTINCT state || ' ' || outcome FROM thaw.actions WHERE error_code = 'missing_credentials'"))
 			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.accounts WHERE status <> 'connected'"))
