@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -31,6 +30,7 @@ var client, api = http.Client{Timeout: time.Minute, Transport: &http.Transport{D
 
 func main() {
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, func() { slog.Info("the sender stops: it settles what is under way") })
 	if err := run(ctx); !errors.Is(err, context.Canceled) {
 		slog.Error("the sender stops", "error", err)
 		os.Exit(1)
@@ -49,50 +49,49 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer listener.Release()
-	for _, err = listener.Exec(ctx, "LISTEN thaw_actions"); err == nil; {
-		claimed, options := []jobs.Claimed(nil), jobs.ClaimOptions{Limit: 20, Actor: "sender-go"}
-		err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) { claimed, err = jobs.Claim(ctx, tx, options); return err })
+	for _, err = listener.Exec(ctx, "LISTEN thaw_actions"); ctx.Err() == nil && (err == nil || errors.Is(err, context.DeadlineExceeded)); {
+		claimed, lost := transact(ctx, db, jobs.Claim, jobs.ClaimOptions{Limit: 20, Actor: "sender-go"})
 		calls, calling := errgroup.WithContext(ctx)
 		for _, action := range claimed {
 			calls.Go(func() error { return send(calling, db, action) })
 		}
-		if err = errors.Join(err, calls.Wait()); err == nil && len(claimed) == 0 {
+		if err = errors.Join(lost, calls.Wait()); err == nil && len(claimed) == 0 {
 			waiting, cancel := context.WithTimeout(ctx, time.Minute)
-			if _, err = listener.Conn().WaitForNotification(waiting); errors.Is(err, context.DeadlineExceeded) {
-				err = nil
-			}
+			_, err = listener.Conn().WaitForNotification(waiting)
 			cancel()
 		}
 	}
-	return err
+	return cmp.Or(ctx.Err(), err)
 }
 
-// send starts an action, which is committed before the call, and settles it, even if the sender is
-// stopping. It releases what it cannot do. It returns an error if the sender must stop.
+// send does an action, or releases it if it cannot or the sender stops. An error stops the sender.
 func send(ctx context.Context, db *pgxpool.Pool, action jobs.Claimed) (stop error) {
-	log := slog.With("action", action.ID, "kind", action.Kind, "account", action.Account, "to", action.ProspectURL)
+	outcome, start := jobs.Settlement{Outcome: jobs.OutcomeReleased}, jobs.Reservation{} // released after a cooldown, too: it is due again
 	request, err := requestOf(action)
-	err, ctx = cmp.Or(err, ctx.Err()), context.WithoutCancel(ctx)
-	outcome := jobs.Settlement{Outcome: jobs.OutcomeReleased}
-	if err != nil {
-		log.Warn("not sent", "error", err)
-	} else {
-		var start jobs.Reservation
-		err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) { start, err = jobs.Start(ctx, tx, action.ID); return err })
-		if err != nil || start.Code != "" { // the reservation expires, or is unknown if the start was committed
-			log.Info("not sent", "code", start.Code, "error", err)
-			return nil
+	if err = cmp.Or(err, ctx.Err()); err == nil {
+		if start, err = transact(ctx, db, jobs.Start, action.ID); err == nil && start.Code == "" {
+			outcome, stop = call(request)
 		}
-		outcome, stop = call(request)
 	}
-	for last := time.Now().Add(time.Minute); ; <-time.After(time.Second) { // the same report again is harmless
-		var state jobs.ActionState
-		err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) { state, err = jobs.Settle(ctx, tx, action.ID, outcome); return err })
-		if err == nil || errors.Is(err, jobs.ErrConflict) || time.Now().After(last) { // not settled: unknown when its lease ends
-			log.Info("settled", "state", state, "code", outcome.ErrorCode, "error", err)
+	settle := func(ctx context.Context, tx pgx.Tx, s jobs.Settlement) (jobs.ActionState, error) {
+		return jobs.Settle(ctx, tx, action.ID, s)
+	}
+	for ; ; <-time.After(time.Second) { // until there is an answer
+		state, failed := transact(ctx, db, settle, outcome)
+		slog.Info("settle", "action", action.ID, "kind", action.Kind, "account", action.Account, "state", state,
+			"code", cmp.Or(outcome.ErrorCode, string(start.Code)), "error", errors.Join(err, failed))
+		if failed == nil || errors.Is(failed, jobs.ErrConflict) || errors.Is(failed, jobs.ErrInvalid) || errors.Is(failed, jobs.ErrNotFound) {
 			return stop
 		}
 	}
+}
+
+// transact is not broken off by a signal, but after 15 seconds if the database does not answer.
+func transact[With, R any](ctx context.Context, db *pgxpool.Pool, do func(context.Context, pgx.Tx, With) (R, error), with With) (result R, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+	defer cancel()
+	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) { result, err = do(ctx, tx, with); return err })
+	return result, err
 }
 
 // requestOf returns the request of an action, or an error if this sender cannot do its kind.
@@ -109,11 +108,7 @@ func requestOf(action jobs.Claimed) (*http.Request, error) {
 		return nil, errors.New("this sender cannot do the kind")
 	}
 	content, _ := json.Marshal(body)
-	request, err := http.NewRequest(http.MethodPost, api+route, bytes.NewReader(content)) //nolint:noctx
-	if err == nil {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	return request, err
+	return http.NewRequest(http.MethodPost, api+route, strings.NewReader(string(content))) //nolint:noctx
 }
 
 // outcomes of codes, which count more than the status: a limit comes as 422, 429 or 500. A 401 with
@@ -121,14 +116,17 @@ func requestOf(action jobs.Claimed) (*http.Request, error) {
 var outcomes = map[string]jobs.ActionOutcome{
 	"already_invited_recently": jobs.OutcomeAlready, "already_connected": jobs.OutcomeAlready, "account_restricted": jobs.OutcomeRestricted,
 	"limit_exceeded": jobs.OutcomeLimited, "cannot_resend_yet": jobs.OutcomeLimited, "insufficient_credits": jobs.OutcomeLimited,
-	"disconnected_account": jobs.OutcomeAccountLost, "expired_credentials": jobs.OutcomeAccountLost,
-	"invalid_credentials": jobs.OutcomeAccountLost, "checkpoint_error": jobs.OutcomeAccountLost,
-	"insufficient_permissions": jobs.OutcomeThrottled, "401": jobs.OutcomeThrottled, "429": jobs.OutcomeThrottled, "2xx": jobs.OutcomeSent, "4xx": jobs.OutcomeRefused,
+	"disconnected_account": jobs.OutcomeAccountLost, "expired_credentials": jobs.OutcomeAccountLost, "invalid_credentials": jobs.OutcomeAccountLost,
+	"checkpoint_error": jobs.OutcomeAccountLost, "insufficient_permissions": jobs.OutcomeThrottled, "401": jobs.OutcomeThrottled,
+	"429": jobs.OutcomeThrottled, "2xx": jobs.OutcomeSent, "4xx": jobs.OutcomeRefused,
 }
 
 // call makes a request. The error is about our own API key, which is that of all accounts.
 func call(request *http.Request) (result jobs.Settlement, stop error) {
-	response, err := client.Do(request)
+	if request.Body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := client.Do(request) //nolint:gosec // The host is that of PROVIDER_URL.
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return jobs.Settlement{Outcome: jobs.OutcomeThrottled, ErrorCode: "not_reachable"}, nil
 	} else if err != nil { // the request may have arrived
@@ -142,8 +140,10 @@ func call(request *http.Request) (result jobs.Settlement, stop error) {
 	if code == "missing_credentials" || code == "insufficient_permissions" || code == "" && status == "401" {
 		stop = fmt.Errorf("the provider rejects our API key: %s %s", status, code)
 	}
-	return jobs.Settlement{ // sent without an ID counts as unknown
-		Outcome:   cmp.Or(outcomes[code], outcomes[status], outcomes[status[:1]+"xx"], jobs.OutcomeUnknown),
-		ErrorCode: code, ProviderRef: text("invitation_id") + text("message_id"),
-	}, stop
+	result.Outcome = cmp.Or(outcomes[code], outcomes[status], outcomes[status[:1]+"xx"], jobs.OutcomeUnknown)
+	result.ErrorCode, result.ProviderRef = code, text("invitation_id")+text("message_id") // sent without an ID counts as unknown
+	if wait, err := time.ParseDuration(response.Header.Get("Retry-After") + "s"); err == nil && result.Outcome == jobs.OutcomeThrottled {
+		result.Until = time.Now().Add(min(wait, 24*time.Hour))
+	}
+	return result, stop
 }

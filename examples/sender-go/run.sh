@@ -7,7 +7,19 @@ export PROVIDER_URL=http://$PROVIDER_ADDR
 # Short gaps, so that there is something to see.
 export THAW_ACTION_GAP_FROM=1s THAW_ACTION_GAP_TO=2s
 export THAW_ADDR=${THAW_ADDR:-127.0.0.1:8080} THAW_UNIPILE_V1_SECRET=$(head -c 16 /dev/urandom | base64)
-trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+# Ends the sender first, while Thaw and the provider run: it settles what is under way.
+stop() {
+  set +e
+  trap '' INT TERM
+  kill "$sender"
+  for _ in {1..100}; do kill -0 "$sender" || break; sleep 0.1; done
+  kill -9 "$sender"
+  kill $(jobs -p)
+} 2>/dev/null
+sender=
+trap stop EXIT
+trap exit INT TERM
+set -m # Ctrl-C reaches only this script
 
 program=$(mktemp -d)/sender-go
 go build -o "$program" .
@@ -17,4 +29,5 @@ thaw provider-sim --addr "$PROVIDER_ADDR" --faults reset=0.1,limit_as_500=0.05,i
   --status-url "http://$THAW_ADDR/webhooks/unipile/v1" --status-secret "$THAW_UNIPILE_V1_SECRET" &
 thaw serve &
 "$program" &
+sender=$!
 wait -n

@@ -9,7 +9,19 @@ export THAW_WEBHOOK_SECRET=whsec_$(head -c 32 /dev/urandom | base64)
 # Short gaps, so that there is something to see.
 export THAW_PUSH_ACTIONS=true THAW_ACTION_GAP_FROM=1s THAW_ACTION_GAP_TO=2s
 export THAW_ADDR=${THAW_ADDR:-127.0.0.1:8080} THAW_UNIPILE_V1_SECRET=$(head -c 16 /dev/urandom | base64)
-trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+# Ends the sender first, while Thaw and the provider run: it settles what is under way.
+stop() {
+  set +e
+  trap '' INT TERM
+  kill "$sender"
+  for _ in {1..100}; do kill -0 "$sender" || break; sleep 0.1; done
+  kill -9 "$sender"
+  kill $(jobs -p)
+} 2>/dev/null
+sender=
+trap stop EXIT
+trap exit INT TERM
+set -m # Ctrl-C reaches only this script
 
 npm ci --silent
 thaw migrate up
@@ -21,4 +33,5 @@ THAW_TOKEN=$(thaw token create --fleet --send --name "the sender")
 export THAW_TOKEN
 thaw serve &
 env -u DATABASE_URL node sender.js &
+sender=$!
 wait -n

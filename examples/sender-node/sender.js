@@ -1,6 +1,7 @@
 // A sender that Thaw calls: it receives the webhook action.due, calls the provider, and reports what
 // came of the call over Thaw's HTTP API. It decides nothing: caps, windows and gaps are Thaw's.
 import http from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Webhook } from 'standardwebhooks'
 
 const provider = process.env.PROVIDER_URL ?? 'http://127.0.0.1:8090'
@@ -8,51 +9,57 @@ const port = process.env.PORT ?? 3000
 const thaw = (process.env.THAW_URL ?? 'http://127.0.0.1:8080') + '/api/v1/sending/actions/'
 const webhook = new Webhook(process.env.THAW_WEBHOOK_SECRET)
 
-// Posts to Thaw with a token that may only send (thaw token create --send).
+// Posts to Thaw with a token that may only send (thaw token create --send). An error is final if Thaw
+// itself rejects the request. A proxy may answer 403, 404 or 429 too, and a token can be repaired.
 async function post(path, body = {}) {
   const response = await fetch(thaw + path, {
     method: 'POST', headers: { Authorization: `Bearer ${process.env.THAW_TOKEN}`, 'Content-Type': 'application/json' },
     body: JSON.stringify(body), signal: AbortSignal.timeout(30_000),
   })
   const answer = await response.json()
-  if (!response.ok) throw Object.assign(new Error(answer.detail), { isFinal: response.status < 500 })
+  const isFinal = /^urn:thaw:problem:(bad_request|not_found|conflict)$/.test(answer.type)
+  if (!response.ok) throw Object.assign(new Error(`${response.status} ${answer.detail ?? ''}`), { isFinal })
   return answer
 }
 
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-
-// Why the sender stops: what it has not started is released.
-let stopping
+// Aborted with the reason when the sender stops: it releases what it has not started, and settles
+// what it has. Then the process ends.
+const stopping = new AbortController()
+function stop(reason) {
+  if (stopping.signal.aborted) return
+  console.error('the sender stops:', reason)
+  stopping.abort(reason)
+  server.close()
+}
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop)
 
 async function send({ reservation, kind, account, prospect_url: prospect }) {
   const requestOf = requests[kind]
   // The start is committed when Thaw answers. If its answer is lost, no call is made: the action is
   // unknown when its lease ends.
   for (;;) {
-    if (!requestOf || stopping) {
+    if (!requestOf || stopping.signal.aborted) {
       await settle(reservation, { outcome: 'released' })
-      return console.log(reservation, kind, account, prospect, 'not sent:', stopping ?? 'this sender cannot do the kind')
+      return console.log(reservation, kind, account, prospect, 'not sent:', stopping.signal.reason ?? 'this sender cannot do the kind')
     }
     const go = await post(`${reservation}/start`)
     if (!go.code) break
     if (go.code !== 'cooldown' || !go.id) return console.log(reservation, 'not sent:', go.code)
-    await sleep(new Date(go.opens_at) - Date.now())
+    await sleep(Math.max(new Date(go.opens_at) - Date.now(), 1000), null, { signal: stopping.signal }).catch(() => {})
   }
-  const { outcome, id, code, until, stop } = await call(...requestOf(account, prospect.split('?')[0].split('/').filter(Boolean).pop()))
-  if (stop && !stopping) {
-    stopping = `the provider rejects our API key: ${stop}`
-    console.error('the sender stops:', stopping)
+  const { outcome, id, code, until, rejected } = await call(...requestOf(account, prospect.split('?')[0].split('/').filter(Boolean).pop()))
+  if (rejected) {
     process.exitCode = 1
-    server.close() // the process ends when all actions are settled
+    stop(`the provider rejects our API key: ${rejected}`)
   }
   const { state } = await settle(reservation, { outcome, provider_ref: id, error_code: code, until })
   console.log(reservation, kind, account, prospect, state, code ?? id ?? '')
 }
 
 // Thaw may be away. The same report again is harmless. Without a report, the action counts as unknown
-// when its lease ends.
+// when its lease ends; a later report is accepted.
 async function settle(reservation, report) {
-  for (let wait = 1000; ; wait = Math.min(2 * wait, 60_000)) {
+  for (let wait = 1000; ; wait = Math.min(2 * wait, 10_000)) {
     try {
       return await post(`${reservation}/settle`, report)
     } catch (error) {
@@ -96,21 +103,21 @@ function outcomeOf(status, body, retryAfter) {
   if (code === 'account_restricted') return { outcome: 'restricted', code }
   // Our API key, which is that of all accounts. No account is lost.
   if (['missing_credentials', 'insufficient_permissions'].includes(code) || (status === 401 && !code)) {
-    return { outcome: 'throttled', code, stop: `${status} ${code ?? ''}` }
+    return { outcome: 'throttled', code, rejected: `${status} ${code ?? ''}` }
   }
   if (status === 401) return { outcome: 'throttled', code } // certainly not delivered
-  if (status === 429) return { outcome: 'throttled', code, until: new Date(Date.now() + 1000 * (retryAfter ?? 60)) }
+  if (status === 429) return { outcome: 'throttled', code, until: new Date(Date.now() + 1000 * Math.min(retryAfter ?? 60, 86_400)) }
   if (status < 500) return { outcome: 'refused', code }
   return { outcome: 'unknown', code }
 }
 
 const server = http.createServer(async (request, response) => {
-  let body = ''
-  for await (const part of request) {
-    if ((body += part).length > 1 << 20) return response.writeHead(413).end()
-  }
   let message
   try {
+    let body = ''
+    for await (const part of request.setEncoding('utf8')) {
+      if ((body += part).length > 1 << 20) return response.writeHead(413).end()
+    }
     message = webhook.verify(body, request.headers)
   } catch {
     return response.writeHead(401).end('not signed by Thaw\n')
