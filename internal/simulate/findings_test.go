@@ -172,6 +172,33 @@ func TestIncidents(t *testing.T) {
 	}
 }
 
+// Thaw knows that an account is lost after the first answer that says so, if a sender lived to
+// report it.
+func TestToldByAnAnswer(t *testing.T) {
+	t.Parallel()
+	at := start.Add(10 * time.Hour)
+	for name, c := range map[string]struct {
+		unreported map[int]bool
+		backs      []reconnect
+		want       int
+	}{
+		"reported":        {want: 1},
+		"not reported":    {unreported: map[int]bool{1: true}},
+		"connected again": {backs: []reconnect{{at: at.Add(2 * time.Minute), account: "old"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, found := enrolled(), findings{}
+			d.unreported, d.backs = c.unreported, c.backs
+			first := providersim.Entry{N: 1, At: at, Account: "old", Kind: "view", To: "p1", AccountStatus: providersim.StatusCredentials}
+			second := first
+			second.N, second.At = 2, at.Add(3*time.Minute)
+			d.check([]providersim.Entry{first, second}, found)
+			require.Equal(t, c.want, found[notConnected].N, found[notConnected].Example)
+		})
+	}
+}
+
 // A person with a connected account, due prospects, an open window and free caps makes requests,
 // whatever the gates of Thaw say: from the start of the run, and not only after a reconnect.
 func TestWaits(t *testing.T) {

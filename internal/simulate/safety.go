@@ -26,7 +26,7 @@ func (d *driver) told(log []providersim.Entry) map[string][]span {
 		told[account] = slices.Clone(spans)
 	}
 	for _, e := range log {
-		if e.AccountStatus == providersim.StatusOK {
+		if e.AccountStatus == providersim.StatusOK || d.unreported[e.N] {
 			continue
 		}
 		s := span{from: e.At.Add(time.Second)} // the request itself was made before
