@@ -10,7 +10,7 @@ import (
 
 // Safety mode has to be on from the loss of 10 accounts, and of 20% of those that were connected,
 // within 10 minutes until 30 minutes have passed without that. These are the defaults of the
-// settings. Slow losses, over 6 hours, are not part of a scenario.
+// settings. Slow losses, over 6 hours, start it too, in small fleets: of these it is not derived.
 const (
 	incidentAccounts = 10
 	incidentPercent  = 20
@@ -93,10 +93,12 @@ func (d *driver) isInSafety(at time.Time) bool {
 	return contain(d.safety, at) || contain(d.incidents, at)
 }
 
-// mayBeInSafety reports whether safety mode may still be on because of an incident: the calm time
-// begins when the last losses leave the window.
+// mayBeInSafety reports whether safety mode may be on for a reason: the calm time begins when the
+// last losses leave the window. After slow losses, Thaw is believed for as long.
 func (d *driver) mayBeInSafety(at time.Time) bool {
 	return slices.ContainsFunc(d.incidents, func(s span) bool {
 		return !at.Before(s.from) && !at.After(s.to.Add(incidentWindow+time.Minute))
+	}) || slices.ContainsFunc(d.safety, func(s span) bool {
+		return s.contains(at) && !at.After(s.from.Add(incidentWindow+incidentCalm+time.Minute))
 	})
 }
