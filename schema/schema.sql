@@ -8908,6 +8908,7 @@ BEGIN
             FROM result WHERE e.id = result.enrollment_id AND result.is_passed
         ), behind AS MATERIALIZED (
             -- So do the next hundred behind, or a list of known prospects would take as many looks.
+            -- One whose own invite is unknown is not known: it is due if that did not arrive.
             SELECT l.id FROM thaw.enrollments AS l
             WHERE l.id = ANY (ARRAY(
                 SELECT next.id
@@ -8920,6 +8921,7 @@ BEGIN
                 WHERE NOT next.id = ANY (heads) AND (
                     SELECT true FROM thaw.actions AS x
                     WHERE x.kind = 'invite' AND x.sender_id = sending.sender_id AND thaw.prospect_key(x.prospect_url) = thaw.prospect_key(next.prospect_url)
+                        AND x.enrollment_id <> next.id
                         AND (x.is_used OR x.state = 'already') AND (x.closed_as IS NULL OR x.closed_as = 'accepted') LIMIT 1)))
             FOR NO KEY UPDATE SKIP LOCKED
         ), deferred_behind AS (

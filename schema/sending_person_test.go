@@ -196,6 +196,26 @@ func TestSchedulerReservesForLockedAccountsOnly(t *testing.T) {
 	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.actions"))
 }
 
+// A prospect whose own invite is unknown stays due behind a known one: once it is verified that the
+// invite did not arrive, the next one goes at once, and not a day later.
+func TestProspectWithAnUnknownInviteStaysDue(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	db.Exec(t, noGaps+`
+		DELETE FROM thaw.enrollments WHERE id > 2;
+		SELECT thaw.ensure_senders('{1}');
+		INSERT INTO thaw.actions (workspace_id, account_id, sender_id, campaign_id, enrollment_id, provider, prospect_url, step, kind, state, outcome, actor, reserved_at, started_at, settled_at, used_at, local_day, gap, next_of_kind_at, provider_ref)
+		SELECT 1, 1, sending.sender_id, 2, 10000, 'linkedin', e.prospect_url, 0, 'invite', 'sent', 'sent', 'x', past.at, past.at, past.at, past.at, past.at::date, '0', past.at, 'x'
+		FROM thaw.sending_accounts AS sending, thaw.enrollments AS e, (SELECT thaw.now() - interval '20 days' AS at) AS past WHERE e.id = 1`)
+	unknown := reserve(t, db, 2)
+	require.Equal(t, "go", start(t, db, unknown))
+	require.Equal(t, "unknown", settle(t, db, unknown, "unknown"))
+	require.Empty(t, claim(t, db, 10))
+	settle(t, db, unknown, "verified_absent")
+	db.Advance(t, 2*time.Second)
+	require.Contains(t, claim(t, db, 10), 2)
+}
+
 // A list of prospects who were invited before does not hold up those behind for as many looks.
 func TestKnownProspectsAreDeferredTogether(t *testing.T) {
 	t.Parallel()
