@@ -123,7 +123,7 @@ func ExampleClaim() {
 			if err == nil || errors.Is(err, jobs.ErrConflict) || errors.Is(err, jobs.ErrInvalid) || errors.Is(err, jobs.ErrNotFound) {
 				break
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 	}
 }
