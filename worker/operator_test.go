@@ -213,6 +213,9 @@ func TestCancelOfARunningJobRollsItsPassBack(t *testing.T) {
 	_, err = w.Client().JobCancel(t.Context(), job)
 	require.NoError(t, err)
 	f.settle(t)
+	// The worker has given up, and the server ends the pass when it has read that. Before this, a
+	// campaign that becomes free would let the pass commit.
+	f.eventually(t, 0, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 	require.NoError(t, platform.Commit(t.Context()))
 	require.Equal(t, "cancelled", testdb.Value[string](t, f.DB, "SELECT state::text FROM thaw.river_job WHERE id = $1", job))
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, a))
