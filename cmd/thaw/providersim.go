@@ -27,6 +27,7 @@ func (providerSimCmd) Help() string {
 	return "A provider for tests of senders. It has the provider's routes for invites, messages, e-mails and profiles, and delivers nothing. " +
 		"GET /log returns every request as NDJSON, with what was delivered. POST /faults makes the next requests fail: " +
 		`{"fault": "reset", "account_id": "acc_jane", "kind": "invite", "count": 3}. ` +
+		`{"fault": "slow", "seconds": 90} does the next request at once and answers after that time, so that a sender with a shorter timeout gets no answer. ` +
 		`POST /accounts/ID with {"status": "OK"} connects an account again, and sends the webhook.` +
 		"\n\nExample:\n  thaw provider-sim --faults reset=0.01,limit_as_500=0.01 --status-url http://127.0.0.1:8080/webhooks/unipile/v1 --status-secret s3cret"
 }

@@ -16,6 +16,7 @@
 //	GET  /api/v1/users/invite/sent     ?account_id=: the invites that are open
 //	DELETE /api/v1/users/invite/sent/{id}  withdraws one; a new one is refused for three weeks
 //	GET  /log                          NDJSON, one request per line; ?after=N
-//	POST /faults                       {fault, account_id, kind, count}: the next matching requests
+//	POST /faults                       {fault, account_id, kind, count}: the next matching requests;
+//	                                   slow has seconds: the request is done, and its answer comes late
 //	POST /accounts/{id}                {status}: OK, CREDENTIALS or RESTRICTED, with its webhook
 package providersim

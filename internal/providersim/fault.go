@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A fault is how a request fails.
@@ -21,11 +22,20 @@ type fault struct {
 	resets bool
 	// hides answers 200 without the ID of the delivery.
 	hides bool
+	// delays changes only when the answer comes.
+	delays bool
 	// becomes is the state of the account from then on.
 	becomes string
 	// kind is the only kind for which the fault is drawn. Empty: any kind.
 	kind string
 }
+
+const (
+	// slowTime is how long a slow answer takes by default: longer than senders usually wait.
+	slowTime = 90 * time.Second
+	// maxSlowTime is how long it takes at most.
+	maxSlowTime = 5 * time.Minute
+)
 
 // States of an account: statuses of the provider.
 const (
@@ -39,6 +49,7 @@ var faults = map[string]fault{
 	"provider_error":           {status: http.StatusInternalServerError, code: "provider_error", delivers: 0.5},
 	"gateway_timeout":          {status: http.StatusGatewayTimeout, code: "request_timeout", delivers: 0.5},
 	"no_id":                    {status: http.StatusOK, hides: true, delivers: 0.5},
+	"slow":                     {delays: true},
 	"unavailable":              {status: http.StatusServiceUnavailable, code: "service_unavailable"},
 	"too_many_requests":        {status: http.StatusTooManyRequests, code: "too_many_requests"},
 	"limit_as_429":             {status: http.StatusTooManyRequests, code: "limit_exceeded"},

@@ -60,7 +60,7 @@ type Server struct {
 	config Config
 	mux    *http.ServeMux
 	client *http.Client
-	// sending ends the webhooks that are under way.
+	// sending ends the webhooks and slow answers that are under way.
 	sending context.Context //nolint:containedctx // Of webhooks, which outlive requests.
 	stop    context.CancelFunc
 	hooks   sync.WaitGroup
@@ -83,6 +83,8 @@ type Requested struct {
 	Account string `json:"account_id"` // empty: of any account
 	Kind    string `json:"kind"`       // empty: of any kind
 	Count   int    `json:"count"`      // default 1
+	// Seconds is how long the answer takes. Only of slow: default 90, at most 300.
+	Seconds float64 `json:"seconds"`
 }
 
 // New returns a server without requests.
@@ -119,7 +121,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// Close stops the webhooks that are under way.
+// Close stops the webhooks that are under way, and ends the wait of slow answers.
 func (s *Server) Close() {
 	s.stop()
 	s.hooks.Wait()
@@ -129,6 +131,15 @@ func (s *Server) Close() {
 func (s *Server) Fault(f Requested) error {
 	if _, known := faults[f.Fault]; !known {
 		return fmt.Errorf("the fault %q is unknown: use one of %s", f.Fault, strings.Join(FaultNames(), ", "))
+	}
+	if f.Seconds != 0 && !faults[f.Fault].delays {
+		return fmt.Errorf("the fault %q has no seconds: use slow", f.Fault)
+	}
+	if f.Seconds == 0 {
+		f.Seconds = slowTime.Seconds()
+	}
+	if !(f.Seconds > 0 && f.Seconds <= maxSlowTime.Seconds()) {
+		return fmt.Errorf("an answer takes %g seconds: use more than 0 and at most %g", f.Seconds, maxSlowTime.Seconds())
 	}
 	if f.Count == 0 {
 		f.Count = 1
@@ -181,8 +192,11 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, kind, recipient str
 		s.report(asked.account, becomes)
 	}
 	if took > 0 {
+		// The server's limit for reading a request would end the wait.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		select {
 		case <-r.Context().Done():
+		case <-s.sending.Done():
 		case <-time.After(took):
 		}
 	}
@@ -209,8 +223,12 @@ func (s *Server) decide(asked request) (entry Entry, becomes string, took time.D
 	source := chance(s.config.Seed, asked.account, asked.kind, asked.to, strconv.Itoa(entry.Attempt))
 	drawn, delivers := s.config.Rates.draw(source, asked.kind), source.Float64()
 	took = time.Duration(source.Float64() * float64(s.config.Latency))
-	if name := s.takeRequested(asked); name != "" {
-		drawn = name
+	slow := slowTime
+	if f, found := s.takeRequested(asked); found {
+		drawn, slow = f.Fault, time.Duration(f.Seconds*float64(time.Second))
+	}
+	if faults[drawn].delays {
+		entry.Fault, took, drawn = drawn, slow, ""
 	}
 	switch {
 	case status == StatusCredentials:
@@ -271,16 +289,16 @@ func (s *Server) serveWithdrawal(w http.ResponseWriter, r *http.Request) {
 }
 
 // takeRequested returns the first requested fault that matches. The caller has locked s.mu.
-func (s *Server) takeRequested(asked request) string {
+func (s *Server) takeRequested(asked request) (taken Requested, found bool) {
 	for i, f := range s.requested {
 		if (f.Account == "" || f.Account == asked.account) && (f.Kind == "" || f.Kind == asked.kind) {
 			if f.Count--; f.Count == 0 {
 				s.requested = slices.Delete(s.requested, i, i+1)
 			}
-			return f.Fault
+			return *f, true
 		}
 	}
-	return ""
+	return Requested{}, false
 }
 
 // answer writes what the sender gets for a logged request.

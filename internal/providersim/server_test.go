@@ -2,7 +2,9 @@ package providersim_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -93,6 +95,9 @@ func TestRequestedFaults(t *testing.T) {
 	t.Parallel()
 	sim, url := serve(t, providersim.Config{})
 	for i, name := range providersim.FaultNames() {
+		if name == "slow" {
+			continue // TestSlowAnswers
+		}
 		account := "of " + name
 		status, _ := post(t, url+"/faults", fmt.Sprintf(`{"fault": %q, "account_id": %q, "kind": "invite"}`, name, account))
 		require.Equal(t, http.StatusNoContent, status)
@@ -107,6 +112,53 @@ func TestRequestedFaults(t *testing.T) {
 	}
 	status, _ := post(t, url+"/faults", `{"fault": "earthquake"}`)
 	require.Equal(t, http.StatusBadRequest, status)
+}
+
+// A slow answer is that of the request, which was done when it came. A client that does not wait
+// gets none.
+func TestSlowAnswers(t *testing.T) {
+	t.Parallel()
+	sim, url := serve(t, providersim.Config{})
+	status, _ := post(t, url+"/faults", `{"fault": "slow", "account_id": "ann", "seconds": 0.01, "count": 2}`)
+	require.Equal(t, http.StatusNoContent, status)
+	status, body := invite(t, url, "ann", "p1")
+	require.Equal(t, http.StatusCreated, status)
+	require.Equal(t, sim.Log(0)[0].ID, body["invitation_id"])
+	status, _ = invite(t, url, "ann", "p1")
+	require.Equal(t, http.StatusUnprocessableEntity, status, "it is a second invite, answered late")
+	require.Equal(t, "slow", sim.Log(0)[1].Fault)
+
+	status, _ = post(t, url+"/faults", `{"fault": "slow", "account_id": "bob", "seconds": 300}`)
+	require.Equal(t, http.StatusNoContent, status)
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/api/v1/users/invite", strings.NewReader(`{"account_id": "bob", "provider_id": "p1"}`))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	failed := make(chan error)
+	go func() {
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			err = errors.Join(errors.New("an answer: "+response.Status), response.Body.Close())
+		}
+		failed <- err
+	}()
+	require.Eventually(t, func() bool { return len(sim.Log(2)) == 1 }, 30*time.Second, time.Millisecond)
+	select {
+	case err := <-failed:
+		require.NoError(t, err, "before the client gave up")
+	default:
+	}
+	giveUp()
+	require.ErrorIs(t, <-failed, context.Canceled)
+	require.True(t, sim.Log(2)[0].Delivered)
+	status, _ = invite(t, url, "bob", "p1")
+	require.Equal(t, http.StatusUnprocessableEntity, status, "it was delivered")
+
+	for _, refused := range []string{`{"fault": "slow", "seconds": 301}`, `{"fault": "slow", "seconds": -1}`, `{"fault": "reset", "seconds": 5}`} {
+		status, _ = post(t, url+"/faults", refused)
+		require.Equal(t, http.StatusBadRequest, status, refused)
+	}
 }
 
 // A person who connects again as a new account gets no second invite to the same prospect.
