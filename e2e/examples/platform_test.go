@@ -89,6 +89,9 @@ func checkout(t *testing.T, name string) string {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), name)
 	require.NoError(t, os.CopyFS(folder, os.DirFS(filepath.Join("../../examples", name))))
+	prepare, err := os.ReadFile("../../examples/prepare.sh")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(folder), "prepare.sh"), prepare, 0o600))
 	return folder
 }
 

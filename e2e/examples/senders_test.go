@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,6 +121,23 @@ func TestSenders(t *testing.T) {
 			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.accounts WHERE status <> 'connected'"))
 			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.actions WHERE state = 'started'"))
 		})
+	}
+}
+
+// In a clone of the repository, the one command of the README needs no thaw and no database.
+func TestSenderStartsWithOneCommand(t *testing.T) {
+	t.Parallel()
+	provider := freeAddress(t)
+	environment := slices.DeleteFunc(os.Environ(), func(of string) bool { return strings.HasPrefix(of, "DATABASE_URL=") })
+	sender := start(t, "../../examples/sender-go", append(environment, "THAW_ADDR="+freeAddress(t), "PROVIDER_ADDR="+provider), "exec ./run.sh")
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(logOf(provider), func(r requested) bool { return r.Delivered })
+	}, 3*time.Minute, 100*time.Millisecond, "waiting for the first delivery")
+	require.NoError(t, sender.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-sender.ended:
+	case <-time.After(time.Minute):
+		require.Fail(t, "the example does not end")
 	}
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the provider simulator, Thaw and the sender on an empty database, until Ctrl-C.
+# Runs the provider simulator, Thaw and the sender on an empty database, until Ctrl-C. Without
+# DATABASE_URL, the database is a private one.
 set -euo pipefail
 cd "$(dirname "$0")"
 export PROVIDER_ADDR=${PROVIDER_ADDR:-127.0.0.1:8090}
@@ -21,7 +22,8 @@ trap stop EXIT
 trap exit INT TERM
 set -m # Ctrl-C reaches only this script
 
-program=$(mktemp -d)/sender-go
+source ../prepare.sh
+program=$built/sender-go
 go build -o "$program" .
 thaw migrate up
 psql "$DATABASE_URL" -q -v ON_ERROR_STOP=1 -f ../sender-node/fleet.sql >/dev/null

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the provider simulator, Thaw and the sender on an empty database, until Ctrl-C.
+# Runs the provider simulator, Thaw and the sender on an empty database, until Ctrl-C. Without
+# DATABASE_URL, the database is a private one.
 set -euo pipefail
 cd "$(dirname "$0")"
 export PROVIDER_ADDR=${PROVIDER_ADDR:-127.0.0.1:8090} PORT=${PORT:-3000}
@@ -23,6 +24,7 @@ trap stop EXIT
 trap exit INT TERM
 set -m # Ctrl-C reaches only this script
 
+source ../prepare.sh
 npm ci --silent
 thaw migrate up
 psql "$DATABASE_URL" -q -v ON_ERROR_STOP=1 -f fleet.sql >/dev/null
