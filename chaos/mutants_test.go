@@ -471,7 +471,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the ID of the provider as a proof",
-		edits:   []edit{{settles, "IF result = 'sent' AND settle.provider_ref IS NULL AND", "IF false AND"}},
+		edits:   []edit{{settles, "IF result = 'sent' AND settle_action.provider_ref IS NULL AND", "IF false AND"}},
 		pkg:     "./schema", tests: []string{"TestSentWithoutTheProvidersIDIsUnknown"},
 	},
 	{

@@ -439,7 +439,7 @@ func (x *sending) finish() {
 		}
 		// A sender that lived did not report a request as unknown: it was answered.
 		require.False(x, a.Reported && ref != "", "action %d", a.ID)
-		x.exec("SELECT thaw.settle($1, $2, provider_ref => nullif($3, ''), actor => 'chaos')", a.ID, outcome, ref)
+		x.exec("SELECT thaw.verify_action($1, $2, 'what the provider has', 'chaos', nullif($3, ''))", a.ID, outcome, ref)
 	}
 	x.figure("%d actions unknown, %d of them not requested", len(all), absent)
 

@@ -76,7 +76,7 @@ const (
 	// OutcomeReleased gives up a reservation that was not started.
 	OutcomeReleased ActionOutcome = "released"
 	// OutcomeVerifiedSent and OutcomeVerifiedAbsent settle an unknown action by the provider's own
-	// list.
+	// list. They are for [Verify]; a sender cannot report them.
 	OutcomeVerifiedSent   ActionOutcome = "verified_sent"
 	OutcomeVerifiedAbsent ActionOutcome = "verified_absent"
 )
@@ -260,6 +260,37 @@ func Settle(ctx context.Context, tx pgx.Tx, reservationID int64, s Settlement) (
 		reservationID, string(s.Outcome), s.ProviderRef, s.ErrorCode, zeronull.Timestamptz(s.Until), s.NextKind, zeronull.Timestamptz(s.NextAt), s.IfRefused, s.Actor).Scan(&state)
 	if err != nil {
 		return "", fmt.Errorf("settling action %d as %q: %w", reservationID, s.Outcome, known(err))
+	}
+	return state, nil
+}
+
+// A Verification is what the provider's own list shows of an unknown action.
+type Verification struct {
+	// Outcome is [OutcomeVerifiedSent], or [OutcomeVerifiedAbsent], which makes the step possible
+	// again.
+	Outcome ActionOutcome
+	// Reason is for the audit log, up to 1,000 characters. Required.
+	Reason string
+	// ProviderRef is the ID of the delivery, if the list has it.
+	ProviderRef string
+	// NextKind and NextAt are for campaigns without steps (thaw.campaign_steps): the next action.
+	NextKind string
+	NextAt   time.Time
+	// Actor names the person or the program in the audit log, up to 256 characters. Default: the
+	// database role.
+	Actor string
+}
+
+// Verify settles an unknown action. It is for programs that read the provider's own list. Their
+// role needs the right to call thaw.verify_action, which that of a sender does not have. An action
+// that is not unknown is an [ErrConflict].
+func Verify(ctx context.Context, tx pgx.Tx, reservationID int64, v Verification) (ActionState, error) {
+	var state ActionState
+	err := tx.QueryRow(ctx, `
+		SELECT thaw.verify_action($1::bigint, $2::text, $3::text, coalesce(nullif($4, ''), current_user), nullif($5, ''), nullif($6, ''), $7::timestamptz)`,
+		reservationID, string(v.Outcome), v.Reason, v.Actor, v.ProviderRef, v.NextKind, zeronull.Timestamptz(v.NextAt)).Scan(&state)
+	if err != nil {
+		return "", fmt.Errorf("settling action %d as %q: %w", reservationID, v.Outcome, known(err))
 	}
 	return state, nil
 }

@@ -213,3 +213,34 @@ func TestSenderRoleNeedsFiveFunctions(t *testing.T) {
 		require.True(t, isCode(err, "42501"), "%s: %v", sql, err)
 	}
 }
+
+// A sender cannot free what may have been delivered: neither in SQL nor over HTTP
+// (TestSendersDoNotSettleUnknownActions). A program that reads the provider's own list has a right
+// of its own, and the audit log has its role and its reason.
+func TestSenderRoleDoesNotVerify(t *testing.T) {
+	t.Parallel()
+	documented, err := os.ReadFile("../docs/sql.md")
+	require.NoError(t, err)
+	require.Contains(t, string(documented), "GRANT EXECUTE ON FUNCTION thaw.verify_action TO checker;")
+	db := withSenders(t)
+	role, sender := asRole(t, db, senderGrants)
+	for _, sql := range []string{"SELECT id FROM thaw.reserve(1)", "SELECT thaw.start(1)", "SELECT thaw.settle(1, 'unknown')"} {
+		_, err := sender.Exec(t.Context(), sql)
+		require.NoError(t, err, sql)
+	}
+	for _, outcome := range []string{"verified_sent", "verified_absent"} {
+		_, err := sender.Exec(t.Context(), "SELECT thaw.settle(1, $1)", outcome)
+		require.ErrorContains(t, err, outcome+" is not an outcome that a sender reports")
+		_, err = sender.Exec(t.Context(), "SELECT thaw.verify_action(1, $1, 'it is not in the list')", outcome)
+		require.True(t, isCode(err, "42501"), "%v", err)
+	}
+	require.Equal(t, "unknown unknown", state(t, db, "1"))
+	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.manual_actions"))
+
+	db.Exec(t, "GRANT EXECUTE ON FUNCTION thaw.verify_action TO "+role)
+	_, err = sender.Exec(t.Context(), "SELECT thaw.verify_action(1, 'verified_sent', 'it is in the list', provider_ref => 'inv_1')")
+	require.NoError(t, err)
+	require.Equal(t, "sent verified_sent", state(t, db, "1"))
+	require.Equal(t, "inv_1", testdb.Value[string](t, db, "SELECT provider_ref FROM thaw.actions"))
+	require.Equal(t, role+": it is in the list (action 1: verified_sent)", testdb.Value[string](t, db, "SELECT format('%s: %s (%s)', actor, reason, detail) FROM thaw.manual_actions"))
+}

@@ -204,5 +204,7 @@ func TestVerifyAction(t *testing.T) {
 	require.Equal(t, []string{"action_settled by jane: it is in her list (action 1: verified_sent)"},
 		testdb.Column[string](t, db, "SELECT format('%s by %s: %s (%s)', what, actor, reason, detail) FROM thaw.manual_actions"))
 	require.Contains(t, refused(t, db, "SELECT thaw.verify_action(1, 'verified_absent', 'why')").Message, "action 1 cannot be settled as verified_absent")
+	require.Contains(t, refused(t, db, "SELECT thaw.verify_action(1, 'verified_sent', ' ')").Message, "reason")
+	require.Equal(t, "an action that was not delivered has no ID of the provider", refused(t, db, "SELECT thaw.verify_action(1, 'verified_absent', 'why', provider_ref => 'inv_1')").Message)
 	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.is_undoable(1, 'action_settled')"))
 }

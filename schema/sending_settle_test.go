@@ -147,7 +147,7 @@ func TestUnknownIsSettledByAPerson(t *testing.T) {
 	require.Equal(t, "sent", settle(t, db, id, "verified_sent", "actor => 'jo'"))
 	require.Equal(t, 1, used(t, db))
 	require.Equal(t, "active 1 message Mar 04 10:00", enrollment(t, db))
-	require.Equal(t, "jo settled as verified_sent", testdb.Value[string](t, db, "SELECT concat_ws(' ', actor, reason) FROM thaw.manual_actions WHERE what = 'action_settled'"))
+	require.Equal(t, "jo seen", testdb.Value[string](t, db, "SELECT concat_ws(' ', actor, reason) FROM thaw.manual_actions WHERE what = 'action_settled'"))
 
 	db, id = outcome(t, "unknown")
 	require.Equal(t, "released", settle(t, db, id, "verified_absent"))
@@ -187,7 +187,11 @@ func TestSettlementIsFinal(t *testing.T) {
 				if other == first || first == "unknown" && other[0] == 'v' {
 					continue
 				}
-				_, err := db.Pool.Exec(t.Context(), "SELECT thaw.settle($1::bigint, $2, 'inv_1')", id, other)
+				statement := "SELECT thaw.settle($1::bigint, $2, 'inv_1')"
+				if other[0] == 'v' {
+					statement = "SELECT thaw.verify_action($1::bigint, $2, 'seen')"
+				}
+				_, err := db.Pool.Exec(t.Context(), statement, id, other)
 				require.ErrorContains(t, err, "cannot be settled as "+other, first)
 				require.Equal(t, before, rows())
 			}
@@ -203,6 +207,7 @@ func TestSettleRefusesWhatItCannotMean(t *testing.T) {
 		{"SELECT thaw.settle(1, 'sent', 'x')", "action 1 cannot be settled as sent: it is reserved"},
 		{"SELECT thaw.settle(99, 'sent')", "there is no reservation 99"},
 		{"SELECT thaw.settle(1, 'delivered')", `the outcome "delivered" is unknown`},
+		{"SELECT thaw.settle(1, 'verified_absent')", "verified_absent is not an outcome that a sender reports"},
 		{"SELECT thaw.settle(1, NULL)", `the outcome "null" is unknown`},
 		{"SELECT thaw.settle(1, 'refused', if_refused => 'retry')", `if_refused is "retry"`},
 		{"SELECT thaw.settle(1, 'sent', next_kind => 'fax')", `the kind "fax" is unknown`},

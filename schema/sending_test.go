@@ -64,9 +64,13 @@ func start(t *testing.T, db *testdb.DB, reservation string) string {
 	return testdb.Value[string](t, db, "SELECT coalesce(r.code, 'go') FROM thaw.start($1::bigint) AS r", reservation)
 }
 
-// settle returns the state. args are the further arguments of thaw.settle, in SQL.
+// settle returns the state. args are the further arguments of thaw.settle, in SQL, or of
+// thaw.verify_action.
 func settle(t *testing.T, db *testdb.DB, reservation, outcome string, args ...string) string {
 	t.Helper()
+	if strings.HasPrefix(outcome, "verified_") {
+		return testdb.Value[string](t, db, "SELECT thaw.verify_action("+strings.Join(append([]string{reservation, "'" + outcome + "'", "'seen'"}, args...), ", ")+")")
+	}
 	return testdb.Value[string](t, db, "SELECT thaw.settle("+strings.Join(append([]string{reservation, "'" + outcome + "'"}, args...), ", ")+")")
 }
 

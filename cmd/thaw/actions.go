@@ -112,7 +112,7 @@ func (actionsSettleCmd) Help() string {
 
 func (c *actionsSettleCmd) Run(ctx context.Context, e *env) error {
 	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
-		state, err := o.VerifyAction(ctx, c.ID, c.As, c.Reason)
+		state, err := o.VerifyAction(ctx, c.ID, operator.Verification{Outcome: c.As, Reason: c.Reason})
 		if err != nil {
 			return err
 		}

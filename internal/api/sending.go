@@ -222,7 +222,12 @@ func (a *api) verify(r *request, id int64, wanted settleRequest) (reply, error) 
 	if strings.TrimSpace(wanted.Reason) == "" {
 		return reply{}, invalid("The outcome %s needs a reason: what does the provider show? Send reason, or use the page /sending/%d.", wanted.Outcome, id)
 	}
-	state, err := operator.New(a.store, r.scope, r.name).VerifyAction(r.Context(), id, wanted.Outcome, wanted.Reason)
+	if wanted.ErrorCode != "" || wanted.Until != nil || wanted.IfRefused != "" {
+		return reply{}, invalid("The outcome %s has no error_code, until or if_refused. Leave them out.", wanted.Outcome)
+	}
+	state, err := operator.New(a.store, r.scope, r.name).VerifyAction(r.Context(), id, operator.Verification{
+		Outcome: wanted.Outcome, Reason: wanted.Reason, ProviderRef: wanted.ProviderRef, NextKind: wanted.NextKind, NextAt: wanted.NextAt,
+	})
 	return reply{body: map[string]any{"id": id, "state": state}}, err
 }
 

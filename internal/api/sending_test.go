@@ -175,6 +175,7 @@ func TestSendersDoNotSettleUnknownActions(t *testing.T) {
 			require.Contains(t, detail, "The outcome "+outcome+" needs a reason")
 		}
 	}
+	require.Contains(t, settle(s.operator, `{"outcome": "verified_sent", "reason": "why", "if_refused": "skip"}`).json(t, http.StatusBadRequest)["detail"], "Leave them out.")
 	require.Contains(t, settle(sender, `{"outcome": "sent", "reason": "why"}`).json(t, http.StatusBadRequest)["detail"], "Leave it out.")
 	require.Equal(t, "unknown", testdb.Value[string](t, s.DB, "SELECT state::text FROM thaw.actions WHERE id = $1", id), "nothing was changed")
 

@@ -1294,14 +1294,18 @@ func (q *Queries) UnknownActions(ctx context.Context, size int32) (int64, error)
 }
 
 const verifyAction = `-- name: VerifyAction :one
-SELECT thaw.verify_action($1::bigint, $2::text, $3::text, $4::text)::text AS state
+SELECT thaw.verify_action($1::bigint, $2::text, $3::text, $4::text,
+    nullif($5::text, ''), nullif($6::text, ''), $7::timestamptz)::text AS state
 `
 
 type VerifyActionParams struct {
-	ID      int64
-	Outcome string
-	Reason  string
-	Actor   string
+	ID          int64
+	Outcome     string
+	Reason      string
+	Actor       string
+	ProviderRef string
+	NextKind    string
+	NextAt      *time.Time
 }
 
 func (q *Queries) VerifyAction(ctx context.Context, arg VerifyActionParams) (string, error) {
@@ -1310,6 +1314,9 @@ func (q *Queries) VerifyAction(ctx context.Context, arg VerifyActionParams) (str
 		arg.Outcome,
 		arg.Reason,
 		arg.Actor,
+		arg.ProviderRef,
+		arg.NextKind,
+		arg.NextAt,
 	)
 	var state string
 	err := row.Scan(&state)

@@ -157,6 +157,33 @@ func TestClaimInGo(t *testing.T) {
 	require.Empty(t, due, "the account is at its cooldown")
 }
 
+// A program that reads the provider's own list settles what is unknown. Senders cannot.
+func TestVerifyInGo(t *testing.T) {
+	t.Parallel()
+	db := withSender(t)
+	db.Exec(t, "DELETE FROM thaw.campaign_steps; UPDATE thaw.enrollments SET next_kind = 'invite'; SELECT thaw.reserve(1); SELECT thaw.start(1); SELECT thaw.settle(1, 'unknown')")
+	verify := func(v jobs.Verification) (jobs.ActionState, error) {
+		return committed(t, db, func(ctx context.Context, tx pgx.Tx) (jobs.ActionState, error) { return jobs.Verify(ctx, tx, 1, v) })
+	}
+	_, err := committed(t, db, func(ctx context.Context, tx pgx.Tx) (jobs.ActionState, error) {
+		return jobs.Settle(ctx, tx, 1, jobs.Settlement{Outcome: jobs.OutcomeVerifiedAbsent})
+	})
+	require.ErrorIs(t, err, jobs.ErrInvalid)
+	_, err = verify(jobs.Verification{Outcome: jobs.OutcomeVerifiedSent})
+	require.ErrorIs(t, err, jobs.ErrInvalid, "without a reason")
+	next := db.Now(t).Add(48 * time.Hour)
+	state, err := verify(jobs.Verification{
+		Outcome: jobs.OutcomeVerifiedSent, Reason: "in the list", ProviderRef: "inv_1", Actor: "list reader", NextKind: "message", NextAt: next,
+	})
+	require.NoError(t, err)
+	require.Equal(t, jobs.ActionSent, state)
+	require.Equal(t, "list reader: in the list", testdb.Value[string](t, db, "SELECT concat_ws(': ', actor, reason) FROM thaw.manual_actions"))
+	require.Equal(t, "inv_1 message", testdb.Value[string](t, db, "SELECT concat_ws(' ', a.provider_ref, e.next_kind) FROM thaw.actions AS a JOIN thaw.enrollments AS e ON e.id = a.enrollment_id"))
+	require.WithinDuration(t, next, testdb.Value[time.Time](t, db, "SELECT next_action_at FROM thaw.enrollments WHERE id = 1"), time.Millisecond)
+	_, err = verify(jobs.Verification{Outcome: jobs.OutcomeVerifiedAbsent, Reason: "not in the list"})
+	require.ErrorIs(t, err, jobs.ErrConflict)
+}
+
 // The constants of the package are all words of the database.
 func TestWordsOfSending(t *testing.T) {
 	t.Parallel()

@@ -139,7 +139,7 @@ func TestActions(t *testing.T) {
 		"thaw_actions_settled_total{state=sent}": 1, "thaw_actions_settled_total{state=refused}": 1, "thaw_actions_settled_total{state=unknown}": 1,
 		"thaw_actions_refused_total{code=invalid_recipient}": 1,
 	})
-	s.Exec(t, "SELECT thaw.settle(3, 'verified_sent')")
+	s.Exec(t, "SELECT thaw.verify_action(3, 'verified_sent', 'seen')")
 	requireValues(t, scrape(t, s.Metrics), reading{
 		"thaw_actions{state=unknown}": 0, "thaw_actions_settled_total{state=sent}": 2, "thaw_actions_settled_total{state=unknown}": 1,
 	})

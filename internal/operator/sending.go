@@ -157,11 +157,25 @@ func (o *Operator) SetRamp(ctx context.Context, account Account, startedOn, reas
 	})
 }
 
-// VerifyAction settles an action of which the outcome is unknown as verified_sent or
-// verified_absent, after a person has looked at the provider. It returns the new state.
-func (o *Operator) VerifyAction(ctx context.Context, id int64, outcome, reason string) (state string, err error) {
+// A Verification is what the provider shows of an unknown action.
+type Verification struct {
+	Outcome string // verified_sent or verified_absent
+	Reason  string // for the audit log
+	// ProviderRef is the ID of the delivery. Empty: it is not known.
+	ProviderRef string
+	// NextKind and NextAt are the next action, for campaigns without steps. Empty and nil: the
+	// platform passes it later.
+	NextKind string
+	NextAt   *time.Time
+}
+
+// VerifyAction settles an action of which the outcome is unknown, after a person has looked at the
+// provider. It returns the new state.
+func (o *Operator) VerifyAction(ctx context.Context, id int64, v Verification) (state string, err error) {
 	if err := o.forOperators("settle an unknown action"); err != nil {
 		return "", err
 	}
-	return o.store.Trip().VerifyAction(ctx, dbsqlc.VerifyActionParams{ID: id, Outcome: outcome, Reason: reason, Actor: o.actor})
+	return o.store.Trip().VerifyAction(ctx, dbsqlc.VerifyActionParams{
+		ID: id, Outcome: v.Outcome, Reason: v.Reason, Actor: o.actor, ProviderRef: v.ProviderRef, NextKind: v.NextKind, NextAt: v.NextAt,
+	})
 }

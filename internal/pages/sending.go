@@ -12,6 +12,7 @@ import (
 
 	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/explain"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -157,7 +158,7 @@ func (s *site) settleAction(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = s.operate(r).VerifyAction(r.Context(), id, field(r, "as"), field(r, "reason"))
+	_, err = s.operate(r).VerifyAction(r.Context(), id, operator.Verification{Outcome: field(r, "as"), Reason: field(r, "reason")})
 	return fmt.Sprintf("/sending/%d?done=action-settled", id), err
 }
 

@@ -507,7 +507,7 @@ func (d *driver) settleUnknown(ctx context.Context) error {
 		}
 		d.verified[outcome]++
 		d.verifiedAt[it] = append(d.verifiedAt[it], verdict{d.now, delivered[it]})
-		if err := d.world.exec(ctx, "SELECT thaw.settle($1, $2, actor => 'simulation')", r.ID, outcome); err != nil {
+		if err := d.world.exec(ctx, "SELECT thaw.verify_action($1, $2, 'what the provider has', 'simulation')", r.ID, outcome); err != nil {
 			return err
 		}
 	}

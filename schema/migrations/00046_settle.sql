@@ -78,11 +78,13 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- What senders report (thaw.settle), and what the provider's own list shows (thaw.verify_action).
+-- reason is of the latter.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.settle(
-    reservation bigint, outcome text, provider_ref text DEFAULT NULL, error_code text DEFAULT NULL, until timestamptz DEFAULT NULL,
-    next_kind text DEFAULT NULL, next_at timestamptz DEFAULT NULL, if_refused text DEFAULT 'fail', actor text DEFAULT current_user
-) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION thaw.settle_action(
+    reservation bigint, outcome text, provider_ref text, error_code text, until timestamptz, next_kind text, next_at timestamptz, if_refused text,
+    actor text, reason text
+) RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     action   thaw.actions;
     account  thaw.accounts;
@@ -92,40 +94,40 @@ DECLARE
     refusals integer;
     is_erased boolean;
 BEGIN
-    PERFORM thaw.require_actor(settle.actor), thaw.require_text('provider_ref', settle.provider_ref), thaw.require_text('error_code', settle.error_code);
-    IF settle.outcome = ANY (enum_range(NULL::thaw.action_outcome)::text[]) THEN
-        result := settle.outcome;
+    PERFORM thaw.require_actor(settle_action.actor), thaw.require_text('provider_ref', settle_action.provider_ref), thaw.require_text('error_code', settle_action.error_code);
+    IF settle_action.outcome = ANY (enum_range(NULL::thaw.action_outcome)::text[]) THEN
+        result := settle_action.outcome;
     END IF;
     IF result IS NULL THEN
-        RAISE EXCEPTION 'the outcome "%" is unknown', coalesce(left(settle.outcome, 100), 'null')
-            USING ERRCODE = 'invalid_parameter_value', HINT = format('Use one of: %s.', array_to_string(enum_range(NULL::thaw.action_outcome), ', '));
-    ELSIF settle.if_refused IS NULL OR settle.if_refused NOT IN ('fail', 'skip', 'keep') THEN
-        RAISE EXCEPTION 'if_refused is "%"', coalesce(left(settle.if_refused, 100), 'null')
+        RAISE EXCEPTION 'the outcome "%" is unknown', coalesce(left(settle_action.outcome, 100), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = format('Use one of: %s.', array_to_string(enum_range(NULL, 'released'::thaw.action_outcome), ', '));
+    ELSIF settle_action.if_refused IS NULL OR settle_action.if_refused NOT IN ('fail', 'skip', 'keep') THEN
+        RAISE EXCEPTION 'if_refused is "%"', coalesce(left(settle_action.if_refused, 100), 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use fail, skip or keep.';
-    ELSIF settle.next_kind IS NOT NULL AND NOT EXISTS (SELECT FROM thaw.action_kinds AS k WHERE k.kind = settle.next_kind) THEN
-        RAISE EXCEPTION 'the kind "%" is unknown', left(settle.next_kind, 100)
+    ELSIF settle_action.next_kind IS NOT NULL AND NOT EXISTS (SELECT FROM thaw.action_kinds AS k WHERE k.kind = settle_action.next_kind) THEN
+        RAISE EXCEPTION 'the kind "%" is unknown', left(settle_action.next_kind, 100)
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use a kind of thaw.action_kinds.';
-    ELSIF settle.until > at + interval '400 days' OR settle.next_at > at + interval '3660 days' THEN
+    ELSIF settle_action.until > at + interval '400 days' OR settle_action.next_at > at + interval '3660 days' THEN
         RAISE EXCEPTION 'a time is too far in the future' USING ERRCODE = 'invalid_parameter_value', HINT = 'until may be 400 days ahead, next_at ten years.';
     END IF;
     -- A time that is over means now.
-    until := CASE WHEN settle.until IS NOT NULL THEN greatest(settle.until, at) END;
-    next_at := CASE WHEN settle.next_at IS NOT NULL THEN greatest(settle.next_at, at) END;
-    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation;
+    until := CASE WHEN settle_action.until IS NOT NULL THEN greatest(settle_action.until, at) END;
+    next_at := CASE WHEN settle_action.next_at IS NOT NULL THEN greatest(settle_action.next_at, at) END;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle_action.reservation;
     IF action.id IS NULL THEN
-        RAISE EXCEPTION 'there is no reservation %', coalesce(settle.reservation::text, 'null')
+        RAISE EXCEPTION 'there is no reservation %', coalesce(settle_action.reservation::text, 'null')
             USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
     END IF;
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
     -- The sender may have changed before the account was locked.
     PERFORM s.id FROM thaw.senders AS s WHERE s.id = (SELECT a.sender_id FROM thaw.actions AS a WHERE a.id = action.id) FOR NO KEY UPDATE;
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
-    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle.reservation FOR NO KEY UPDATE;
+    SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = settle_action.reservation FOR NO KEY UPDATE;
 
     is_erased := action.prospect_url ~ '^\[(erased|removed) ';
     -- A delivery without the ID that the provider gives to each delivery is not proven, unless it
     -- was reported with its ID before.
-    IF result = 'sent' AND settle.provider_ref IS NULL AND action.state <> 'sent' AND (SELECT k.has_provider_ref FROM thaw.action_kinds AS k WHERE k.kind = action.kind) THEN
+    IF result = 'sent' AND settle_action.provider_ref IS NULL AND action.state <> 'sent' AND (SELECT k.has_provider_ref FROM thaw.action_kinds AS k WHERE k.kind = action.kind) THEN
         result := 'unknown';
     END IF;
     new_state := CASE
@@ -151,7 +153,7 @@ BEGIN
                 action.state || coalesce(' (' || action.outcome || ')', '')
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = CASE
                 WHEN action.state = 'reserved' THEN 'Call thaw.start before the call to the provider, or settle it as released to give it back.'
-                WHEN action.state = 'unknown' THEN 'Look at the provider, then settle it as verified_sent or verified_absent.'
+                WHEN action.state = 'unknown' THEN 'Look at the provider, then settle it as verified_sent or verified_absent, with thaw.verify_action.'
                 ELSE 'Nothing was changed. An action is settled once.' END;
     END IF;
 
@@ -160,8 +162,8 @@ BEGIN
         -- The request may have been made at any time until now.
         used_at = CASE WHEN a.state = 'started' THEN at ELSE a.used_at END,
         -- Of a prospect that was erased meanwhile, nothing is stored that may name them.
-        provider_ref = CASE WHEN settle.provider_ref IS NOT NULL AND is_erased THEN '[erased]' ELSE coalesce(settle.provider_ref, a.provider_ref) END,
-        error_code = CASE WHEN NOT is_erased THEN coalesce(settle.error_code, a.error_code) END,
+        provider_ref = CASE WHEN settle_action.provider_ref IS NOT NULL AND is_erased THEN '[erased]' ELSE coalesce(settle_action.provider_ref, a.provider_ref) END,
+        error_code = CASE WHEN NOT is_erased THEN coalesce(settle_action.error_code, a.error_code) END,
         -- An invite that did not reach the prospect has no end at the provider.
         closed_at = CASE WHEN new_state IN ('sent', 'already', 'unknown') THEN a.closed_at END,
         closed_as = CASE WHEN new_state IN ('sent', 'already', 'unknown') THEN a.closed_as END
@@ -172,35 +174,35 @@ BEGIN
         WHEN new_state = 'sent' THEN
             UPDATE thaw.senders AS s SET ramp_started_at = coalesce(s.ramp_started_at, at), last_sent_at = greatest(s.last_sent_at, at)
             WHERE s.id = action.sender_id;
-            PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
+            PERFORM thaw.advance(action, settle_action.next_kind, settle_action.next_at);
         WHEN new_state = 'already' THEN
-            PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
+            PERFORM thaw.advance(action, settle_action.next_kind, settle_action.next_at);
         WHEN new_state = 'refused' THEN
-            IF settle.if_refused = 'skip' THEN
-                PERFORM thaw.advance(action, settle.next_kind, settle.next_at);
-            ELSIF settle.if_refused = 'fail' THEN
+            IF settle_action.if_refused = 'skip' THEN
+                PERFORM thaw.advance(action, settle_action.next_kind, settle_action.next_at);
+            ELSIF settle_action.if_refused = 'fail' THEN
                 UPDATE thaw.enrollments AS e SET status = 'failed', paused_reason = NULL, paused_at = NULL
                 WHERE e.id = action.enrollment_id AND e.step = action.step AND e.status IN ('active', 'paused');
             ELSE
-                UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.next_at, at + interval '1 day')
+                UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle_action.next_at, at + interval '1 day')
                 WHERE e.id = action.enrollment_id AND e.step = action.step;
             END IF;
             SELECT count(DISTINCT thaw.prospect_key(a.prospect_url)) INTO refusals FROM thaw.actions AS a
             WHERE a.account_id = action.account_id AND a.kind = action.kind AND a.state = 'refused' AND a.settled_at > at - interval '24 hours';
             IF refusals >= 3 AND account.id IS NOT NULL THEN
                 PERFORM thaw.hold_kind(action.account_id, action.kind, thaw.limit_ends(action.account_id, action.kind, NULL), 'refusals',
-                    format('the provider refused %ss to %s prospects within a day', action.kind, refusals), settle.actor);
+                    format('the provider refused %ss to %s prospects within a day', action.kind, refusals), settle_action.actor);
             END IF;
         WHEN account.id IS NULL AND result IN ('limited', 'account_lost', 'restricted') THEN
             NULL; -- the account was deleted since, and nothing is left to hold
         WHEN result = 'limited' THEN
             PERFORM thaw.hold_kind(action.account_id, action.kind,
                 -- A time that is over says nothing about when the limit ends.
-                CASE WHEN settle.until > at THEN settle.until ELSE thaw.limit_ends(action.account_id, action.kind, settle.error_code) END,
-                coalesce(CASE WHEN settle.error_code ~ '^[a-z][a-z0-9_]{0,63}$' THEN settle.error_code END, 'limited'),
-                'the provider reports a limit' || coalesce(': ' || settle.error_code, ''), settle.actor);
+                CASE WHEN settle_action.until > at THEN settle_action.until ELSE thaw.limit_ends(action.account_id, action.kind, settle_action.error_code) END,
+                coalesce(CASE WHEN settle_action.error_code ~ '^[a-z][a-z0-9_]{0,63}$' THEN settle_action.error_code END, 'limited'),
+                'the provider reports a limit' || coalesce(': ' || settle_action.error_code, ''), settle_action.actor);
         WHEN result = 'throttled' THEN
-            UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle.until, at + interval '5 minutes')
+            UPDATE thaw.enrollments AS e SET next_action_at = coalesce(settle_action.until, at + interval '5 minutes')
             WHERE e.id = action.enrollment_id AND e.step = action.step;
         WHEN result IN ('account_lost', 'restricted') THEN
             -- It was so when the request was made. The account may have connected again since.
@@ -212,8 +214,8 @@ BEGIN
     END CASE;
     IF result IN ('verified_sent', 'verified_absent') THEN
         INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id, account_id, campaign_id, prospect_url)
-        VALUES ('action_settled', settle.actor, 'settled as ' || result, 'action ' || action.id, action.workspace_id, action.account_id,
-            action.campaign_id, action.prospect_url);
+        VALUES ('action_settled', settle_action.actor, settle_action.reason, format('action %s: %s', action.id, result), action.workspace_id,
+            action.account_id, action.campaign_id, action.prospect_url);
     END IF;
     -- Before the gap is over there is nothing to do. What is not used any more, another account of
     -- the person may use.
@@ -225,8 +227,25 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
+
+-- A sender does not verify: it would free what it has done itself, and do it again.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.settle(
+    reservation bigint, outcome text, provider_ref text DEFAULT NULL, error_code text DEFAULT NULL, until timestamptz DEFAULT NULL,
+    next_kind text DEFAULT NULL, next_at timestamptz DEFAULT NULL, if_refused text DEFAULT 'fail', actor text DEFAULT current_user
+) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF settle.outcome IN ('verified_sent', 'verified_absent') THEN
+        RAISE EXCEPTION '% is not an outcome that a sender reports', settle.outcome
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Look at the provider, then use thaw.verify_action, thaw actions settle or the page of the action. Each needs a reason.';
+    END IF;
+    RETURN thaw.settle_action(settle.reservation, settle.outcome, settle.provider_ref, settle.error_code, settle.until, settle.next_kind,
+        settle.next_at, settle.if_refused, settle.actor, NULL);
+END;
+$$;
+-- +goose StatementEnd
 COMMENT ON FUNCTION thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text) IS
-    'Records what came of a started action: sent (with provider_ref), already, refused (the enrollment fails, if_refused: or skips the step, or keeps it), limited (the kind is on hold until), throttled (try again at until), account_lost, restricted, unknown; released ends a reservation that was not started; verified_sent and verified_absent settle an unknown one. next_kind and next_at are for campaigns without steps. Returns the state. The same outcome again changes nothing; another one is an error.';
+    'Records what came of a started action: sent (with provider_ref), already, refused (the enrollment fails, if_refused: or skips the step, or keeps it), limited (the kind is on hold until), throttled (try again at until), account_lost, restricted, unknown; released ends a reservation that was not started. An unknown action is settled with thaw.verify_action. next_kind and next_at are for campaigns without steps. Returns the state. The same outcome again changes nothing; another one is an error.';
 
 -- Publishes a message for each of the given accounts, as thaw.publish does for one, in statements
 -- for all of them. p_data has one object per account.
@@ -427,7 +446,9 @@ CREATE TRIGGER enrollments_release_set AFTER UPDATE ON thaw.enrollments
     EXECUTE FUNCTION thaw.enrollments_release_set();
 
 REVOKE ALL ON FUNCTION thaw.hold_kind(bigint, text, timestamptz, text, text, text), thaw.limit_ends(bigint, text, text),
-    thaw.advance(thaw.actions, text, timestamptz), thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text),
+    thaw.advance(thaw.actions, text, timestamptz),
+    thaw.settle_action(bigint, text, text, text, timestamptz, text, timestamptz, text, text, text),
+    thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text),
     thaw.publish_each(text, bigint[], jsonb[]), thaw.publish_unknown(bigint[]), thaw.expire_actions(integer), thaw.close_invite(bigint, text),
     thaw.release_actions(bigint[], text), thaw.accounts_release_actions(),
     thaw.campaigns_release_actions(), thaw.enrollments_release_row(), thaw.enrollments_release_set() FROM PUBLIC;
@@ -447,6 +468,7 @@ DROP FUNCTION thaw.expire_actions(integer);
 DROP FUNCTION thaw.publish_unknown(bigint[]);
 DROP FUNCTION thaw.publish_each(text, bigint[], jsonb[]);
 DROP FUNCTION thaw.settle(bigint, text, text, text, timestamptz, text, timestamptz, text, text);
+DROP FUNCTION thaw.settle_action(bigint, text, text, text, timestamptz, text, timestamptz, text, text, text);
 DROP FUNCTION thaw.advance(thaw.actions, text, timestamptz);
 DROP FUNCTION thaw.limit_ends(bigint, text, text);
 DROP FUNCTION thaw.hold_kind(bigint, text, timestamptz, text, text, text);

@@ -480,32 +480,32 @@ $$;
 COMMENT ON FUNCTION thaw.set_campaign_steps(text, text, jsonb) IS
     'Replaces the steps of a linear campaign: [{"kind": "invite"}, {"kind": "message", "delay": "2 days"}], at most 200. The first is step 0; delay is the time after the previous step. The kind of the next action of the prospects follows. An empty list is for a campaign with branches: the platform passes the next kind and time when it settles an action. Returns of how many prospects the next kind changed.';
 
+-- For a person, or for a program of the platform that reads the provider's own list. The grants of
+-- a sender do not have it.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.verify_action(reservation bigint, outcome text, reason text, actor text DEFAULT current_user) RETURNS text LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    result text;
+CREATE FUNCTION thaw.verify_action(
+    reservation bigint, outcome text, reason text, actor text DEFAULT current_user, provider_ref text DEFAULT NULL,
+    next_kind text DEFAULT NULL, next_at timestamptz DEFAULT NULL
+) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM thaw.require_sending_reason(verify_action.reason, verify_action.actor);
     IF verify_action.outcome IS NULL OR verify_action.outcome NOT IN ('verified_sent', 'verified_absent') THEN
         RAISE EXCEPTION 'an unknown action is not settled as "%"', coalesce(left(verify_action.outcome, 100), 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use verified_sent or verified_absent.';
+    ELSIF verify_action.outcome = 'verified_absent' AND verify_action.provider_ref IS NOT NULL THEN
+        RAISE EXCEPTION 'an action that was not delivered has no ID of the provider'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Leave out provider_ref, or use verified_sent.';
     ELSIF NOT EXISTS (SELECT FROM thaw.actions AS a WHERE a.id = verify_action.reservation) THEN
         RAISE EXCEPTION 'there is no action %', coalesce(verify_action.reservation::text, 'null')
             USING ERRCODE = 'no_data_found', HINT = 'Use the ID of an unknown action: thaw actions --unknown lists them.';
     END IF;
-    result := thaw.settle(verify_action.reservation, verify_action.outcome, actor => verify_action.actor);
-    -- thaw.settle records it without the reason of a person.
-    UPDATE thaw.manual_actions AS a SET reason = verify_action.reason, detail = format('%s: %s', a.detail, verify_action.outcome)
-    WHERE a.id = (
-        SELECT max(settled.id) FROM thaw.manual_actions AS settled
-        WHERE settled.what = 'action_settled' AND settled.at = thaw.now() AND settled.detail = 'action ' || verify_action.reservation);
-    RETURN result;
+    RETURN thaw.settle_action(verify_action.reservation, verify_action.outcome, verify_action.provider_ref, NULL, NULL,
+        verify_action.next_kind, verify_action.next_at, 'fail', verify_action.actor, verify_action.reason);
 END;
 $$;
 -- +goose StatementEnd
-COMMENT ON FUNCTION thaw.verify_action(bigint, text, text, text) IS
-    'Settles an action of which the outcome is unknown, after a person has looked at the provider: verified_sent or verified_absent. The latter gives the quota back, and the step may be done again. Returns the state.';
+COMMENT ON FUNCTION thaw.verify_action(bigint, text, text, text, text, text, timestamptz) IS
+    'Settles an action of which the outcome is unknown, by what the provider''s own list shows: verified_sent (with provider_ref, if known) or verified_absent. The latter gives the quota back, and the step may be done again. reason and actor are in the audit log. next_kind and next_at are for campaigns without steps. Returns the state.';
 
 -- The actions of v0.1.0 keep their function, under another name.
 ALTER FUNCTION thaw.instead_of_undo(text) RENAME TO instead_of_undo_core;
@@ -533,7 +533,7 @@ REVOKE ALL ON FUNCTION thaw.instead_of_undo(text), thaw.require_sending_reason(t
     thaw.set_sending_windows(text, jsonb, text, text, text, text),
     thaw.hold_action_kind(text, text, timestamptz, text, text, text), thaw.correct_action_hold(text, text, timestamptz, text, text, text),
     thaw.set_ramp(text, date, text, text, text), thaw.open_enrollments(bigint, bigint),
-    thaw.set_campaign_steps(text, text, jsonb), thaw.verify_action(bigint, text, text, text) FROM PUBLIC;
+    thaw.set_campaign_steps(text, text, jsonb), thaw.verify_action(bigint, text, text, text, text, text, timestamptz) FROM PUBLIC;
 
 -- +goose Down
 -- +goose StatementBegin
@@ -542,7 +542,7 @@ RETURN thaw.instead_of_undo_core(p_what) IS NULL AND NOT EXISTS (SELECT FROM tha
 -- +goose StatementEnd
 DROP FUNCTION thaw.instead_of_undo(text);
 ALTER FUNCTION thaw.instead_of_undo_core(text) RENAME TO instead_of_undo;
-DROP FUNCTION thaw.verify_action(bigint, text, text, text);
+DROP FUNCTION thaw.verify_action(bigint, text, text, text, text, text, timestamptz);
 DROP FUNCTION thaw.set_campaign_steps(text, text, jsonb);
 DROP FUNCTION thaw.open_enrollments(bigint, bigint);
 DROP FUNCTION thaw.give_ramps(bigint[], date[]);

@@ -166,7 +166,8 @@ SELECT thaw.set_ramp(sqlc.arg(account)::text, sqlc.narg(started_on)::text::date,
     sqlc.arg(provider)::text)::integer AS ramp_week;
 
 -- name: VerifyAction :one
-SELECT thaw.verify_action(sqlc.arg(id)::bigint, sqlc.arg(outcome)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text)::text AS state;
+SELECT thaw.verify_action(sqlc.arg(id)::bigint, sqlc.arg(outcome)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text,
+    nullif(sqlc.arg(provider_ref)::text, ''), nullif(sqlc.arg(next_kind)::text, ''), sqlc.narg(next_at)::timestamptz)::text AS state;
 
 -- name: ForecastAccounts :many
 -- The accounts of the senders of given accounts that may send, for a forecast of the next actions
