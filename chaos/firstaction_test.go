@@ -43,7 +43,7 @@ func measureFirstActions(s *scenario, served func(since int64) ([]int64, error),
 	work.healed = s.fleet(1, scale(2000, 20_000))
 	work.signaled = s.disconnectedFleet(scale(4, 20), scale(30, 60))
 	measured := s.sendingAccounts(scale(10, 100))
-	c := s.replicas(3, append(options, "--tick=2s", "--jitter=10s")...)
+	c := s.replicas(3, append(options, "--tick=2s")...)
 	work.replicas = c
 	stop := work.begin()
 

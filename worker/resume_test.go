@@ -261,20 +261,26 @@ func TestStepStaysAndActionsSpreadOverTheWindow(t *testing.T) {
 	require.Equal(t, steps, testdb.Column[int](t, f.DB, "SELECT step FROM thaw.enrollments ORDER BY id"))
 }
 
-// The first action of an account that Thaw schedules is due within minutes of its resume, however
-// few prospects it has. The jitter window of 15 minutes is for senders of the platform.
+// The first prospect of an account that Thaw schedules is due with its resume, the others within
+// minutes. The jitter window of 15 minutes is for senders of the platform.
 func TestScheduledActionsAreDueWithinMinutes(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	ids := f.waiting(t, f.account(t, account{key: "a1"}), 40)
 	f.Exec(t, "UPDATE thaw.enrollments SET next_kind = 'invite', next_action_at = thaw.now() - interval '1 day' WHERE id = ANY ($1)", ids[20:])
+	f.Exec(t, "UPDATE thaw.enrollments SET next_action_at = thaw.now() + interval '1 day' WHERE id = $1", ids[20])
 	f.start(t)
 	resumed := testdb.Value[time.Time](t, f.DB, "SELECT DISTINCT at FROM thaw.enrollment_events WHERE kind = 'resumed'")
 	at := testdb.Column[time.Time](t, f.DB, "SELECT next_action_at FROM thaw.enrollments ORDER BY id")
-	for i, window := range map[int]time.Duration{0: tick, 19: tick, 20: 4 * time.Minute, 39: 4 * time.Minute} {
-		from := resumed.Add(time.Duration(i) * window / 40)
-		require.WithinRange(t, at[i], from, from.Add(window/40), "prospect %d", i)
+	require.Equal(t, resumed, at[21], "the first one that does not wait for another time")
+	within := func(prospect, slice int, window time.Duration) {
+		from := resumed.Add(time.Duration(slice) * window / 20)
+		require.WithinRange(t, at[prospect], from, from.Add(window/20), "prospect %d", prospect)
 	}
+	within(0, 0, tick)
+	within(19, 19, tick)
+	within(22, 1, 4*time.Minute)
+	within(39, 18, 4*time.Minute)
 }
 
 func TestSpreadIsEvenAndInsideItsWindow(t *testing.T) {

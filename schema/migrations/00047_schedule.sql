@@ -507,8 +507,8 @@ COMMENT ON FUNCTION thaw.claim_actions(integer, interval, text, text) IS
 
 -- Resumed prospects are spread over the jitter window, so that a sender of the platform does not
 -- start with a burst. What Thaw schedules is paced by gaps and caps already. It is spread over a
--- short time only, or an account with few prospects would wait for most of the window. Otherwise
--- this is the function of 00013_resume.sql.
+-- short time only, and the first prospect of an account is due at once, or an account with few of
+-- them would wait for most of the window. Otherwise this is the function of 00013_resume.sql.
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION thaw.resume_rows(
     p_cause thaw.cause, p_places tid[], p_source_ids bigint[], p_target_ids bigint[],
@@ -517,12 +517,12 @@ CREATE OR REPLACE FUNCTION thaw.resume_rows(
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     jitter interval := (SELECT s.jitter FROM thaw.settings AS s);
-    -- With the minute in which a sender polls, the first action of an account follows within five.
     scheduled_jitter constant interval := least(jitter, interval '4 minutes');
 BEGIN
     PERFORM set_config('thaw.counts_by_statement', 'on', true);
     WITH claimed AS MATERIALIZED (
-        SELECT e.ctid, e.id, e.paused_reason, e.paused_at, e.account_id AS from_account_id, place.target_id
+        SELECT e.ctid, e.id, e.paused_reason, e.paused_at, e.account_id AS from_account_id, place.target_id,
+            e.next_kind IS NOT NULL AS is_scheduled, e.next_kind IS NOT NULL AND e.next_action_at > thaw.now() AS is_later
         FROM unnest(p_places, p_source_ids, p_target_ids) AS place (ctid, source_id, target_id)
         JOIN thaw.enrollments AS e ON e.ctid = place.ctid AND e.account_id = place.source_id AND e.waits_for_account
         FOR NO KEY UPDATE OF e SKIP LOCKED
@@ -530,12 +530,15 @@ BEGIN
         SELECT claimed.*, row_number() OVER account AS i, count(*) OVER account AS n
         FROM claimed
         WINDOW account AS (
-            PARTITION BY claimed.target_id ORDER BY claimed.paused_at, claimed.id
+            PARTITION BY claimed.target_id, claimed.is_scheduled ORDER BY claimed.is_later, claimed.paused_at, claimed.id
             ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
     ), changed AS (
         UPDATE thaw.enrollments AS e SET
             status = 'active', paused_reason = NULL, paused_at = NULL, account_id = slots.target_id,
-            next_action_at = greatest(e.next_action_at, thaw.now() + thaw.spread(slots.i, slots.n, CASE WHEN e.next_kind IS NULL THEN jitter ELSE scheduled_jitter END))
+            next_action_at = greatest(e.next_action_at, thaw.now() + CASE
+                WHEN NOT slots.is_scheduled THEN thaw.spread(slots.i, slots.n, jitter)
+                WHEN slots.i > 1 THEN thaw.spread(slots.i, slots.n, scheduled_jitter)
+                ELSE interval '0' END)
         FROM slots
         WHERE e.ctid = slots.ctid
         RETURNING e.id, e.step, slots.from_account_id, slots.target_id, slots.paused_reason, slots.paused_at
