@@ -206,7 +206,8 @@ func TestSenderRoleNeedsFiveFunctions(t *testing.T) {
 	require.Equal(t, []string{role}, testdb.Column[string](t, db, "SELECT DISTINCT actor FROM thaw.actions"), "the ledger records who")
 	for _, sql := range []string{
 		"SELECT FROM thaw.actions", "SELECT FROM thaw.enrollments", "UPDATE thaw.senders SET next_allowed_at = NULL", "DELETE FROM thaw.action_holds",
-		"SELECT thaw.reserve_rows('{1}', NULL, '1 hour', 'x')", "SELECT thaw.schedule_batch(1, '1 hour', 'x')", "SELECT thaw.expire_actions()", "SELECT thaw.take_nudges()",
+		"SELECT thaw.reserve_rows('{1}', NULL, '1 hour', 'x')", "SELECT thaw.schedule_batch(1, '1 hour', 'x')", "SELECT thaw.expire_actions()", "SELECT thaw.take_nudges()", "SELECT thaw.look_at('{1}')",
+		"SELECT thaw.settle_action(2, 'verified_absent', NULL, NULL, NULL, NULL, NULL, 'fail', 'x', 'x')", "SELECT thaw.verify_action(2, 'verified_absent', 'x')",
 		"SELECT thaw.hold_kind(1, 'invite', now(), 'x', 'x', 'x')", "SELECT thaw.kind_gates('{1}')", "SELECT thaw.complete_step(1, 1)",
 	} {
 		_, err := sender.Exec(t.Context(), sql)

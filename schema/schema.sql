@@ -3543,6 +3543,18 @@ BEGIN
     DELETE FROM thaw.heal_order AS part WHERE part.heal_id = p_heal_id;
 END;
 $$;
+CREATE FUNCTION thaw.first_due(p_account_id bigint, p_campaign_id bigint, p_kind text, p_size integer) RETURNS TABLE(id bigint)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT e.id
+    FROM thaw.enrollments e
+   WHERE ((e.account_id = first_due.p_account_id) AND (e.campaign_id = first_due.p_campaign_id) AND (e.next_kind = first_due.p_kind) AND (e.due_at IS NOT NULL) AND (( SELECT true
+            FROM thaw.actions x
+           WHERE ((x.enrollment_id = e.id) AND (x.step = e.step) AND (x.is_used OR (x.state = 'already'::thaw.action_state)))
+          LIMIT 1) IS NULL))
+   ORDER BY e.due_at, e.id
+  LIMIT first_due.p_size;
+END;
 CREATE FUNCTION thaw.fold_counts(p_size integer DEFAULT 20000) RETURNS integer
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_custom_plan'
@@ -5034,6 +5046,9 @@ $$;
 CREATE FUNCTION thaw.is_listed(p_heal thaw.heals) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN (((p_heal).workspace_id IS NULL) AND ((p_heal).account_id IS NULL) AND (NOT (p_heal).is_fleet));
+CREATE FUNCTION thaw.is_passed(p_code text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (p_code = ANY (ARRAY['already_invited'::text, 'already_connected'::text, 'invite_withdrawn'::text]));
 CREATE FUNCTION thaw.is_pushing() RETURNS boolean
     LANGUAGE sql STABLE
     RETURN ((SELECT s.push_actions FROM thaw.settings s) AND thaw.has_endpoint());
@@ -5638,6 +5653,74 @@ CREATE FUNCTION thaw.longest_hold() RETURNS interval
 CREATE FUNCTION thaw.longest_reserving() RETURNS interval
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN '00:01:00'::interval;
+CREATE FUNCTION thaw.look_at(p_account_ids bigint[], OUT looked integer, OUT due integer) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    at        timestamptz := thaw.now();
+    accounts  bigint[];
+    owners    bigint[];
+    campaigns bigint[];
+    kinds     text[];
+BEGIN
+    looked := 0;
+    due := 0;
+    IF thaw.are_persons_unknown() THEN
+        RETURN;
+    END IF;
+    -- A statement of its own: what is read below is not older than the locks (thaw.take_nudges).
+    accounts := ARRAY(
+        SELECT s.account_id FROM thaw.sending_accounts AS s
+        WHERE s.account_id = ANY (p_account_ids) AND s.next_at <= at ORDER BY s.account_id FOR NO KEY UPDATE SKIP LOCKED);
+    looked := cardinality(accounts);
+    accounts := thaw.park_shadow(accounts);
+    IF accounts IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(line.account_id), array_agg(line.campaign_id), array_agg(line.kind) INTO owners, campaigns, kinds FROM thaw.due_lines(accounts) AS line;
+    WITH gate AS MATERIALIZED (
+        SELECT g.account_id, g.campaign_id, g.kind, g.code, g.opens_at, thaw.is_passed(g.code) AS is_passed
+        FROM thaw.action_gates(ARRAY(
+            SELECT head.id
+            FROM unnest(owners, campaigns, kinds) AS line (account_id, campaign_id, kind)
+            CROSS JOIN LATERAL thaw.first_due(line.account_id, line.campaign_id, line.kind, 1) AS head), NULL) AS g
+    ), behind AS MATERIALIZED (
+        -- A prospect who has an invite already does not hold up those behind.
+        SELECT g.account_id
+        FROM thaw.action_gates(ARRAY(
+            SELECT next.id FROM gate
+            CROSS JOIN LATERAL thaw.first_due(gate.account_id, gate.campaign_id, gate.kind, 20) AS next
+            WHERE gate.is_passed), NULL) AS g
+        WHERE g.code IS NULL
+    ), answer AS (
+        SELECT gate.account_id, gate.code,
+            -- A scheduler would defer the prospect, and does so if there is one.
+            CASE WHEN gate.is_passed THEN at WHEN gate.code IS NOT NULL THEN coalesce(gate.opens_at, at + interval '1 hour') END AS next_at
+        FROM gate
+        UNION ALL
+        SELECT behind.account_id, NULL, NULL FROM behind
+    ), look AS MATERIALIZED (
+        SELECT DISTINCT ON (account.id) account.id, answer.code, answer.account_id IS NOT NULL AND answer.code IS NULL AS is_open,
+            -- Everything is under way or unknown, or nothing is due at all.
+            coalesce(answer.next_at, CASE WHEN account.id IN (SELECT unnest(owners)) THEN at + interval '1 hour' ELSE 'infinity' END) AS next_at
+        FROM unnest(accounts) AS account (id)
+        LEFT JOIN answer ON answer.account_id = account.id
+        ORDER BY account.id, answer.next_at NULLS FIRST
+    ), noted AS (
+        UPDATE thaw.sending_accounts AS s SET
+            -- After a reservation, an account could go from the end of its gap.
+            next_at = CASE WHEN look.is_open THEN greatest(s.next_at, (SELECT x.next_allowed_at FROM thaw.senders AS x WHERE x.id = s.sender_id)) ELSE look.next_at END,
+            code = look.code
+        FROM look WHERE s.account_id = look.id
+    )
+    SELECT count(*) FILTER (WHERE look.is_open) INTO due FROM look;
+END;
+$$;
+COMMENT ON FUNCTION thaw.look_at(p_account_ids bigint[], OUT looked integer, OUT due integer) IS 'Notes which of the given accounts can send nothing now, why, and when to look at them again. Gives nothing out. The job watch calls it once a minute for accounts that are due.';
 CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean, OUT is_slow boolean) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6217,7 +6300,7 @@ CREATE FUNCTION thaw.nudge_siblings(p_sender_id bigint, p_account_id bigint) RET
     AS $$
 BEGIN
     PERFORM thaw.nudge(s.account_id, thaw.now()) FROM thaw.sending_accounts AS s
-    WHERE s.sender_id = p_sender_id AND s.account_id <> p_account_id AND s.code IS NOT NULL;
+    WHERE s.sender_id = p_sender_id AND s.account_id <> p_account_id AND (s.code IS NOT NULL OR s.next_at <= thaw.now());
 END;
 $$;
 CREATE FUNCTION thaw.nudge_workspace(p_workspace_id bigint) RETURNS void
@@ -6227,7 +6310,7 @@ CREATE FUNCTION thaw.nudge_workspace(p_workspace_id bigint) RETURNS void
 BEGIN
     INSERT INTO thaw.nudges (account_id, at)
     SELECT s.account_id, thaw.now() FROM thaw.sending_accounts AS s
-    WHERE (p_workspace_id IS NULL OR s.workspace_id = p_workspace_id) AND s.code IS NOT NULL;
+    WHERE (p_workspace_id IS NULL OR s.workspace_id = p_workspace_id) AND (s.code IS NOT NULL OR s.next_at <= thaw.now());
 END;
 $$;
 CREATE FUNCTION thaw.oldest_jobs(p_queues text[]) RETURNS TABLE(queue text, waited interval)
@@ -6425,6 +6508,23 @@ BEGIN
     ELSE
         NULL;
     END CASE;
+END;
+$$;
+CREATE FUNCTION thaw.park_shadow(p_account_ids bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    live bigint[];
+BEGIN
+    WITH parked AS (
+        UPDATE thaw.sending_accounts AS s SET next_at = 'infinity', code = 'shadow_mode'
+        FROM thaw.workspaces AS w
+        WHERE s.account_id = ANY (p_account_ids) AND w.id = s.workspace_id AND w.shadow
+        RETURNING s.account_id
+    )
+    SELECT array_agg(a.id) INTO live FROM unnest(p_account_ids) AS a (id) WHERE a.id NOT IN (SELECT parked.account_id FROM parked);
+    RETURN live;
 END;
 $$;
 CREATE FUNCTION thaw.pause_account(account text, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS bigint
@@ -8818,6 +8918,7 @@ DECLARE
     -- The first due action of these, and those of them that no other transaction has locked.
     heads    bigint[];
     free     bigint[];
+    live     bigint[]; -- not in shadow mode
     -- What one round reserved, and the accounts for which the next round tries something else.
     reserved bigint[];
     others   bigint[];
@@ -8855,15 +8956,9 @@ BEGIN
     IF looked = 0 THEN
         RETURN;
     END IF;
-    -- The end of shadow mode is a nudge.
-    WITH parked AS (
-        UPDATE thaw.sending_accounts AS s SET next_at = 'infinity', code = 'shadow_mode'
-        FROM thaw.workspaces AS w
-        WHERE s.account_id = ANY (accounts) AND w.id = s.workspace_id AND w.shadow
-        RETURNING s.account_id
-    )
+    live := thaw.park_shadow(accounts);
     SELECT array_agg(a.id), array_agg(a.turn) INTO accounts, turns
-    FROM unnest(accounts, turns) AS a (id, turn) WHERE a.id NOT IN (SELECT parked.account_id FROM parked);
+    FROM unnest(accounts, turns) AS a (id, turn) WHERE a.id IN (SELECT unnest(live));
     SELECT array_agg(turn.account_id), array_agg(turn.campaign_id), array_agg(turn.kind), array_agg(turn.place)
     INTO owners, campaigns, kinds, places
     FROM (
@@ -8879,16 +8974,7 @@ BEGIN
         heads := ARRAY(
             SELECT head.id
             FROM unnest(owners, campaigns, kinds, places) AS line (account_id, campaign_id, kind, place)
-            CROSS JOIN LATERAL (
-                -- Actions that are under way or unknown are skipped: an account has few of them.
-                -- Scalar subqueries check row by row, so that the planner does not join with all
-                -- enrollments.
-                SELECT e.id FROM thaw.enrollments AS e
-                WHERE e.account_id = line.account_id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind AND e.due_at IS NOT NULL
-                    AND (
-                        SELECT true FROM thaw.actions AS x
-                        WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
-                ORDER BY e.due_at, e.id LIMIT 1) AS head
+            CROSS JOIN LATERAL thaw.first_due(line.account_id, line.campaign_id, line.kind, 1) AS head
             -- In an expression, a list of accounts is hashed. In a join, each line may scan it.
             WHERE CASE round WHEN 1 THEN line.place = 1 ELSE line.place > 1 AND line.account_id IN (SELECT unnest(others)) END
             ORDER BY line.place);
@@ -8900,7 +8986,7 @@ BEGIN
                 WHERE e.id = ANY (heads) AND (e.account_id IN (SELECT unnest(accounts))) IS TRUE
                 ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
         WITH result AS MATERIALIZED (
-            SELECT r.*, r.code IN ('already_invited', 'already_connected', 'invite_withdrawn') AS is_passed
+            SELECT r.*, thaw.is_passed(r.code) AS is_passed
             FROM thaw.reserve_rows(ARRAY(
                 SELECT head.id FROM unnest(heads) WITH ORDINALITY AS head (id, place) JOIN unnest(free) AS unlocked (id) ON unlocked.id = head.id
                 ORDER BY head.place), NULL, p_lease, p_actor) AS r

@@ -44,7 +44,9 @@ func TestSendingAndPassesDoNotDeadlock(t *testing.T) {
 		"sender":         sender(),
 		"another sender": sender(),
 		"claim":          func() string { return "SELECT thaw.claim_actions(10)" },
-		"schedule":       func() string { return pick("SELECT thaw.take_nudges()", "SELECT thaw.expire_actions()") },
+		"schedule": func() string {
+			return pick("SELECT thaw.take_nudges()", "SELECT thaw.expire_actions()", "SELECT thaw.look_at('{1,2,3,4}')")
+		},
 		"signals": func() string {
 			return "SELECT thaw.signal('linkedin', '" + pick("ann", "bob", "cyd", "ann-2") + "', '" + pick("connected", "connected", "connected", "connected", "connected", "disconnected") + "')"
 		},

@@ -29,6 +29,7 @@ func TestSendingScansNoTable(t *testing.T) {
 		// Each group is rolled back, so that the next mode finds the same rows.
 		for _, group := range [][]string{
 			{"SELECT thaw.reserve(1)", "SELECT thaw.start((SELECT max(id) FROM thaw.actions))", "SELECT thaw.settle((SELECT max(id) FROM thaw.actions), 'sent', 'ref')"},
+			{"SELECT thaw.look_at('{1,2,3}')"},
 			{"SELECT thaw.claim_actions(100)", "SELECT thaw.expire_actions()", "SELECT thaw.take_nudges()", "SELECT thaw.kind_gates('{1,2,3}')"},
 			{"UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = thaw.now() WHERE id = 20"},
 			{
@@ -81,7 +82,7 @@ func TestPlansOfGatesSuitAnySize(t *testing.T) {
 	e := newExplainer(t, db)
 	for _, sql := range []string{
 		"SELECT thaw.kind_gates('{1,2}')", "SELECT thaw.action_gates('{1,2}', NULL)", "SELECT thaw.reserve_rows('{1}', NULL, '1 minute', 'x')",
-		"SELECT thaw.claim_actions(10)",
+		"SELECT thaw.look_at('{1,2,3}')", "SELECT thaw.claim_actions(10)",
 	} {
 		require.Empty(t, e.scansOf(sql, "enrollments", "actions", "senders", "sending_accounts", "accounts", "campaigns", "workspaces"), sql)
 	}

@@ -2,11 +2,13 @@ package worker_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/testdb"
 )
 
@@ -103,4 +105,67 @@ func TestRequeuedProspectsResumeInTurn(t *testing.T) {
 	f.Exec(t, "SELECT thaw.heal('acme')")
 	f.settle(t)
 	require.Equal(t, map[string]int{byUser: 6}, f.states(t, a))
+}
+
+// A platform that only asks the gate, and neither claims nor is called: what counts as due are
+// accounts whose gates are open, from the time at which they could go.
+func TestDueAccountsOfAPlatformThatOnlyAsksTheGate(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.Exec(t, "UPDATE thaw.sending_windows SET weekdays = '{1,2,3,4,5,6,7}', opens = '09:00', closes = '17:00'; UPDATE thaw.action_limits SET per_day = 1, per_week = 100")
+	// moveTo moves the clock to an hour of the next day.
+	moveTo := func(hour string) {
+		f.Advance(t, testdb.Value[time.Duration](t, f.DB, "SELECT date_trunc('day', thaw.now(), 'UTC') + interval '1 day' + $1::interval - thaw.now()", hour))
+	}
+	moveTo("10:00")
+	for _, key := range []string{"ann", "bob", "cyd"} {
+		a, c := f.sender(t, key, "connected")
+		f.Exec(t, `
+			INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, next_action_at)
+			SELECT 1, $1, $2, format('https://www.linkedin.com/in/p%s-%s', $2::bigint, n), 'active', thaw.now() FROM generate_series(1, 10) AS n`, c, a)
+	}
+	f.Exec(t, "SELECT thaw.take_nudges()")
+	f.start(t)
+	send := func(accounts string) {
+		for _, id := range testdb.Column[int64](t, f.DB, `
+			SELECT min(e.id) FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id
+			WHERE e.status = 'active' AND a.provider_account_id = ANY ($1::text[]) GROUP BY a.id`, accounts) {
+			f.Exec(t, "SELECT thaw.start((thaw.reserve($1)).id)", id)
+			f.Exec(t, "SELECT thaw.settle(max(id), 'sent', provider_ref => 'inv') FROM thaw.actions")
+		}
+		f.Exec(t, "SELECT thaw.take_nudges()")
+	}
+	requireDue := func(accounts int, age time.Duration, why string) {
+		t.Helper()
+		// The job is completed with its first statement, and looks after that. It passes over rows that
+		// are locked, so it may take another one.
+		for deadline := time.Now().Add(30 * time.Second); ; {
+			f.Exec(t, "DELETE FROM thaw.river_job WHERE kind = 'watch' AND state = 'completed'; SELECT thaw.request_watch()")
+			f.settle(t)
+			now, err := dbsqlc.New(f.Pool).MetricsActions(t.Context())
+			require.NoError(t, err)
+			if int(now.DueAccounts) == accounts && math.Abs(now.Oldest-age.Seconds()) < 60 {
+				return
+			}
+			require.True(t, time.Now().Before(deadline), "%s: %d accounts, for %v s", why, now.DueAccounts, now.Oldest)
+		}
+	}
+	f.Advance(t, 30*time.Minute)
+	requireDue(3, 30*time.Minute, "nothing was reserved yet")
+	send("{ann,bob,cyd}")
+	f.Advance(t, 3*time.Hour)
+	requireDue(0, 0, "all caps are full")
+	f.eventually(t, 3, "SELECT count(*) FROM thaw.sending_accounts WHERE code = 'daily_cap'")
+	moveTo("00:00:10")
+	requireDue(0, 0, "the caps are open, and the windows are closed")
+	f.eventually(t, 3, "SELECT count(*) FROM thaw.sending_accounts WHERE code = 'window_closed'")
+	f.Advance(t, 12*time.Hour)
+	requireDue(3, 3*time.Hour, "the platform does not reserve")
+	f.eventually(t, 3, "SELECT count(*) FROM thaw.sending_accounts WHERE code IS NULL")
+	send("{ann,bob}")
+	f.Advance(t, time.Minute)
+	requireDue(1, 3*time.Hour+time.Minute, "cyd")
+	send("{cyd}")
+	f.Advance(t, time.Minute)
+	requireDue(0, 0, "all have sent")
 }

@@ -9,6 +9,34 @@ import (
 	"context"
 )
 
+const dueAccounts = `-- name: DueAccounts :many
+SELECT s.account_id FROM thaw.sending_accounts AS s
+WHERE s.next_at <= thaw.now() AND s.next_at < 'infinity'
+ORDER BY s.next_at
+LIMIT $1::integer
+`
+
+// The accounts whose time has come, the longest due first.
+func (q *Queries) DueAccounts(ctx context.Context, size int32) ([]int64, error) {
+	rows, err := q.db.Query(ctx, dueAccounts, size)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var account_id int64
+		if err := rows.Scan(&account_id); err != nil {
+			return nil, err
+		}
+		items = append(items, account_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const expireActions = `-- name: ExpireActions :one
 SELECT thaw.expire_actions()::integer AS ended
 `
@@ -31,6 +59,23 @@ func (q *Queries) FollowPersons(ctx context.Context) (int32, error) {
 	var followed int32
 	err := row.Scan(&followed)
 	return followed, err
+}
+
+const lookAt = `-- name: LookAt :one
+SELECT l.looked::integer AS looked, l.due::integer AS due FROM thaw.look_at($1::bigint[]) AS l
+`
+
+type LookAtRow struct {
+	Looked int32
+	Due    int32
+}
+
+// Notes which of the accounts can send nothing now, and when to look at them again.
+func (q *Queries) LookAt(ctx context.Context, accountIds []int64) (LookAtRow, error) {
+	row := q.db.QueryRow(ctx, lookAt, accountIds)
+	var i LookAtRow
+	err := row.Scan(&i.Looked, &i.Due)
+	return i, err
 }
 
 const pushActions = `-- name: PushActions :one

@@ -77,9 +77,9 @@ var (
 	refusedDesc = desc("actions_refused_total",
 		"Actions that the provider rejected since this process started, by its error code: refusals and limits.", "code")
 	gatesDesc  = desc("accounts_at_gate", "Accounts with something to send, by the gate that was closed at the last look.", "code")
-	dueDesc    = desc("due_accounts", "Accounts that may have something to send now.")
+	dueDesc    = desc("due_accounts", "Accounts that have something to send and whose gates are open, as of the last look, which is at most a minute ago.")
 	dueAgeDesc = desc("oldest_due_action_age_seconds",
-		"How long the first account that may send has waited for a sender or for the job schedule; 0 if none waits.")
+		"How long the first account that may send has waited for a sender to claim or reserve its action, or for the job schedule; 0 if none waits.")
 	scheduleAgeDesc = desc("last_schedule_age_seconds",
 		"Age of the last finished job schedule; +Inf if there is none. Only while due actions are sent to the platform (--push-actions).")
 

@@ -5,6 +5,10 @@
 -- scheduler looks only at accounts whose time has come, so its cost follows what can be done now.
 -- An account at a closed gate is looked at again when the gate opens.
 --
+-- A platform that only asks the gate gives out its actions by itself (thaw.reserve). Then
+-- thaw.look_at notes the gates of its accounts, so that "due" means the same for every platform:
+-- the gates are open.
+--
 -- Whatever may open a gate earlier appends a nudge. Nudges are only inserted, so a write of the
 -- platform never waits for the scheduler. No nudge is lost: the scheduler locks the rows of
 -- sending_accounts before it looks for due actions, and take_nudges keeps the nudges of locked
@@ -46,7 +50,7 @@ $$;
 CREATE FUNCTION thaw.nudge_siblings(p_sender_id bigint, p_account_id bigint) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM thaw.nudge(s.account_id, thaw.now()) FROM thaw.sending_accounts AS s
-    WHERE s.sender_id = p_sender_id AND s.account_id <> p_account_id AND s.code IS NOT NULL;
+    WHERE s.sender_id = p_sender_id AND s.account_id <> p_account_id AND (s.code IS NOT NULL OR s.next_at <= thaw.now());
 END;
 $$;
 -- +goose StatementEnd
@@ -143,13 +147,14 @@ $$;
 CREATE TRIGGER campaigns_nudge AFTER UPDATE OF status ON thaw.campaigns
     FOR EACH ROW WHEN (NEW.status = 'running' AND OLD.status <> 'running') EXECUTE FUNCTION thaw.campaigns_nudge();
 
--- Limits, windows, holds of kinds, shadow mode and safety mode change rarely.
+-- Limits, windows, holds of kinds, shadow mode and safety mode change rarely. An account that is
+-- due may be looked at now, by what was true before, and be noted with a gate after this.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.nudge_workspace(p_workspace_id bigint) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO thaw.nudges (account_id, at)
     SELECT s.account_id, thaw.now() FROM thaw.sending_accounts AS s
-    WHERE (p_workspace_id IS NULL OR s.workspace_id = p_workspace_id) AND s.code IS NOT NULL;
+    WHERE (p_workspace_id IS NULL OR s.workspace_id = p_workspace_id) AND (s.code IS NOT NULL OR s.next_at <= thaw.now());
 END;
 $$;
 -- +goose StatementEnd
@@ -295,6 +300,46 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- The first due actions of a campaign and kind of an account. Actions that are under way or unknown
+-- are skipped: an account has few of them. The scalar subquery checks row by row, so that the
+-- planner does not join with all enrollments. The planner sees into this function.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.first_due(p_account_id bigint, p_campaign_id bigint, p_kind text, p_size integer) RETURNS TABLE (id bigint) LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT e.id FROM thaw.enrollments AS e
+    WHERE e.account_id = p_account_id AND e.campaign_id = p_campaign_id AND e.next_kind = p_kind AND e.due_at IS NOT NULL
+        AND (
+            SELECT true FROM thaw.actions AS x
+            WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
+    ORDER BY e.due_at, e.id LIMIT p_size;
+END;
+-- +goose StatementEnd
+
+-- Whether a gate is about the prospect alone: those behind may go.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.is_passed(p_code text) RETURNS boolean LANGUAGE sql IMMUTABLE
+RETURN p_code IN ('already_invited', 'already_connected', 'invite_withdrawn');
+-- +goose StatementEnd
+
+-- Notes that accounts in shadow mode have nothing to do, and returns the others. The end of shadow
+-- mode is a nudge. The caller has locked their rows.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.park_shadow(p_account_ids bigint[]) RETURNS bigint[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    live bigint[];
+BEGIN
+    WITH parked AS (
+        UPDATE thaw.sending_accounts AS s SET next_at = 'infinity', code = 'shadow_mode'
+        FROM thaw.workspaces AS w
+        WHERE s.account_id = ANY (p_account_ids) AND w.id = s.workspace_id AND w.shadow
+        RETURNING s.account_id
+    )
+    SELECT array_agg(a.id) INTO live FROM unnest(p_account_ids) AS a (id) WHERE a.id NOT IN (SELECT parked.account_id FROM parked);
+    RETURN live;
+END;
+$$;
+-- +goose StatementEnd
+
 -- Gives out at most one action per account and sender, for up to p_limit accounts whose time has
 -- come, and notes when to look at each account again. Fair: across workspaces first (each gets an
 -- equal share of the limit), then across accounts (the longest due first), then across the
@@ -322,6 +367,7 @@ DECLARE
     -- The first due action of these, and those of them that no other transaction has locked.
     heads    bigint[];
     free     bigint[];
+    live     bigint[]; -- not in shadow mode
     -- What one round reserved, and the accounts for which the next round tries something else.
     reserved bigint[];
     others   bigint[];
@@ -359,15 +405,9 @@ BEGIN
     IF looked = 0 THEN
         RETURN;
     END IF;
-    -- The end of shadow mode is a nudge.
-    WITH parked AS (
-        UPDATE thaw.sending_accounts AS s SET next_at = 'infinity', code = 'shadow_mode'
-        FROM thaw.workspaces AS w
-        WHERE s.account_id = ANY (accounts) AND w.id = s.workspace_id AND w.shadow
-        RETURNING s.account_id
-    )
+    live := thaw.park_shadow(accounts);
     SELECT array_agg(a.id), array_agg(a.turn) INTO accounts, turns
-    FROM unnest(accounts, turns) AS a (id, turn) WHERE a.id NOT IN (SELECT parked.account_id FROM parked);
+    FROM unnest(accounts, turns) AS a (id, turn) WHERE a.id IN (SELECT unnest(live));
 
     SELECT array_agg(turn.account_id), array_agg(turn.campaign_id), array_agg(turn.kind), array_agg(turn.place)
     INTO owners, campaigns, kinds, places
@@ -385,16 +425,7 @@ BEGIN
         heads := ARRAY(
             SELECT head.id
             FROM unnest(owners, campaigns, kinds, places) AS line (account_id, campaign_id, kind, place)
-            CROSS JOIN LATERAL (
-                -- Actions that are under way or unknown are skipped: an account has few of them.
-                -- Scalar subqueries check row by row, so that the planner does not join with all
-                -- enrollments.
-                SELECT e.id FROM thaw.enrollments AS e
-                WHERE e.account_id = line.account_id AND e.campaign_id = line.campaign_id AND e.next_kind = line.kind AND e.due_at IS NOT NULL
-                    AND (
-                        SELECT true FROM thaw.actions AS x
-                        WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1) IS NULL
-                ORDER BY e.due_at, e.id LIMIT 1) AS head
+            CROSS JOIN LATERAL thaw.first_due(line.account_id, line.campaign_id, line.kind, 1) AS head
             -- In an expression, a list of accounts is hashed. In a join, each line may scan it.
             WHERE CASE round WHEN 1 THEN line.place = 1 ELSE line.place > 1 AND line.account_id IN (SELECT unnest(others)) END
             ORDER BY line.place);
@@ -407,7 +438,7 @@ BEGIN
                 ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED) AS l);
 
         WITH result AS MATERIALIZED (
-            SELECT r.*, r.code IN ('already_invited', 'already_connected', 'invite_withdrawn') AS is_passed
+            SELECT r.*, thaw.is_passed(r.code) AS is_passed
             FROM thaw.reserve_rows(ARRAY(
                 SELECT head.id FROM unnest(heads) WITH ORDINALITY AS head (id, place) JOIN unnest(free) AS unlocked (id) ON unlocked.id = head.id
                 ORDER BY head.place), NULL, p_lease, p_actor) AS r
@@ -469,6 +500,78 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
+
+-- Looks at accounts whose time has come and gives nothing out. Those that can do nothing are noted
+-- as by thaw.schedule_batch: the gate that opens first, and when to look again. The others stay
+-- due, from the time at which they could go. The job watch calls it for what is due: a platform
+-- that only asks the gate has no other scheduler. It locks only rows of sending_accounts, and waits
+-- for none. Returns how many accounts it looked at, and how many of them could go.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.look_at(p_account_ids bigint[], OUT looked integer, OUT due integer) LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    at        timestamptz := thaw.now();
+    accounts  bigint[];
+    owners    bigint[];
+    campaigns bigint[];
+    kinds     text[];
+BEGIN
+    looked := 0;
+    due := 0;
+    IF thaw.are_persons_unknown() THEN
+        RETURN;
+    END IF;
+    -- A statement of its own: what is read below is not older than the locks (thaw.take_nudges).
+    accounts := ARRAY(
+        SELECT s.account_id FROM thaw.sending_accounts AS s
+        WHERE s.account_id = ANY (p_account_ids) AND s.next_at <= at ORDER BY s.account_id FOR NO KEY UPDATE SKIP LOCKED);
+    looked := cardinality(accounts);
+    accounts := thaw.park_shadow(accounts);
+    IF accounts IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(line.account_id), array_agg(line.campaign_id), array_agg(line.kind) INTO owners, campaigns, kinds FROM thaw.due_lines(accounts) AS line;
+    WITH gate AS MATERIALIZED (
+        SELECT g.account_id, g.campaign_id, g.kind, g.code, g.opens_at, thaw.is_passed(g.code) AS is_passed
+        FROM thaw.action_gates(ARRAY(
+            SELECT head.id
+            FROM unnest(owners, campaigns, kinds) AS line (account_id, campaign_id, kind)
+            CROSS JOIN LATERAL thaw.first_due(line.account_id, line.campaign_id, line.kind, 1) AS head), NULL) AS g
+    ), behind AS MATERIALIZED (
+        -- A prospect who has an invite already does not hold up those behind.
+        SELECT g.account_id
+        FROM thaw.action_gates(ARRAY(
+            SELECT next.id FROM gate
+            CROSS JOIN LATERAL thaw.first_due(gate.account_id, gate.campaign_id, gate.kind, 20) AS next
+            WHERE gate.is_passed), NULL) AS g
+        WHERE g.code IS NULL
+    ), answer AS (
+        SELECT gate.account_id, gate.code,
+            -- A scheduler would defer the prospect, and does so if there is one.
+            CASE WHEN gate.is_passed THEN at WHEN gate.code IS NOT NULL THEN coalesce(gate.opens_at, at + interval '1 hour') END AS next_at
+        FROM gate
+        UNION ALL
+        SELECT behind.account_id, NULL, NULL FROM behind
+    ), look AS MATERIALIZED (
+        SELECT DISTINCT ON (account.id) account.id, answer.code, answer.account_id IS NOT NULL AND answer.code IS NULL AS is_open,
+            -- Everything is under way or unknown, or nothing is due at all.
+            coalesce(answer.next_at, CASE WHEN account.id IN (SELECT unnest(owners)) THEN at + interval '1 hour' ELSE 'infinity' END) AS next_at
+        FROM unnest(accounts) AS account (id)
+        LEFT JOIN answer ON answer.account_id = account.id
+        ORDER BY account.id, answer.next_at NULLS FIRST
+    ), noted AS (
+        UPDATE thaw.sending_accounts AS s SET
+            -- After a reservation, an account could go from the end of its gap.
+            next_at = CASE WHEN look.is_open THEN greatest(s.next_at, (SELECT x.next_allowed_at FROM thaw.senders AS x WHERE x.id = s.sender_id)) ELSE look.next_at END,
+            code = look.code
+        FROM look WHERE s.account_id = look.id
+    )
+    SELECT count(*) FILTER (WHERE look.is_open) INTO due FROM look;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.look_at(bigint[]) IS
+    'Notes which of the given accounts can send nothing now, why, and when to look at them again. Gives nothing out. The job watch calls it once a minute for accounts that are due.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.claim_actions(
@@ -570,6 +673,7 @@ $$;
 
 REVOKE ALL ON FUNCTION thaw.nudge(bigint, timestamptz), thaw.nudge_siblings(bigint, bigint), thaw.take_nudges(integer), thaw.enrollments_nudge(), thaw.accounts_nudge(), thaw.campaigns_nudge(),
     thaw.nudge_workspace(bigint), thaw.nudge_owner(), thaw.workspaces_nudge(), thaw.nudge_all(), thaw.action_holds_nudge(), thaw.due_lines(bigint[]),
+    thaw.first_due(bigint, bigint, text, integer), thaw.is_passed(text), thaw.park_shadow(bigint[]), thaw.look_at(bigint[]),
     thaw.accounts_to_look_at(integer, bigint), thaw.schedule_batch(integer, interval, text, bigint), thaw.claim_actions(integer, interval, text, text) FROM PUBLIC;
 
 -- +goose Down
@@ -627,7 +731,11 @@ END;
 $$;
 -- +goose StatementEnd
 DROP FUNCTION thaw.claim_actions(integer, interval, text, text);
+DROP FUNCTION thaw.look_at(bigint[]);
 DROP FUNCTION thaw.schedule_batch(integer, interval, text, bigint);
+DROP FUNCTION thaw.park_shadow(bigint[]);
+DROP FUNCTION thaw.is_passed(text);
+DROP FUNCTION thaw.first_due(bigint, bigint, text, integer);
 DROP FUNCTION thaw.accounts_to_look_at(integer, bigint);
 DROP FUNCTION thaw.due_lines(bigint[]);
 DROP TRIGGER action_ceilings_nudge ON thaw.action_ceilings;

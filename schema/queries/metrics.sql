@@ -145,7 +145,7 @@ ORDER BY s.provider
 LIMIT 100;
 
 -- name: MetricsActions :one
--- The actions that are under way or unknown, up to 100,000 each, the accounts whose time has come,
+-- The actions that are under way or unknown, up to 100,000 each, the accounts that may send now,
 -- and how long the first of them has waited, in seconds. schedule_age: null while due actions are
 -- not sent to the platform.
 SELECT open.reserved::bigint AS reserved, open.started::bigint AS started,
@@ -161,7 +161,10 @@ CROSS JOIN (
     SELECT count(*) AS accounts, min(s.next_at) AS first_at
     FROM thaw.sending_accounts AS s
     JOIN thaw.workspaces AS w ON w.id = s.workspace_id
-    WHERE s.next_at <= thaw.now() AND s.next_at < 'infinity' AND NOT w.shadow) AS due;
+    WHERE s.next_at <= thaw.now() AND s.next_at < 'infinity' AND NOT w.shadow
+        -- One that was at a closed gate may be at the next one now. It counts when a look has found
+        -- it open (thaw.look_at, once a minute), or if there was none.
+        AND (s.code IS NULL OR s.next_at < thaw.now() - interval '2 minutes')) AS due;
 
 -- name: MetricsGates :many
 -- The accounts by the gate that was closed at their last look.

@@ -25,3 +25,14 @@ SELECT p.looked::integer AS looked, p.reserved::integer AS reserved FROM thaw.pu
 -- name: RecordSchedule :exec
 -- Records that the job schedule has finished.
 UPDATE thaw.scheduler SET finished_at = thaw.now();
+
+-- name: DueAccounts :many
+-- The accounts whose time has come, the longest due first.
+SELECT s.account_id FROM thaw.sending_accounts AS s
+WHERE s.next_at <= thaw.now() AND s.next_at < 'infinity'
+ORDER BY s.next_at
+LIMIT sqlc.arg(size)::integer;
+
+-- name: LookAt :one
+-- Notes which of the accounts can send nothing now, and when to look at them again.
+SELECT l.looked::integer AS looked, l.due::integer AS due FROM thaw.look_at(sqlc.arg(account_ids)::bigint[]) AS l;
