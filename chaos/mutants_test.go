@@ -470,6 +470,11 @@ var mutants = []mutant{
 		pkg:     "./schema", tests: []string{"TestSettlementIsFinal"},
 	},
 	{
+		without: "the note that a settlement of an earlier hour has changed",
+		edits:   []edit{{"schema/migrations/00052_action_hours.sql", "OLD.started_at IS NOT NULL AND OLD.settled_at IS NOT NULL", "false"}},
+		pkg:     "./schema", tests: []string{"TestChartFollowsChangedSettlements"},
+	},
+	{
 		without: "the ID of the provider as a proof",
 		edits:   []edit{{settles, "IF result = 'sent' AND settle_action.provider_ref IS NULL AND", "IF false AND"}},
 		pkg:     "./schema", tests: []string{"TestSentWithoutTheProvidersIDIsUnknown"},

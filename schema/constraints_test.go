@@ -67,6 +67,7 @@ INSERT INTO thaw.action_holds (account_id, kind, until, code, reason, actor) VAL
 INSERT INTO thaw.campaign_steps (campaign_id, position, kind) VALUES (1, 0, 'invite');
 INSERT INTO thaw.nudges (account_id, at) VALUES (1, '2026-01-01');
 INSERT INTO thaw.action_hours (hour, sent, unknown, undelivered) VALUES ('2026-01-01', 1, 0, 0);
+INSERT INTO thaw.action_hour_changes (hour) VALUES ('2026-01-01');
 `
 
 // breaks has, by constraint name, statements that the constraint must reject. Each runs separately.

@@ -843,6 +843,24 @@ BEGIN
     RETURN NEW;
 END;
 $$;
+CREATE FUNCTION thaw.actions_note_hours() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        INSERT INTO thaw.action_hour_changes (hour)
+        SELECT DISTINCT thaw.hour_of(a.settled_at) FROM old_rows AS a
+        WHERE a.started_at IS NOT NULL AND a.settled_at > thaw.now() - interval '32 days';
+    ELSE
+        INSERT INTO thaw.action_hour_changes (hour) VALUES (thaw.hour_of(OLD.settled_at));
+        IF thaw.hour_of(NEW.settled_at) <> thaw.hour_of(OLD.settled_at) THEN
+            INSERT INTO thaw.action_hour_changes (hour) VALUES (thaw.hour_of(NEW.settled_at));
+        END IF;
+    END IF;
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.is_of_campaigns(p_reason thaw.pause_reason) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((p_reason IS NOT NULL) AND (p_reason = ANY (ARRAY['high_failure_rate'::thaw.pause_reason, 'subscription_inactive'::thaw.pause_reason])));
@@ -2556,7 +2574,9 @@ DECLARE
     at       timestamptz := thaw.now();
     settings thaw.settings;
     last     timestamptz;
+    oldest   timestamptz := thaw.hour_of(at - interval '31 days');
     since    timestamptz;
+    changed  timestamptz[];
 BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
     SELECT coalesce(s.hours_counted_at, '-infinity') INTO last FROM thaw.scheduler AS s
@@ -2566,20 +2586,34 @@ BEGIN
         RETURN false;
     END IF;
     -- The hour before is counted again: a settlement may commit after its hour.
-    since := date_bin('1 hour', greatest(last, at - interval '31 days') - interval '1 hour', '2000-01-01 00:00:00+00');
-    DELETE FROM thaw.action_hours AS h WHERE h.hour >= since OR h.hour < at - settings.keep_history;
+    since := greatest(oldest, thaw.hour_of(last) - interval '1 hour');
+    -- At most 100 changed hours at a time. The others follow with the next counts.
+    changed := ARRAY(SELECT DISTINCT c.hour FROM thaw.action_hour_changes AS c ORDER BY c.hour LIMIT 100);
+    -- What is noted from here on for these hours is committed, and the count below has it.
+    DELETE FROM thaw.action_hour_changes AS c WHERE c.hour = ANY (changed);
+    DELETE FROM thaw.action_hours AS h WHERE h.hour >= since OR h.hour < oldest OR h.hour = ANY (changed);
     INSERT INTO thaw.action_hours (hour, sent, unknown, undelivered)
-    SELECT date_bin('1 hour', a.settled_at, '2000-01-01 00:00:00+00'), count(*) FILTER (WHERE a.state = 'sent'),
+    SELECT thaw.hour_of(a.settled_at), count(*) FILTER (WHERE a.state = 'sent'),
         count(*) FILTER (WHERE a.state = 'unknown'), count(*) FILTER (WHERE a.state NOT IN ('sent', 'unknown'))
     FROM thaw.actions AS a
     WHERE a.settled_at >= since AND a.started_at IS NOT NULL
     GROUP BY 1
     ORDER BY 1;
+    INSERT INTO thaw.action_hours (hour, sent, unknown, undelivered)
+    SELECT again.hour, counted.sent, counted.unknown, counted.undelivered
+    FROM unnest(changed) AS again (hour)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS actions, count(*) FILTER (WHERE a.state = 'sent') AS sent,
+            count(*) FILTER (WHERE a.state = 'unknown') AS unknown, count(*) FILTER (WHERE a.state NOT IN ('sent', 'unknown')) AS undelivered
+        FROM thaw.actions AS a
+        WHERE a.settled_at >= again.hour AND a.settled_at < again.hour + interval '1 hour' AND a.started_at IS NOT NULL) AS counted
+    WHERE again.hour >= oldest AND again.hour < since AND counted.actions > 0
+    ORDER BY again.hour;
     UPDATE thaw.scheduler SET hours_counted_at = at;
     RETURN true;
 END;
 $$;
-COMMENT ON FUNCTION thaw.count_action_hours() IS 'Counts what was settled per hour since the last count. Returns whether it did: at most every 5 minutes. Every worker process calls it.';
+COMMENT ON FUNCTION thaw.count_action_hours() IS 'Counts what was settled per hour since the last count, and the hours that have changed since (thaw.action_hour_changes). Returns whether it did: at most every 5 minutes. Every worker process calls it.';
 CREATE FUNCTION thaw.count_heal(p_heal_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4930,6 +4964,9 @@ $$;
 CREATE FUNCTION thaw.hold_of(p_account thaw.accounts) RETURNS jsonb
     LANGUAGE sql STABLE
     RETURN jsonb_build_object('hold_until', (p_account).hold_until, 'hold_reason', (p_account).hold_reason);
+CREATE FUNCTION thaw.hour_of(p_at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN date_bin('01:00:00'::interval, p_at, '2000-01-01 00:00:00+00'::timestamp with time zone);
 CREATE FUNCTION thaw.instance_name(p_database_name text) RETURNS text
     LANGUAGE sql IMMUTABLE
     RETURN COALESCE(NULLIF("left"(regexp_replace(regexp_replace(p_database_name, '[^A-Za-z0-9._-]'::text, '-'::text, 'g'::text), '^[^A-Za-z0-9]+'::text, ''::text), 63), ''::text), 'thaw'::text);
@@ -10908,14 +10945,27 @@ CREATE TABLE thaw.action_holds (
 );
 COMMENT ON TABLE thaw.action_holds IS 'Kinds of actions that an account does not do until a set time; other kinds go on. The hold applies to all accounts of the same sender.';
 COMMENT ON COLUMN thaw.action_holds.code IS 'What caused the hold: the error code of the provider, refusals, or person.';
+CREATE TABLE thaw.action_hour_changes (
+    id bigint NOT NULL,
+    hour timestamp with time zone NOT NULL
+);
+COMMENT ON TABLE thaw.action_hour_changes IS 'Hours of which settled actions have changed since. They are counted again for thaw.action_hours within minutes, and removed here.';
+ALTER TABLE thaw.action_hour_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.action_hour_changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE thaw.action_hours (
     hour timestamp with time zone NOT NULL,
     sent bigint NOT NULL,
     unknown bigint NOT NULL,
     undelivered bigint NOT NULL
 );
-COMMENT ON TABLE thaw.action_hours IS 'How many started actions were settled per hour, for the chart of the fleet. An hour without any has no row.';
-COMMENT ON COLUMN thaw.action_hours.unknown IS 'Those that were unknown when the hour was last counted.';
+COMMENT ON TABLE thaw.action_hours IS 'How many started actions were settled per hour, for the chart of the fleet: the last 31 days. An hour without any has no row.';
+COMMENT ON COLUMN thaw.action_hours.unknown IS 'Those that are still unknown. One that is verified later counts in the hour of the verification instead.';
 COMMENT ON COLUMN thaw.action_hours.undelivered IS 'Those that the provider rejected, that were not needed, or that a limit of the provider prevented.';
 CREATE TABLE thaw.action_kinds (
     kind text NOT NULL COLLATE pg_catalog."C",
@@ -11698,6 +11748,8 @@ ALTER TABLE ONLY thaw.action_ceilings
     ADD CONSTRAINT action_ceilings_pkey PRIMARY KEY (kind);
 ALTER TABLE ONLY thaw.action_holds
     ADD CONSTRAINT action_holds_pkey PRIMARY KEY (account_id, kind);
+ALTER TABLE ONLY thaw.action_hour_changes
+    ADD CONSTRAINT action_hour_changes_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.action_hours
     ADD CONSTRAINT action_hours_pkey PRIMARY KEY (hour);
 ALTER TABLE ONLY thaw.action_kinds
@@ -11853,6 +11905,7 @@ CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) W
 CREATE INDEX accounts_recovering_idx ON thaw.accounts USING btree (resume_after) WHERE ((needs_reconnect_at IS NOT NULL) AND (status = 'connected'::thaw.account_status));
 CREATE INDEX accounts_words_idx ON thaw.accounts USING gin (thaw.search_words(provider_account_id, display_name));
 CREATE INDEX action_holds_sender_idx ON thaw.action_holds USING btree (sender_id, kind) WHERE (sender_id IS NOT NULL);
+CREATE INDEX action_hour_changes_hour_idx ON thaw.action_hour_changes USING btree (hour);
 CREATE INDEX action_overrides_account_idx ON thaw.action_overrides USING btree (account_id, kind) WHERE (account_id IS NOT NULL);
 CREATE INDEX action_overrides_campaign_idx ON thaw.action_overrides USING btree (campaign_id, kind) WHERE (campaign_id IS NOT NULL);
 CREATE INDEX actions_account_idx ON thaw.actions USING btree (account_id, campaign_id, id);
@@ -11946,6 +11999,8 @@ CREATE TRIGGER action_holds_nudge AFTER DELETE OR UPDATE ON thaw.action_holds FO
 CREATE TRIGGER action_limits_note_change BEFORE UPDATE OF per_day, per_week ON thaw.action_limits FOR EACH ROW WHEN (((old.per_day IS DISTINCT FROM new.per_day) OR (old.per_week IS DISTINCT FROM new.per_week))) EXECUTE FUNCTION thaw.action_limits_note_change();
 CREATE TRIGGER action_limits_nudge AFTER INSERT OR UPDATE ON thaw.action_limits FOR EACH STATEMENT EXECUTE FUNCTION thaw.nudge_all();
 CREATE TRIGGER action_overrides_nudge AFTER INSERT OR DELETE OR UPDATE ON thaw.action_overrides FOR EACH ROW EXECUTE FUNCTION thaw.nudge_owner();
+CREATE TRIGGER actions_note_hours_delete AFTER DELETE ON thaw.actions REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION thaw.actions_note_hours();
+CREATE TRIGGER actions_note_hours_update AFTER UPDATE OF state, settled_at ON thaw.actions FOR EACH ROW WHEN (((old.started_at IS NOT NULL) AND (old.settled_at IS NOT NULL) AND ((old.state <> new.state) OR (old.settled_at IS DISTINCT FROM new.settled_at)))) EXECUTE FUNCTION thaw.actions_note_hours();
 CREATE TRIGGER campaign_events_queue AFTER INSERT ON thaw.campaign_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION thaw.campaign_events_queue();
 CREATE TRIGGER campaigns_assign_id BEFORE INSERT ON thaw.campaigns FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER campaigns_keep_identity BEFORE UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id))) EXECUTE FUNCTION thaw.keep_identity();

@@ -569,6 +569,18 @@ var violations = []violation{
 		`action \d+: started at .+ outside of the windows of account 5, which had no time zone`,
 	},
 	{
+		"action_hours_match_actions", "an hour that was not counted again",
+		`SELECT thaw.count_action_hours();
+		INSERT INTO thaw.action_hours (hour, sent, unknown, undelivered) VALUES (thaw.hour_of(thaw.now() - interval '3 days'), 0, 500, 0)
+		ON CONFLICT (hour) DO UPDATE SET unknown = 500`,
+		`hour .+: the chart has \d+ sent, 500 unknown and \d+ not delivered; its actions are \d+, \d+ and \d+`,
+	},
+	{
+		"action_hours_match_actions", "an hour that the chart does not have",
+		"UPDATE thaw.scheduler SET hours_counted_at = thaw.now() + interval '3 hours'",
+		`hour .+: the chart has 0 sent, 0 unknown and 0 not delivered; its actions are \d+, \d+ and \d+`,
+	},
+	{
 		"shown_use_matches_actions", "unknown actions that do not count",
 		`ALTER TABLE thaw.actions ALTER COLUMN is_used DROP EXPRESSION;
 		UPDATE thaw.actions SET is_used = false WHERE state = 'unknown'`,
