@@ -72,3 +72,29 @@ func TestActionsDueBeforeAnother(t *testing.T) {
 		SELECT 1, 2, 1, 'active', 'invite', thaw.now() - interval '2 hours', 'many' || n FROM generate_series(1, 200) AS n`)
 	require.Equal(t, 100, ahead(10))
 }
+
+// In shadow mode Thaw gives nothing out, whatever else is open or closed, and no time is known. The
+// platform's own sender reserves as ever, and what it has reserved is the answer.
+func TestShadowModeIsAGateOfWhatThawGivesOut(t *testing.T) {
+	t.Parallel()
+	db := withSenders(t)
+	next := func(enrollment int) string {
+		return testdb.Value[string](t, db, `
+			SELECT concat_ws(' ', coalesce(n.code, 'open'), coalesce(n.opens_at, n.expected_at) IS NOT NULL) FROM thaw.next_actions(ARRAY[$1::bigint]) AS n`, enrollment)
+	}
+	require.Equal(t, "open t", next(1))
+	db.Exec(t, "SELECT thaw.go_shadow('acme', 'a trial')")
+	require.Equal(t, "shadow_mode f", next(1))
+	db.Exec(t, "UPDATE thaw.enrollments SET next_action_at = thaw.now() + interval '1 day' WHERE id = 2")
+	require.Equal(t, "shadow_mode f", next(2), "the due time does not change it")
+	require.Empty(t, claimed(t, db, 10, "account"))
+
+	require.Equal(t, "1", reserve(t, db, 1))
+	require.Equal(t, "already_reserved f", next(1))
+	require.Empty(t, testdb.Value[string](t, db, "SELECT coalesce(r.code, '') FROM thaw.start(1) AS r"))
+	db.Exec(t, "UPDATE thaw.accounts SET hold_until = thaw.now() + interval '1 day', hold_reason = 'x' WHERE id = 2")
+	require.Equal(t, "account_on_hold", testdb.Value[string](t, db, "SELECT n.code FROM thaw.next_actions('{11}') AS n"))
+	require.True(t, testdb.Value[bool](t, db, "SELECT n.expected_at IS NULL FROM thaw.next_actions('{11}') AS n"), "nothing is given out after the hold")
+	db.Exec(t, "SELECT thaw.go_live('acme', 'the trial is over')")
+	require.Equal(t, "cooldown t", next(3))
+}

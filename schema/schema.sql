@@ -709,7 +709,7 @@ BEGIN
     changed := thaw.apply_action(action_id, locked);
 END;
 $$;
-CREATE FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_starting bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(enrollment_id bigint, kind text, code text, opens_at timestamp with time zone, used integer, cap integer, workspace_id bigint, account_id bigint, campaign_id bigint, sender_id bigint, provider text, member_id text, prospect_url text, step integer, timezone text, day date, day_began_at timestamp with time zone, ramp_started_at timestamp with time zone, restricted_at timestamp with time zone, gap_from interval, gap_to interval, campaign_remaining integer)
+CREATE FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_starting bigint[] DEFAULT NULL::bigint[], p_is_given_out boolean DEFAULT false) RETURNS TABLE(enrollment_id bigint, kind text, code text, opens_at timestamp with time zone, used integer, cap integer, workspace_id bigint, account_id bigint, campaign_id bigint, sender_id bigint, provider text, member_id text, prospect_url text, step integer, timezone text, day date, day_began_at timestamp with time zone, ramp_started_at timestamp with time zone, restricted_at timestamp with time zone, gap_from interval, gap_to interval, campaign_remaining integer)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -727,7 +727,8 @@ BEGIN
             coalesce(asked.kind, e.next_kind, step.kind) AS kind,
             EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = e.campaign_id) AS has_steps,
             CASE WHEN coalesce(asked.kind, e.next_kind, step.kind) = 'invite' THEN thaw.prospect_key(e.prospect_url) END AS invited,
-            account.provider, account.member_id
+            account.provider, account.member_id,
+            p_is_given_out AND (SELECT w.shadow FROM thaw.workspaces AS w WHERE w.id = e.workspace_id) AS is_shadow
         FROM unnest(p_enrollment_ids, p_kinds) AS asked (id, kind)
         JOIN thaw.enrollments AS e ON e.id = asked.id
         JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
@@ -796,6 +797,7 @@ BEGIN
             WHEN facts.kind IS NULL OR (facts.expected IS NOT NULL OR facts.has_steps) AND facts.kind IS DISTINCT FROM facts.expected THEN 'no_such_step'
             WHEN facts.done IS NOT NULL THEN CASE facts.done
                 WHEN 'reserved' THEN 'already_reserved' WHEN 'started' THEN 'already_started' WHEN 'unknown' THEN 'already_unknown' ELSE 'already_sent' END
+            WHEN facts.is_shadow THEN 'shadow_mode'
             WHEN facts.next_action_at > at AND p_starting IS NULL THEN 'not_due'
             WHEN facts.is_unlimited THEN 'limits_missing'
             WHEN facts.kind_code IS NOT NULL THEN facts.kind_code
@@ -806,7 +808,7 @@ BEGIN
         END AS code) AS closed;
 END;
 $$;
-COMMENT ON FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_starting bigint[]) IS 'The first closed gate of an action for each of the given enrollments, with the time at which it opens. code null: the action may be done now.';
+COMMENT ON FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_starting bigint[], p_is_given_out boolean) IS 'The first closed gate of an action for each of the given enrollments, with the time at which it opens. code null: the action may be done now. Shadow mode is a gate only with p_is_given_out.';
 CREATE FUNCTION thaw.action_holds_keep() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5315,9 +5317,13 @@ BEGIN
             WHERE x.sender_id = state.sender_id AND x.kind = k.kind AND x.used_at > moment - interval '168 hours'
                 AND NOT x.id = ANY (coalesce(p_starting, '{}'))) AS ledger ON true
         LEFT JOIN LATERAL (
-            SELECT h.until, h.code FROM thaw.action_holds AS h
+            -- Why an account of another workspace is on hold is not shown, only until when.
+            SELECT h.until, CASE WHEN owner.is_own THEN h.code ELSE 'held_elsewhere' END AS code FROM thaw.action_holds AS h
+            CROSS JOIN LATERAL (
+                SELECT h.account_id = state.id OR coalesce((
+                    SELECT holder.workspace_id = state.workspace_id FROM thaw.accounts AS holder WHERE holder.id = h.account_id), false) AS is_own OFFSET 0) AS owner
             WHERE (h.account_id = state.id OR h.sender_id = state.sender_id) AND h.kind = k.kind AND h.until > moment
-            ORDER BY h.until DESC LIMIT 1) AS held ON true
+            ORDER BY h.until DESC, owner.is_own DESC LIMIT 1) AS held ON true
     ), gap AS (
         SELECT used.*, thaw.ramp_grows_at(used.started_at, used.week) AS ramp_grows_at,
             CASE WHEN p_starting IS NULL
@@ -6163,7 +6169,7 @@ BEGIN
     END IF;
 END;
 $$;
-CREATE FUNCTION thaw.next_actions(p_enrollment_ids bigint[]) RETURNS TABLE(enrollment_id bigint, kind text, due_at timestamp with time zone, code text, opens_at timestamp with time zone, used integer, cap integer, expected_at timestamp with time zone, ahead integer, action_id bigint)
+CREATE FUNCTION thaw.next_actions(p_enrollment_ids bigint[]) RETURNS TABLE(enrollment_id bigint, kind text, due_at timestamp with time zone, code text, opens_at timestamp with time zone, used integer, cap integer, expected_at timestamp with time zone, ahead integer, action_id bigint, is_held_elsewhere boolean)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -6175,7 +6181,7 @@ DECLARE
 BEGIN
     RETURN QUERY
     WITH asked AS MATERIALIZED (
-        SELECT e.id, e.next_action_at, CASE WHEN x.id IS NULL THEN e.due_at END AS due_at, x.id AS action_id,
+        SELECT e.id, e.next_action_at, (SELECT w.shadow FROM thaw.workspaces AS w WHERE w.id = e.workspace_id) AS is_shadow, CASE WHEN x.id IS NULL THEN e.due_at END AS due_at, x.id AS action_id,
             CASE WHEN e.next_kind IS NULL THEN x.kind END AS kind
         FROM thaw.enrollments AS e
         LEFT JOIN LATERAL (
@@ -6183,17 +6189,18 @@ BEGIN
             WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1) AS x ON true
         WHERE e.id = ANY (p_enrollment_ids)
     ), gate AS MATERIALIZED (
-        SELECT g.enrollment_id, g.account_id, g.kind, g.code, g.opens_at, g.used, g.cap, asked.next_action_at, asked.due_at, asked.action_id
+        SELECT g.enrollment_id, g.account_id, g.kind, g.code, g.opens_at, g.used, g.cap, asked.next_action_at, asked.due_at, asked.action_id,
+            asked.is_shadow
         FROM thaw.action_gates(
-            ARRAY(SELECT asked.id FROM asked ORDER BY asked.id), ARRAY(SELECT asked.kind FROM asked ORDER BY asked.id)) AS g
+            ARRAY(SELECT asked.id FROM asked ORDER BY asked.id), ARRAY(SELECT asked.kind FROM asked ORDER BY asked.id), p_is_given_out => true) AS g
         JOIN asked ON asked.id = g.enrollment_id
     ), limits AS MATERIALIZED (
         SELECT * FROM thaw.kind_gates(
             ARRAY(SELECT DISTINCT gate.account_id FROM gate WHERE gate.account_id IS NOT NULL),
             ARRAY(SELECT DISTINCT gate.kind FROM gate WHERE gate.kind IS NOT NULL))
     ), earliest AS (
-        SELECT gate.*,
-            CASE WHEN (gate.code IS NULL OR gate.opens_at IS NOT NULL) AND l.caps_open_at IS NOT NULL
+        SELECT gate.*, coalesce(gate.code = 'kind_on_hold' AND l.held_code = 'held_elsewhere', false) AS is_held_elsewhere,
+            CASE WHEN NOT gate.is_shadow AND (gate.code IS NULL OR gate.opens_at IS NOT NULL) AND l.caps_open_at IS NOT NULL
             THEN greatest(l.caps_open_at, gate.next_action_at, gate.opens_at) END AS at
         FROM gate
         LEFT JOIN limits AS l ON l.account_id = gate.account_id AND l.kind = gate.kind
@@ -6215,7 +6222,7 @@ BEGIN
                     LIMIT 100) AS before
                 WHERE line.kind = earliest.kind AND line.due_at <= earliest.due_at
                 LIMIT 100) AS ahead) END::integer,
-        earliest.action_id
+        earliest.action_id, earliest.is_held_elsewhere
     FROM earliest;
 END;
 $$;

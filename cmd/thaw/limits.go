@@ -83,8 +83,12 @@ func printSending(out *output, s readmodel.AccountSending) {
 		}
 	}
 	for _, k := range s.Kinds {
-		if k.HeldUntil != nil && k.HeldReason != nil {
-			printf(out, "%s on hold until %s: %s\n", k.Kind, stampIn(*k.HeldUntil, s.Timezone), *k.HeldReason)
+		if k.HeldUntil != nil {
+			reason := "held elsewhere" // by an account of the same person in another workspace
+			if k.HeldReason != nil {
+				reason = *k.HeldReason
+			}
+			printf(out, "%s on hold until %s: %s\n", k.Kind, stampIn(*k.HeldUntil, s.Timezone), reason)
 		}
 	}
 	if s.Unknown > 0 {

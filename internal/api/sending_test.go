@@ -94,6 +94,34 @@ func kind(t *testing.T, sending map[string]any, name string) map[string]any {
 	return nil
 }
 
+// One person has accounts in both workspaces. What holds it in the other one is not told. Shadow
+// mode is a gate of what Thaw gives out.
+func TestSendingTellsNothingOfOtherWorkspaces(t *testing.T) {
+	t.Parallel()
+	s := setupSending(t)
+	s.Exec(t, `
+		UPDATE thaw.accounts SET member_id = 'north-nora' WHERE id = 4;
+		SELECT thaw.ensure_senders('{1,2,3,4}');
+		SELECT thaw.hold_kind(4, 'invite', thaw.now() + interval '2 days', 'insufficient_credits', 'asked by the south', 'sam of south')`)
+	read := func() map[string]any {
+		answer := s.send(t, call{path: "/accounts/1/sending", token: s.sender(t, "1")})
+		require.NotContains(t, answer.body, "south")
+		return kind(t, answer.json(t, http.StatusOK), "invite")
+	}
+	invites := read()
+	require.Equal(t, []any{"kind_on_hold", "held_elsewhere", nil}, []any{invites["code"], invites["held_code"], invites["held_reason"]})
+	require.NotNil(t, invites["held_until"])
+	require.Equal(t, invites["held_until"], invites["opens_at"])
+	require.Contains(t, invites["sentence"], "held elsewhere")
+
+	s.Exec(t, "SELECT thaw.hold_kind(2, 'invite', thaw.now() + interval '3 days', 'refusals', 'asked by the north', 'nora')")
+	invites = read()
+	require.Equal(t, []any{"refusals", "asked by the north"}, []any{invites["held_code"], invites["held_reason"]}, "of the same workspace")
+	s.Exec(t, "UPDATE thaw.workspaces SET shadow = true WHERE id = 1")
+	invites = read()
+	require.Equal(t, []any{"shadow_mode", nil, "operator"}, []any{invites["code"], invites["opens_at"], invites["who_acts"]})
+}
+
 func TestClaimOverHTTP(t *testing.T) {
 	t.Parallel()
 	s := setupSending(t)

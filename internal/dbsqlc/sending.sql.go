@@ -477,6 +477,7 @@ SELECT sending.account_id, sending.sender_id, coalesce(sending.served_at, 'epoch
     coalesce(sending.served_campaign_id, 0)::bigint AS served_campaign_id
 FROM thaw.sending_accounts AS sending
 JOIN thaw.accounts AS a ON a.id = sending.account_id
+JOIN thaw.workspaces AS w ON w.id = sending.workspace_id AND NOT w.shadow
 WHERE sending.sender_id IN (SELECT own.sender_id FROM thaw.sending_accounts AS own WHERE own.account_id = ANY ($1::bigint[]))
     AND thaw.account_gate(a, thaw.is_safety_on()) IS NULL
 ORDER BY sending.account_id
@@ -489,8 +490,9 @@ type ForecastAccountsRow struct {
 	ServedCampaignID int64
 }
 
-// The accounts of the senders of given accounts that may send, for a forecast of the next actions
-// (package sendforecast). The queries below read the rest of it. served_at: 'epoch' for never.
+// The accounts of the senders of given accounts whose actions Thaw may give out, for a forecast of
+// the next ones (package sendforecast). The queries below read the rest of it. served_at: 'epoch'
+// for never.
 func (q *Queries) ForecastAccounts(ctx context.Context, accountIds []int64) ([]ForecastAccountsRow, error) {
 	rows, err := q.db.Query(ctx, forecastAccounts, accountIds)
 	if err != nil {
@@ -881,8 +883,8 @@ func (q *Queries) HoldActionKind(ctx context.Context, arg HoldActionKindParams) 
 }
 
 const kindGates = `-- name: KindGates :many
-SELECT g.kind::text AS kind, coalesce(g.account_code, g.code, g.pending_code, '')::text AS code,
-    coalesce(CASE WHEN g.account_code IS NOT NULL THEN g.account_opens_at WHEN g.code IS NOT NULL THEN g.opens_at END, 'epoch')::timestamptz AS opens_at,
+SELECT g.kind::text AS kind, coalesce(g.account_code, CASE WHEN w.shadow THEN 'shadow_mode' END, g.code, g.pending_code, '')::text AS code,
+    coalesce(CASE WHEN g.account_code IS NOT NULL THEN g.account_opens_at WHEN w.shadow THEN NULL WHEN g.code IS NOT NULL THEN g.opens_at END, 'epoch')::timestamptz AS opens_at,
     coalesce(g.timezone, '')::text AS timezone, coalesce(g.day::text, '')::text AS day, coalesce(g.day_ends_at, 'epoch')::timestamptz AS day_ends_at,
     g.used_today::integer AS used_today, coalesce(g.per_day, -1)::integer AS per_day, g.used_in_week::integer AS used_in_week,
     coalesce(g.per_week, -1)::integer AS per_week, coalesce(g.pending_invites, -1)::integer AS pending_invites,
@@ -902,6 +904,7 @@ SELECT g.kind::text AS kind, coalesce(g.account_code, g.code, g.pending_code, ''
         LIMIT 1), '')::text AS held_reason,
     coalesce(g.next_allowed_at, 'epoch')::timestamptz AS next_allowed_at
 FROM thaw.kind_gates(ARRAY[$2::bigint]) AS g
+JOIN thaw.workspaces AS w ON w.id = $1::bigint
 CROSS JOIN thaw.settings AS s
 ORDER BY g.kind
 `
@@ -938,7 +941,8 @@ type KindGatesRow struct {
 }
 
 // What limits each kind of action of an account. Times that are not known are 'epoch', and numbers
-// -1. used_elsewhere: of used_today, by accounts of the same person in other workspaces.
+// -1. used_elsewhere: of used_today, by accounts of the same person in other workspaces. Shadow
+// mode has the place that it has in thaw.action_gates.
 func (q *Queries) KindGates(ctx context.Context, arg KindGatesParams) ([]KindGatesRow, error) {
 	rows, err := q.db.Query(ctx, kindGates, arg.WorkspaceID, arg.AccountID)
 	if err != nil {
@@ -987,21 +991,22 @@ const nextActions = `-- name: NextActions :many
 SELECT n.enrollment_id::bigint AS enrollment_id, coalesce(n.kind, '')::text AS kind, coalesce(n.due_at, 'epoch')::timestamptz AS due_at,
     coalesce(n.code, '')::text AS code, coalesce(n.opens_at, 'epoch')::timestamptz AS opens_at, coalesce(n.used, 0)::integer AS used,
     coalesce(n.cap, 0)::integer AS cap, coalesce(n.expected_at, 'epoch')::timestamptz AS expected_at, n.ahead::integer AS ahead,
-    coalesce(n.action_id, 0)::bigint AS action_id
+    coalesce(n.action_id, 0)::bigint AS action_id, n.is_held_elsewhere::boolean AS is_held_elsewhere
 FROM thaw.next_actions($1::bigint[]) AS n
 `
 
 type NextActionsRow struct {
-	EnrollmentID int64
-	Kind         string
-	DueAt        time.Time
-	Code         string
-	OpensAt      time.Time
-	Used         int32
-	Cap          int32
-	ExpectedAt   time.Time
-	Ahead        int32
-	ActionID     int64
+	EnrollmentID    int64
+	Kind            string
+	DueAt           time.Time
+	Code            string
+	OpensAt         time.Time
+	Used            int32
+	Cap             int32
+	ExpectedAt      time.Time
+	Ahead           int32
+	ActionID        int64
+	IsHeldElsewhere bool
 }
 
 // The next action of enrollments: its kind, its due time, the first closed gate, and when it is
@@ -1026,6 +1031,7 @@ func (q *Queries) NextActions(ctx context.Context, enrollmentIds []int64) ([]Nex
 			&i.ExpectedAt,
 			&i.Ahead,
 			&i.ActionID,
+			&i.IsHeldElsewhere,
 		); err != nil {
 			return nil, err
 		}

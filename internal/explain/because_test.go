@@ -278,6 +278,28 @@ func TestBecause(t *testing.T) {
 			answerOf{Active, "This prospect is not paused. It is active in campaign spring. The daily cap of invites is used up (30 of 30). It opens at 2026-05-01T09:15Z. The invite is expected at 2026-05-01T09:30Z at the earliest: 2 other invites are due before it.", true, None, &tick, none},
 		},
 		{
+			"active in shadow mode: Thaw does not give it out", with(activeProspect(), blocked("shadow_mode"), func(f *Facts) {
+				f.Next = &NextFacts{GateFacts: GateFacts{Code: GateShadowMode, Kind: "invite"}}
+			}),
+			answerOf{ShadowMode, "This workspace is in shadow mode: Thaw gives out no action of it, and expects none, until an operator takes the workspace live. The platform's own sender may still reserve actions.", false, Operator, nil, []Code{ShadowMode}},
+		},
+		{
+			"active in shadow mode, on hold", with(activeProspect(), blocked("account_on_hold"), blocked("shadow_mode"), func(f *Facts) {
+				f.Next = &NextFacts{GateFacts: GateFacts{Code: GateAccountOnHold, Kind: "invite", OpensAt: &later}}
+			}),
+			answerOf{AccountOnHold, "Account acc_1 is on hold until 2026-05-01T09:15Z (new device). This prospect also waits for an operator to take the workspace live.", false, Operator, nil, []Code{AccountOnHold, ShadowMode}},
+		},
+		{
+			"active in shadow mode, given out", with(activeProspect(), blocked("shadow_mode"), func(f *Facts) {
+				f.Next = &NextFacts{GateFacts: GateFacts{Code: GateAlreadyReserved, Kind: "invite", ActionID: 7}}
+			}),
+			answerOf{Active, "This prospect is not paused. It is active in campaign spring. The next invite is reserved (action 7): a sender is about to send it.", true, None, nil, none},
+		},
+		{
+			"active in shadow mode: the platform schedules it", with(activeProspect(), blocked("shadow_mode")),
+			answerOf{Active, "This prospect is not paused. It is active in campaign spring. Its next step follows in turn, within the sending limits of account acc_1.", true, None, nil, none},
+		},
+		{
 			"active, on a day", with(activeProspect(), func(f *Facts) {
 				f.Next = &NextFacts{
 					GateFacts: GateFacts{Code: GateWindowClosed, Kind: "invite", OpensAt: &later}, ExpectedAt: &tick, Ahead: 12, Days: &Days{"2026-05-02", "2026-05-02"},

@@ -27,7 +27,8 @@
 //     account_on_hold, safety_mode, account_flapping, as returned by thaw.blocks.
 //  8. The prospect is not paused, but its campaign still waits for an account:
 //     campaign_not_running. A sweep starts the campaign.
-//  9. The workspace is in shadow mode: shadow_mode, under the same condition as auto_resume_off.
+//  9. The workspace is in shadow mode: shadow_mode, under the same condition as auto_resume_off, or
+//     if Thaw would give out the next action of the prospect.
 //
 // Without obstacles, a paused prospect is in the queue (waiting_for_sweep), and a prospect that is
 // not paused is active.

@@ -26,26 +26,28 @@ const (
 	GateAlreadyStarted      GateCode = "already_started"
 	GateAlreadySent         GateCode = "already_sent"
 	GateAlreadyUnknown      GateCode = "already_unknown"
-	GateNotDue              GateCode = "not_due"
-	GateLimitsMissing       GateCode = "limits_missing"
-	GateKindOnHold          GateCode = "kind_on_hold"
-	GateWindowHasNoZone     GateCode = "window_has_no_zone"
-	GateWindowClosed        GateCode = "window_closed"
-	GateCooldown            GateCode = "cooldown"
-	GateDailyCap            GateCode = "daily_cap"
-	GateWeeklyCap           GateCode = "weekly_cap"
-	GateCampaignCap         GateCode = "campaign_cap"
-	GatePendingInvites      GateCode = "pending_invites"
-	GateAlreadyInvited      GateCode = "already_invited"
-	GateAlreadyConnected    GateCode = "already_connected"
-	GateInviteWithdrawn     GateCode = "invite_withdrawn"
+	// GateShadowMode keeps Thaw from giving the action out. thaw.reserve does not have it.
+	GateShadowMode       GateCode = "shadow_mode"
+	GateNotDue           GateCode = "not_due"
+	GateLimitsMissing    GateCode = "limits_missing"
+	GateKindOnHold       GateCode = "kind_on_hold"
+	GateWindowHasNoZone  GateCode = "window_has_no_zone"
+	GateWindowClosed     GateCode = "window_closed"
+	GateCooldown         GateCode = "cooldown"
+	GateDailyCap         GateCode = "daily_cap"
+	GateWeeklyCap        GateCode = "weekly_cap"
+	GateCampaignCap      GateCode = "campaign_cap"
+	GatePendingInvites   GateCode = "pending_invites"
+	GateAlreadyInvited   GateCode = "already_invited"
+	GateAlreadyConnected GateCode = "already_connected"
+	GateInviteWithdrawn  GateCode = "invite_withdrawn"
 )
 
 // GateCodes are all gates, in their order.
 var GateCodes = []GateCode{
 	GateNoAccount, GateNotActive, GateAccountNotConnected, GateAccountLocked, GateAccountParked, GateAccountOnHold, GateSafetyMode,
 	GateAccountFlapping, GateCampaignNotRunning, GateNoSuchStep, GateAlreadyReserved, GateAlreadyStarted, GateAlreadySent, GateAlreadyUnknown,
-	GateNotDue, GateLimitsMissing, GateKindOnHold, GateWindowHasNoZone, GateWindowClosed, GateCooldown, GateDailyCap, GateWeeklyCap,
+	GateShadowMode, GateNotDue, GateLimitsMissing, GateKindOnHold, GateWindowHasNoZone, GateWindowClosed, GateCooldown, GateDailyCap, GateWeeklyCap,
 	GateCampaignCap, GatePendingInvites, GateAlreadyInvited, GateAlreadyConnected, GateInviteWithdrawn,
 }
 
@@ -62,7 +64,12 @@ type GateFacts struct {
 	Used, Cap int
 	// ActionID is the action of the step, if it was given out before. 0: none, or it is not shown.
 	ActionID int64
+	// IsHeldElsewhere is true if the hold of the kind is that of an account of another workspace.
+	IsHeldElsewhere bool
 }
+
+// HeldElsewhere stands for the cause of a hold that an account of another workspace has.
+const HeldElsewhere = "held_elsewhere"
 
 // NextFacts are the input of the answer about the next action of an active prospect.
 type NextFacts struct {
@@ -197,11 +204,17 @@ func BecauseOfGate(f GateFacts) Gate {
 		return answer(User, "campaign not running", "Campaign "+f.Campaign+" is not running. Start it.")
 	case GateNoSuchStep:
 		return answer(User, "missing step", "The next step of campaign "+f.Campaign+" is of another kind, or there is none. Check the steps of the campaign.")
+	case GateShadowMode:
+		return answer(Operator, "shadow mode", shadowSentence)
 	case GateNotDue:
 		return answer(None, "due time", "The next "+one+" is not due yet."+at("It is due at", "The platform sets its time."))
 	case GateLimitsMissing:
 		return answer(Operator, "missing limits", "There are no limits for "+many+", so none are sent. An operator must set them.")
 	case GateKindOnHold:
+		if f.IsHeldElsewhere {
+			return answer(None, "hold elsewhere", begin(many)+" of "+f.Account+" are held elsewhere, for the same person; other kinds go on."+
+				at("The hold ends at", "An operator can end the hold."))
+		}
 		return answer(None, "hold of "+many, begin(many)+" of "+f.Account+" are on hold; other kinds go on."+at("The hold ends at", "An operator can end the hold."))
 	case GateWindowHasNoZone:
 		return answer(User, "missing time zone", "The time zone of "+f.Account+" is not known, so nothing is sent. Set it, or the zone of its sending windows.")

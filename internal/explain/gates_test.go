@@ -50,6 +50,8 @@ func TestGateSentences(t *testing.T) {
 		Code: GateDailyCap, Brief: "daily cap (30 of 30)", WhoActs: None, OpensAt: &later,
 		Sentence: "The daily cap of profile views is used up (30 of 30). It opens at 2026-05-01T09:15Z.",
 	}, BecauseOfGate(facts))
+	require.Equal(t, "Profile views of account acc_1 are held elsewhere, for the same person; other kinds go on. The hold ends at 2026-05-01T09:15Z.",
+		BecauseOfGate(GateFacts{Code: GateKindOnHold, Kind: "view", Account: "account acc_1", OpensAt: &later, IsHeldElsewhere: true}).Sentence)
 	newer := BecauseOfGate(GateFacts{Code: "moon", Kind: "poke"})
 	require.Equal(t, "The next poke action is held: moon. See the documentation of this code.", newer.Sentence)
 }

@@ -224,9 +224,15 @@ func parked(f Facts) (obstacle, bool) {
 	}, true
 }
 
-// shadowMode is last: without it, the prospect would continue.
+// shadowSentence is for an action that Thaw would give out.
+const shadowSentence = "This workspace is in shadow mode: Thaw gives out no action of it, and expects none, until an operator takes the workspace live. " +
+	"The platform's own sender may still reserve actions."
+
+// shadowMode is last: without it, the prospect would continue. One that is active goes on if the
+// platform schedules it, or if its action was given out.
 func shadowMode(f Facts) (obstacle, bool) {
-	if !f.has(ShadowMode) || !f.isPaused() && !f.moves() && f.CampaignStatus == enum.CampaignRunning {
+	isHeld := f.Next != nil && f.Next.ActionID == 0
+	if !f.has(ShadowMode) || !isHeld && !f.isPaused() && !f.moves() && f.CampaignStatus == enum.CampaignRunning {
 		return obstacle{}, false
 	}
 	o := obstacle{
@@ -239,6 +245,8 @@ func shadowMode(f Facts) (obstacle, bool) {
 	}
 	if f.isPaused() {
 		o.then = " In live mode, the next sweep would resume this prospect."
+	} else if isHeld {
+		o.Sentence = shadowSentence
 	}
 	return o, true
 }

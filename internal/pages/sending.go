@@ -192,10 +192,10 @@ func (p accountPage) UnknownActions() string {
 	return listPath("/sending", map[string]string{"workspace": p.Workspace, "account": p.Account.Account, "state": "unknown"})
 }
 
-// HeldKinds are the kinds of actions that are on hold.
+// HeldKinds are the kinds of actions whose hold can be corrected on this page.
 func (p accountPage) HeldKinds() (held []readmodel.KindSending) {
 	for _, kind := range p.Sending.Kinds {
-		if kind.HeldUntil != nil {
+		if kind.HeldUntil != nil && *kind.HeldCode != explain.HeldElsewhere {
 			held = append(held, kind)
 		}
 	}

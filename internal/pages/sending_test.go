@@ -134,6 +134,47 @@ func TestAccountShowsItsSending(t *testing.T) {
 	require.Regexp(t, `<p class="answer">.*is not connected. Reconnect it.`, section())
 }
 
+// Of a hold that the same person has in another workspace, the pages show only until when it lasts.
+func TestHoldOfAnotherWorkspaceIsHeldElsewhere(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	d.Exec(t, pagestest.Senders)
+	const jane, hold = "h_EKCy2lRLef5NzHp0iw4A", "SELECT thaw.hold_kind(a.id, 'invite', thaw.now() + interval '2 days', 'insufficient_credits', 'told by Zoe', 'zoe') FROM thaw.accounts AS a WHERE a.provider_account_id = $1"
+	account, prospect := d.Account(t, jane), "/prospects?url="+url.QueryEscape(pagestest.Waits)
+	d.Exec(t, "SELECT thaw.ensure_senders(array_agg(id)) FROM thaw.accounts")
+	require.Contains(t, d.get(t, account).text, "can be sent")
+
+	d.Exec(t, hold, "h_zoe")
+	for path, want := range map[string]string{account: "are held elsewhere, for the same person; other kinds go on. The hold ends at", prospect: "held by <strong>hold elsewhere</strong>"} {
+		shown := d.get(t, path).text
+		require.Contains(t, shown, want)
+		require.NotContains(t, shown, "told by Zoe")
+		require.NotContains(t, shown, "insufficient")
+	}
+	require.Contains(t, d.get(t, account).text, "Held elsewhere.")
+	require.NotContains(t, d.get(t, account).text, `id="correct-kind-hold"`)
+
+	d.Exec(t, hold, jane)
+	d.Exec(t, "UPDATE thaw.action_holds SET until = thaw.now() + interval '3 days', reason = 'asked by phone' WHERE account_id = (SELECT id FROM thaw.accounts WHERE provider_account_id = $1)", jane)
+	require.Contains(t, d.get(t, account).text, "Reason: asked by phone.")
+	require.NotContains(t, d.get(t, account).text, "Held elsewhere.")
+}
+
+// In shadow mode nothing may be sent by Thaw, and no page says so.
+func TestPagesSayThatShadowModeGivesNothingOut(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	d.Exec(t, pagestest.Senders)
+	account, prospect := d.Account(t, "h_EKCy2lRLef5NzHp0iw4A"), "/prospects?url="+url.QueryEscape(pagestest.Waits)
+	require.Contains(t, d.get(t, prospect).text, "may be sent now")
+	d.Exec(t, "UPDATE thaw.workspaces SET shadow = true WHERE key = 'acme'")
+	shown := d.get(t, prospect).text
+	require.NotContains(t, shown, "may be sent now")
+	require.Contains(t, shown, "expected at an unknown time, held by <strong>shadow mode</strong>")
+	require.Contains(t, shown, "Thaw gives out no action of it")
+	require.NotContains(t, d.get(t, account).text, "can be sent")
+}
+
 // The page of an account says first that it sends nothing, if a person must act, and links its
 // unknown actions.
 func TestAccountSaysWhyItSendsNothing(t *testing.T) {

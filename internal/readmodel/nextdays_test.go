@@ -155,3 +155,34 @@ func TestDaysOfActionsHaveABudget(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, read().expectActions(canceled, all), context.Canceled)
 }
+
+// In shadow mode no day is named, and prospects of a workspace in shadow mode delay no other one of
+// the same person: Thaw gives none of them out.
+func TestShadowModeHasNoDays(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, `
+		INSERT INTO thaw.workspaces (key) VALUES ('acme'), ('globex');
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, connected_at, timezone)
+		SELECT n, 'a' || n, 'ann', 'connected', thaw.now() - interval '1 day', 'UTC' FROM generate_series(1, 2) AS n;
+		INSERT INTO thaw.campaigns (workspace_id, key, status) VALUES (1, 'spring', 'running'), (2, 'spring', 'running');
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url, next_kind, next_action_at)
+		SELECT w, w, w, 'active', format('https://example.com/in/p%s-%s', w, n), 'invite', thaw.now() - interval '1 hour' * w
+		FROM generate_series(1, 2) AS w, generate_series(1, 40) AS n;
+		SELECT thaw.ensure_senders('{1,2}');
+		SELECT thaw.take_nudges()`)
+	day := func(url string) string {
+		found, err := Explain(t.Context(), f.store, url)
+		require.NoError(t, err)
+		if found[0].Next.ExpectedOn == nil {
+			require.Nil(t, found[0].Next.ExpectedAt)
+			return string(found[0].Code)
+		}
+		return found[0].Next.ExpectedOn.To
+	}
+	const last, other = "https://example.com/in/p1-40", "https://example.com/in/p2-40"
+	shared := day(last)
+	f.Exec(t, "UPDATE thaw.workspaces SET shadow = true WHERE id = 2")
+	require.Less(t, day(last), shared)
+	require.Equal(t, "shadow_mode", day(other))
+}

@@ -227,7 +227,9 @@ type KindSending struct {
 	GapToSeconds      float64    `json:"gap_to_seconds"`
 	NextAllowedAt     *time.Time `json:"next_allowed_at"` // when the gap since the last action ends
 	HeldUntil         *time.Time `json:"held_until"`
-	HeldCode          *string    `json:"held_code"` // what caused the hold
+	// HeldCode is what caused the hold; [explain.HeldElsewhere] if an account of another workspace has
+	// it.
+	HeldCode *string `json:"held_code"`
 	// HeldReason is what the person, or Thaw, gave as the reason of the hold. Nil without a hold, and
 	// for one of another workspace.
 	HeldReason *string `json:"held_reason"`
@@ -259,7 +261,7 @@ func Sending(ctx context.Context, db *store.Store, s Scope, accountID int64) (Ac
 		found.WindowOpensAt, found.WindowClosesAt = notEpoch(g.WindowOpensAt), notEpoch(g.WindowClosesAt)
 		facts := explain.GateFacts{
 			Code: explain.GateCode(g.Code), Kind: g.Kind, Account: account.Noun + " " + nameOf(account.DisplayName, account.Account),
-			OpensAt: notEpoch(g.OpensAt), Used: int(g.UsedToday), Cap: int(g.PerDay),
+			OpensAt: notEpoch(g.OpensAt), Used: int(g.UsedToday), Cap: int(g.PerDay), IsHeldElsewhere: g.HeldCode == explain.HeldElsewhere,
 		}
 		if facts.Code == explain.GateWeeklyCap {
 			facts.Used, facts.Cap = int(g.UsedInWeek), int(g.PerWeek)
@@ -329,7 +331,7 @@ func nextActions(ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc.ProspectF
 			GateFacts: explain.GateFacts{
 				Code: explain.GateCode(r.Code), Kind: r.Kind, Account: row.AccountNoun + " " + nameOf(row.AccountName, row.Account),
 				Campaign: cmp.Or(row.CampaignName, row.Campaign), OpensAt: notEpoch(r.OpensAt), Used: int(r.Used), Cap: int(r.Cap),
-				ActionID: r.ActionID,
+				ActionID: r.ActionID, IsHeldElsewhere: r.IsHeldElsewhere,
 			},
 			ExpectedAt: notEpoch(r.ExpectedAt), Ahead: int(r.Ahead),
 		}

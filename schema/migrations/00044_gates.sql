@@ -11,6 +11,8 @@
 --   already_reserved, already_started, already_sent, already_unknown
 --                                     the step itself. It is not repeated when other gates open, so
 --                                     it comes before them
+--   shadow_mode                       the workspace is in shadow mode. Only for what Thaw gives out
+--                                     by itself: the platform's own sender may still reserve
 --   not_due
 --   limits_missing                    no limits for this kind
 --   kind_on_hold                      the kind is on hold
@@ -195,9 +197,13 @@ BEGIN
             WHERE x.sender_id = state.sender_id AND x.kind = k.kind AND x.used_at > moment - interval '168 hours'
                 AND NOT x.id = ANY (coalesce(p_starting, '{}'))) AS ledger ON true
         LEFT JOIN LATERAL (
-            SELECT h.until, h.code FROM thaw.action_holds AS h
+            -- Why an account of another workspace is on hold is not shown, only until when.
+            SELECT h.until, CASE WHEN owner.is_own THEN h.code ELSE 'held_elsewhere' END AS code FROM thaw.action_holds AS h
+            CROSS JOIN LATERAL (
+                SELECT h.account_id = state.id OR coalesce((
+                    SELECT holder.workspace_id = state.workspace_id FROM thaw.accounts AS holder WHERE holder.id = h.account_id), false) AS is_own OFFSET 0) AS owner
             WHERE (h.account_id = state.id OR h.sender_id = state.sender_id) AND h.kind = k.kind AND h.until > moment
-            ORDER BY h.until DESC LIMIT 1) AS held ON true
+            ORDER BY h.until DESC, owner.is_own DESC LIMIT 1) AS held ON true
     ), gap AS (
         SELECT used.*, thaw.ramp_grows_at(used.started_at, used.week) AS ramp_grows_at,
             CASE WHEN p_starting IS NULL
@@ -247,10 +253,11 @@ COMMENT ON FUNCTION thaw.kind_gates(bigint[], text[], bigint[]) IS
     'What limits each kind of action of the given accounts now: the limits in effect, what is used, and the first closed gate of the account (account_code) and of the kind (code), each with the time at which it opens.';
 
 -- The gates of actions: the first closed gate of each enrollment and kind. p_kinds has one kind per
--- enrollment; null: the kind of its next step. The columns after opens_at are what a reservation
+-- enrollment; null: the kind of its next step. p_is_given_out: whether Thaw gives the actions out
+-- by itself, which it does not do in shadow mode. The columns after opens_at are what a reservation
 -- stores.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_starting bigint[] DEFAULT NULL)
+CREATE FUNCTION thaw.action_gates(p_enrollment_ids bigint[], p_kinds text[], p_starting bigint[] DEFAULT NULL, p_is_given_out boolean DEFAULT false)
 RETURNS TABLE (
     enrollment_id bigint, kind text, code text, opens_at timestamptz, used integer, cap integer,
     workspace_id bigint, account_id bigint, campaign_id bigint, sender_id bigint, provider text, member_id text, prospect_url text, step integer,
@@ -268,7 +275,8 @@ BEGIN
             coalesce(asked.kind, e.next_kind, step.kind) AS kind,
             EXISTS (SELECT FROM thaw.campaign_steps AS s WHERE s.campaign_id = e.campaign_id) AS has_steps,
             CASE WHEN coalesce(asked.kind, e.next_kind, step.kind) = 'invite' THEN thaw.prospect_key(e.prospect_url) END AS invited,
-            account.provider, account.member_id
+            account.provider, account.member_id,
+            p_is_given_out AND (SELECT w.shadow FROM thaw.workspaces AS w WHERE w.id = e.workspace_id) AS is_shadow
         FROM unnest(p_enrollment_ids, p_kinds) AS asked (id, kind)
         JOIN thaw.enrollments AS e ON e.id = asked.id
         JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
@@ -337,6 +345,7 @@ BEGIN
             WHEN facts.kind IS NULL OR (facts.expected IS NOT NULL OR facts.has_steps) AND facts.kind IS DISTINCT FROM facts.expected THEN 'no_such_step'
             WHEN facts.done IS NOT NULL THEN CASE facts.done
                 WHEN 'reserved' THEN 'already_reserved' WHEN 'started' THEN 'already_started' WHEN 'unknown' THEN 'already_unknown' ELSE 'already_sent' END
+            WHEN facts.is_shadow THEN 'shadow_mode'
             WHEN facts.next_action_at > at AND p_starting IS NULL THEN 'not_due'
             WHEN facts.is_unlimited THEN 'limits_missing'
             WHEN facts.kind_code IS NOT NULL THEN facts.kind_code
@@ -348,14 +357,14 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
-COMMENT ON FUNCTION thaw.action_gates(bigint[], text[], bigint[]) IS
-    'The first closed gate of an action for each of the given enrollments, with the time at which it opens. code null: the action may be done now.';
+COMMENT ON FUNCTION thaw.action_gates(bigint[], text[], bigint[], boolean) IS
+    'The first closed gate of an action for each of the given enrollments, with the time at which it opens. code null: the action may be done now. Shadow mode is a gate only with p_is_given_out.';
 
 REVOKE ALL ON FUNCTION thaw.account_gate(thaw.accounts, boolean), thaw.account_gate_opens_at(thaw.accounts, text), thaw.applicable_windows(bigint, bigint, text), thaw.cap_in_week(smallint, integer, integer, integer),
-    thaw.kind_gates(bigint[], text[], bigint[]), thaw.action_gates(bigint[], text[], bigint[]) FROM PUBLIC;
+    thaw.kind_gates(bigint[], text[], bigint[]), thaw.action_gates(bigint[], text[], bigint[], boolean) FROM PUBLIC;
 
 -- +goose Down
-DROP FUNCTION thaw.action_gates(bigint[], text[], bigint[]);
+DROP FUNCTION thaw.action_gates(bigint[], text[], bigint[], boolean);
 DROP FUNCTION thaw.kind_gates(bigint[], text[], bigint[]);
 DROP FUNCTION thaw.cap_in_week(smallint, integer, integer, integer);
 DROP FUNCTION thaw.applicable_windows(bigint, bigint, text);

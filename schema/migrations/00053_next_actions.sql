@@ -23,12 +23,14 @@ $$;
 -- before has the kind of its action, so that its state is the answer there, too.
 -- expected_at: the earliest time at which the action can be done, by all gates that are closed now,
 -- not only the first one. Null: it depends on something without a known time.
+-- In shadow mode Thaw gives nothing out, so no time is known.
+-- is_held_elsewhere: the hold of the kind is that of an account of another workspace.
 -- ahead: how many actions of the same account and kind are due before it, counted up to 100.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.next_actions(p_enrollment_ids bigint[])
 RETURNS TABLE (
     enrollment_id bigint, kind text, due_at timestamptz, code text, opens_at timestamptz, used integer, cap integer, expected_at timestamptz,
-    ahead integer, action_id bigint
+    ahead integer, action_id bigint, is_held_elsewhere boolean
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -36,7 +38,7 @@ DECLARE
 BEGIN
     RETURN QUERY
     WITH asked AS MATERIALIZED (
-        SELECT e.id, e.next_action_at, CASE WHEN x.id IS NULL THEN e.due_at END AS due_at, x.id AS action_id,
+        SELECT e.id, e.next_action_at, (SELECT w.shadow FROM thaw.workspaces AS w WHERE w.id = e.workspace_id) AS is_shadow, CASE WHEN x.id IS NULL THEN e.due_at END AS due_at, x.id AS action_id,
             CASE WHEN e.next_kind IS NULL THEN x.kind END AS kind
         FROM thaw.enrollments AS e
         LEFT JOIN LATERAL (
@@ -44,17 +46,18 @@ BEGIN
             WHERE x.enrollment_id = e.id AND x.step = e.step AND (x.is_used OR x.state = 'already') LIMIT 1) AS x ON true
         WHERE e.id = ANY (p_enrollment_ids)
     ), gate AS MATERIALIZED (
-        SELECT g.enrollment_id, g.account_id, g.kind, g.code, g.opens_at, g.used, g.cap, asked.next_action_at, asked.due_at, asked.action_id
+        SELECT g.enrollment_id, g.account_id, g.kind, g.code, g.opens_at, g.used, g.cap, asked.next_action_at, asked.due_at, asked.action_id,
+            asked.is_shadow
         FROM thaw.action_gates(
-            ARRAY(SELECT asked.id FROM asked ORDER BY asked.id), ARRAY(SELECT asked.kind FROM asked ORDER BY asked.id)) AS g
+            ARRAY(SELECT asked.id FROM asked ORDER BY asked.id), ARRAY(SELECT asked.kind FROM asked ORDER BY asked.id), p_is_given_out => true) AS g
         JOIN asked ON asked.id = g.enrollment_id
     ), limits AS MATERIALIZED (
         SELECT * FROM thaw.kind_gates(
             ARRAY(SELECT DISTINCT gate.account_id FROM gate WHERE gate.account_id IS NOT NULL),
             ARRAY(SELECT DISTINCT gate.kind FROM gate WHERE gate.kind IS NOT NULL))
     ), earliest AS (
-        SELECT gate.*,
-            CASE WHEN (gate.code IS NULL OR gate.opens_at IS NOT NULL) AND l.caps_open_at IS NOT NULL
+        SELECT gate.*, coalesce(gate.code = 'kind_on_hold' AND l.held_code = 'held_elsewhere', false) AS is_held_elsewhere,
+            CASE WHEN NOT gate.is_shadow AND (gate.code IS NULL OR gate.opens_at IS NOT NULL) AND l.caps_open_at IS NOT NULL
             THEN greatest(l.caps_open_at, gate.next_action_at, gate.opens_at) END AS at
         FROM gate
         LEFT JOIN limits AS l ON l.account_id = gate.account_id AND l.kind = gate.kind
@@ -76,7 +79,7 @@ BEGIN
                     LIMIT 100) AS before
                 WHERE line.kind = earliest.kind AND line.due_at <= earliest.due_at
                 LIMIT 100) AS ahead) END::integer,
-        earliest.action_id
+        earliest.action_id, earliest.is_held_elsewhere
     FROM earliest;
 END;
 $$;

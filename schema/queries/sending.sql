@@ -73,9 +73,10 @@ WHERE a.id = sqlc.arg(account_id)::bigint AND a.workspace_id BETWEEN sqlc.arg(fi
 
 -- name: KindGates :many
 -- What limits each kind of action of an account. Times that are not known are 'epoch', and numbers
--- -1. used_elsewhere: of used_today, by accounts of the same person in other workspaces.
-SELECT g.kind::text AS kind, coalesce(g.account_code, g.code, g.pending_code, '')::text AS code,
-    coalesce(CASE WHEN g.account_code IS NOT NULL THEN g.account_opens_at WHEN g.code IS NOT NULL THEN g.opens_at END, 'epoch')::timestamptz AS opens_at,
+-- -1. used_elsewhere: of used_today, by accounts of the same person in other workspaces. Shadow
+-- mode has the place that it has in thaw.action_gates.
+SELECT g.kind::text AS kind, coalesce(g.account_code, CASE WHEN w.shadow THEN 'shadow_mode' END, g.code, g.pending_code, '')::text AS code,
+    coalesce(CASE WHEN g.account_code IS NOT NULL THEN g.account_opens_at WHEN w.shadow THEN NULL WHEN g.code IS NOT NULL THEN g.opens_at END, 'epoch')::timestamptz AS opens_at,
     coalesce(g.timezone, '')::text AS timezone, coalesce(g.day::text, '')::text AS day, coalesce(g.day_ends_at, 'epoch')::timestamptz AS day_ends_at,
     g.used_today::integer AS used_today, coalesce(g.per_day, -1)::integer AS per_day, g.used_in_week::integer AS used_in_week,
     coalesce(g.per_week, -1)::integer AS per_week, coalesce(g.pending_invites, -1)::integer AS pending_invites,
@@ -95,6 +96,7 @@ SELECT g.kind::text AS kind, coalesce(g.account_code, g.code, g.pending_code, ''
         LIMIT 1), '')::text AS held_reason,
     coalesce(g.next_allowed_at, 'epoch')::timestamptz AS next_allowed_at
 FROM thaw.kind_gates(ARRAY[sqlc.arg(account_id)::bigint]) AS g
+JOIN thaw.workspaces AS w ON w.id = sqlc.arg(workspace_id)::bigint
 CROSS JOIN thaw.settings AS s
 ORDER BY g.kind;
 
@@ -104,7 +106,7 @@ ORDER BY g.kind;
 SELECT n.enrollment_id::bigint AS enrollment_id, coalesce(n.kind, '')::text AS kind, coalesce(n.due_at, 'epoch')::timestamptz AS due_at,
     coalesce(n.code, '')::text AS code, coalesce(n.opens_at, 'epoch')::timestamptz AS opens_at, coalesce(n.used, 0)::integer AS used,
     coalesce(n.cap, 0)::integer AS cap, coalesce(n.expected_at, 'epoch')::timestamptz AS expected_at, n.ahead::integer AS ahead,
-    coalesce(n.action_id, 0)::bigint AS action_id
+    coalesce(n.action_id, 0)::bigint AS action_id, n.is_held_elsewhere::boolean AS is_held_elsewhere
 FROM thaw.next_actions(sqlc.arg(enrollment_ids)::bigint[]) AS n;
 
 -- name: SendingWindows :many
@@ -170,12 +172,14 @@ SELECT thaw.verify_action(sqlc.arg(id)::bigint, sqlc.arg(outcome)::text, sqlc.ar
     nullif(sqlc.arg(provider_ref)::text, ''), nullif(sqlc.arg(next_kind)::text, ''), sqlc.narg(next_at)::timestamptz)::text AS state;
 
 -- name: ForecastAccounts :many
--- The accounts of the senders of given accounts that may send, for a forecast of the next actions
--- (package sendforecast). The queries below read the rest of it. served_at: 'epoch' for never.
+-- The accounts of the senders of given accounts whose actions Thaw may give out, for a forecast of
+-- the next ones (package sendforecast). The queries below read the rest of it. served_at: 'epoch'
+-- for never.
 SELECT sending.account_id, sending.sender_id, coalesce(sending.served_at, 'epoch')::timestamptz AS served_at,
     coalesce(sending.served_campaign_id, 0)::bigint AS served_campaign_id
 FROM thaw.sending_accounts AS sending
 JOIN thaw.accounts AS a ON a.id = sending.account_id
+JOIN thaw.workspaces AS w ON w.id = sending.workspace_id AND NOT w.shadow
 WHERE sending.sender_id IN (SELECT own.sender_id FROM thaw.sending_accounts AS own WHERE own.account_id = ANY (sqlc.arg(account_ids)::bigint[]))
     AND thaw.account_gate(a, thaw.is_safety_on()) IS NULL
 ORDER BY sending.account_id;
