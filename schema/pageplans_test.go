@@ -180,6 +180,7 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 				"accounts":                returns(watched, scope, readmodel.AccountFilter{}, readmodel.Accounts),
 				"accounts with a backlog": returns(watched, scope, readmodel.AccountFilter{HasBacklog: true}, readmodel.Accounts),
 				"accounts of a status":    returns(watched, scope, readmodel.AccountFilter{Status: "disconnected"}, readmodel.Accounts),
+				"accounts after refusals": returns(watched, scope, readmodel.AccountFilter{Blocked: "refusals"}, readmodel.Accounts),
 				"account by name":         returns(watched, scope, readmodel.AccountFilter{Account: "account-1"}, readmodel.Accounts),
 				"account": func(ctx context.Context, _ readmodel.Paging) error {
 					_, err := readmodel.NewReader(watched).AccountByID(ctx, scope, account)
@@ -210,7 +211,8 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 					_, err := readmodel.SafetyHistory(ctx, watched, readmodel.HistorySize)
 					return err
 				},
-				"most paused accounts": returns(watched, scope, readmodel.AccountFilter{MostPausedFirst: true}, readmodel.Accounts),
+				"most paused accounts":                returns(watched, scope, readmodel.AccountFilter{MostPausedFirst: true}, readmodel.Accounts),
+				"most paused accounts after refusals": returns(watched, scope, readmodel.AccountFilter{MostPausedFirst: true, Blocked: "refusals"}, readmodel.Accounts),
 				"number of accounts": func(ctx context.Context, _ readmodel.Paging) error {
 					_, _, err := readmodel.CountAccounts(ctx, watched, scope, readmodel.AccountFilter{HasBacklog: true})
 					return err
@@ -308,6 +310,10 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 						}
 					}
 					return nil
+				},
+				"hours of actions": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.HoursOfActions(ctx, watched, readmodel.MaxActionHours)
+					return err
 				},
 				"chart": func(ctx context.Context, _ readmodel.Paging) error {
 					for _, in := range []readmodel.ChartRange{readmodel.ChartDay, readmodel.ChartWeek, readmodel.ChartMonth} {

@@ -11911,6 +11911,7 @@ CREATE INDEX accounts_parked_idx ON thaw.accounts USING btree (id) WHERE (parked
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
 CREATE INDEX accounts_recovering_idx ON thaw.accounts USING btree (resume_after) WHERE ((needs_reconnect_at IS NOT NULL) AND (status = 'connected'::thaw.account_status));
 CREATE INDEX accounts_words_idx ON thaw.accounts USING gin (thaw.search_words(provider_account_id, display_name));
+CREATE INDEX action_holds_refusals_idx ON thaw.action_holds USING btree (until) INCLUDE (account_id) WHERE (code = 'refusals'::text);
 CREATE INDEX action_holds_sender_idx ON thaw.action_holds USING btree (sender_id, kind) WHERE (sender_id IS NOT NULL);
 CREATE INDEX action_hour_changes_hour_idx ON thaw.action_hour_changes USING btree (hour);
 CREATE INDEX action_overrides_account_idx ON thaw.action_overrides USING btree (account_id, kind) WHERE (account_id IS NOT NULL);

@@ -94,6 +94,7 @@ var routes = []route{
 	{http.MethodGet, "/events", paged("url"), (*api).events, forReaders},
 	{http.MethodGet, "/accounts/{id}/sending", nil, (*api).sending, forAll},
 	{http.MethodGet, "/sending/actions", paged("workspace", "account", "state", "kind"), (*api).sendingActions, forAll},
+	{http.MethodGet, "/sending/hours", []string{"within"}, (*api).sendingHours, forReaders},
 	{http.MethodPost, "/sending/actions/reserve", nil, (*api).reserve, forSenders},
 	{http.MethodPost, "/sending/actions/claim", nil, (*api).claim, forSenders},
 	{http.MethodPost, "/sending/actions/{id}/start", nil, (*api).start, forSenders},

@@ -47,6 +47,7 @@ var northern = map[string][]call{
 	"GET /sending/actions": {
 		{path: "/sending/actions"}, {path: "/sending/actions?workspace=north&account=north-1&state=sent&kind=invite"}, {path: "/sending/actions?limit=1"},
 	},
+	"GET /sending/hours":   {{path: "/sending/hours"}, {path: "/sending/hours?within=31d"}},
 	"GET /sending/limits":  {{path: "/sending/limits"}, {path: "/sending/limits?workspace=north"}},
 	"GET /sending/windows": {{path: "/sending/windows"}, {path: "/sending/windows?workspace=north"}},
 	"GET /fleet":           {{path: "/fleet?workspace=north"}},
@@ -55,7 +56,7 @@ var northern = map[string][]call{
 }
 
 // operatorRoutes are the routes that a tenant may not use.
-var operatorRoutes = []string{"GET /endpoints", "GET /messages", "GET /settings"}
+var operatorRoutes = []string{"GET /endpoints", "GET /messages", "GET /settings", "GET /sending/hours"}
 
 // actions are the routes that take an action, which succeeds only once. TestActions covers them,
 // and sending_test.go those of sending.

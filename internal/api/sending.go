@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -153,6 +154,22 @@ func (a *api) claim(r *request) (reply, error) {
 		}
 		return map[string]any{"actions": actions}, err
 	})
+}
+
+// sendingHours serves GET /sending/hours. Hours are counted for the fleet, not per workspace.
+func (a *api) sendingHours(r *request) (reply, error) {
+	if err := r.forOperators("the actions of the fleet per hour"); err != nil {
+		return reply{}, err
+	}
+	within, err := r.duration("within")
+	if err != nil {
+		return reply{}, err
+	}
+	if within > readmodel.MaxActionHours {
+		return reply{}, invalid("Hours are kept for 31 days. Send within=31d, or less.")
+	}
+	hours, err := readmodel.HoursOfActions(r.Context(), a.store, cmp.Or(within, 24*time.Hour))
+	return reply{body: hours}, err
 }
 
 // start serves POST /sending/actions/{id}/start.

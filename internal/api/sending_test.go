@@ -207,9 +207,44 @@ func TestSendersDoNotSettleUnknownActions(t *testing.T) {
 	require.Contains(t, settle(sender, `{"outcome": "sent", "reason": "why"}`).json(t, http.StatusBadRequest)["detail"], "Leave it out.")
 	require.Equal(t, "unknown", testdb.Value[string](t, s.DB, "SELECT state::text FROM thaw.actions WHERE id = $1", id), "nothing was changed")
 
-	settled := settle(s.operator, `{"outcome": "verified_absent", "reason": "it is not in the list"}`).json(t, http.StatusOK)
-	require.Equal(t, "released", settled["state"])
-	require.Equal(t, "it is not in the list", testdb.Value[string](t, s.DB, "SELECT reason FROM thaw.manual_actions WHERE what = 'action_settled'"))
+	settled := settle(s.operator, `{"outcome": "verified_sent", "reason": "it is in the list", "provider_ref": "inv_7"}`).json(t, http.StatusOK)
+	require.Equal(t, "sent", settled["state"])
+	require.Equal(t, "inv_7", testdb.Value[string](t, s.DB, "SELECT provider_ref FROM thaw.actions WHERE id = $1", id))
+	require.Equal(t, "it is in the list", testdb.Value[string](t, s.DB, "SELECT reason FROM thaw.manual_actions WHERE what = 'action_settled'"))
+}
+
+// The hours are those of the chart of the fleet page, and follow a verification.
+func TestSendingHours(t *testing.T) {
+	t.Parallel()
+	s := setupSending(t)
+	require.Nil(t, s.send(t, call{path: "/sending/hours", token: s.operator}).json(t, http.StatusOK)["counted_at"])
+	id := testdb.Value[int64](t, s.DB, "SELECT id FROM thaw.reserve($1, 'invite')", s.due(t, 1)[0])
+	s.Exec(t, "SELECT thaw.start($1)", id)
+	s.Exec(t, "SELECT thaw.settle($1, 'unknown')", id)
+	unknown := func(token, path string) any {
+		return s.send(t, call{path: path, token: token}).json(t, http.StatusOK)["unknown_actions"]
+	}
+	require.Equal(t, []any{1.0, 1.0, 1.0, 0.0}, []any{unknown(s.operator, "/fleet"), unknown(s.north, "/fleet"), unknown(s.operator, "/fleet?workspace=north"), unknown(s.south, "/fleet")})
+	total := func(within string) (sum [3]float64, hours int) {
+		s.Exec(t, "UPDATE thaw.scheduler SET hours_counted_at = NULL; SELECT thaw.count_action_hours()")
+		answer := s.send(t, call{path: "/sending/hours" + within, token: s.operator}).json(t, http.StatusOK)
+		require.NotNil(t, answer["counted_at"])
+		for _, item := range answer["items"].([]any) {
+			hour := item.(map[string]any)
+			sum[0], sum[1], sum[2] = sum[0]+hour["sent"].(float64), sum[1]+hour["unknown"].(float64), sum[2]+hour["undelivered"].(float64)
+		}
+		return sum, len(answer["items"].([]any))
+	}
+	before, hours := total("")
+	require.Equal(t, 24, hours)
+	require.InDelta(t, 1, before[1], 0)
+	s.Advance(t, 3*time.Hour)
+	s.Exec(t, "SELECT thaw.verify_action($1, 'verified_sent', 'it is in the list')", id)
+	after, hours := total("?within=31d")
+	require.Equal(t, 31*24, hours)
+	require.Equal(t, [3]float64{before[0] + 1, 0, before[2]}, after)
+	require.Contains(t, s.send(t, call{path: "/sending/hours?within=32d", token: s.operator}).json(t, http.StatusBadRequest)["detail"], "31 days")
+	require.Equal(t, http.StatusForbidden, s.send(t, call{path: "/sending/hours", token: s.sender(t, "NULL")}).status)
 }
 
 func TestLimitsAndWindowsOverHTTP(t *testing.T) {

@@ -44,7 +44,8 @@ WHERE (a.workspace_id, a.id) > ($1::bigint, $2::bigint)
         WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
         WHEN 'account_locked' THEN a.locked_at IS NOT NULL
         WHEN 'account_flapping' THEN a.resume_after > thaw.now()
-        WHEN 'account_stuck' THEN thaw.is_stuck(a) END)
+        WHEN 'account_stuck' THEN thaw.is_stuck(a)
+        WHEN 'refusals' THEN a.id IN (SELECT h.account_id FROM thaw.action_holds AS h WHERE h.code = 'refusals' AND h.until > thaw.now()) END)
 ORDER BY a.workspace_id, a.id
 LIMIT $8::integer
 `
@@ -428,7 +429,8 @@ FROM (
             WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
             WHEN 'account_locked' THEN a.locked_at IS NOT NULL
             WHEN 'account_flapping' THEN a.resume_after > thaw.now()
-            WHEN 'account_stuck' THEN thaw.is_stuck(a) END)
+            WHEN 'account_stuck' THEN thaw.is_stuck(a)
+            WHEN 'refusals' THEN a.id IN (SELECT h.account_id FROM thaw.action_holds AS h WHERE h.code = 'refusals' AND h.until > thaw.now()) END)
     LIMIT $6::integer) AS counted
 `
 
@@ -507,7 +509,8 @@ WHERE (p.paused, -a.id) < ($1::bigint, -$2::bigint)
         WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
         WHEN 'account_locked' THEN a.locked_at IS NOT NULL
         WHEN 'account_flapping' THEN a.resume_after > thaw.now()
-        WHEN 'account_stuck' THEN thaw.is_stuck(a) END)
+        WHEN 'account_stuck' THEN thaw.is_stuck(a)
+        WHEN 'refusals' THEN a.id IN (SELECT h.account_id FROM thaw.action_holds AS h WHERE h.code = 'refusals' AND h.until > thaw.now()) END)
 ORDER BY p.paused DESC, a.id
 LIMIT $8::integer
 `

@@ -95,6 +95,18 @@ func (q *Queries) ActionHours(ctx context.Context, arg ActionHoursParams) ([]Act
 	return items, nil
 }
 
+const actionHoursCountedAt = `-- name: ActionHoursCountedAt :one
+SELECT coalesce(s.hours_counted_at, 'epoch')::timestamptz AS at FROM thaw.scheduler AS s
+`
+
+// 'epoch': never.
+func (q *Queries) ActionHoursCountedAt(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, actionHoursCountedAt)
+	var at time.Time
+	err := row.Scan(&at)
+	return at, err
+}
+
 const actionKindNames = `-- name: ActionKindNames :many
 SELECT k.kind FROM thaw.action_kinds AS k ORDER BY k.kind LIMIT 100
 `
@@ -1043,6 +1055,19 @@ func (q *Queries) NextActions(ctx context.Context, enrollmentIds []int64) ([]Nex
 	return items, nil
 }
 
+const refusedAccounts = `-- name: RefusedAccounts :one
+SELECT count(*)::bigint AS accounts FROM (
+    SELECT DISTINCT h.account_id FROM thaw.action_holds AS h WHERE h.code = 'refusals' AND h.until > thaw.now() LIMIT $1::integer) AS counted
+`
+
+// How many accounts have a kind on hold after refusals; at most the limit.
+func (q *Queries) RefusedAccounts(ctx context.Context, size int32) (int64, error) {
+	row := q.db.QueryRow(ctx, refusedAccounts, size)
+	var accounts int64
+	err := row.Scan(&accounts)
+	return accounts, err
+}
+
 const sendingAccount = `-- name: SendingAccount :one
 SELECT a.id, w.key AS workspace, a.workspace_id, a.provider, a.provider_account_id AS account, a.display_name, a.tier::text AS tier,
     coalesce(a.timezone, '')::text AS timezone, thaw.now()::timestamptz AS now, words.account_noun::text AS noun,
@@ -1288,12 +1313,21 @@ func (q *Queries) SetSendingWindows(ctx context.Context, arg SetSendingWindowsPa
 }
 
 const unknownActions = `-- name: UnknownActions :one
-SELECT count(*)::bigint AS actions FROM (SELECT FROM thaw.actions AS a WHERE a.state = 'unknown' LIMIT $1::integer) AS counted
+SELECT count(*)::bigint AS actions FROM (
+    SELECT FROM thaw.actions AS a
+    WHERE a.state = 'unknown' AND a.workspace_id BETWEEN $1::bigint AND $2::bigint
+    LIMIT $3::integer) AS counted
 `
 
+type UnknownActionsParams struct {
+	FirstWorkspace int64
+	LastWorkspace  int64
+	Size           int32
+}
+
 // How many actions are unknown; at most the limit.
-func (q *Queries) UnknownActions(ctx context.Context, size int32) (int64, error) {
-	row := q.db.QueryRow(ctx, unknownActions, size)
+func (q *Queries) UnknownActions(ctx context.Context, arg UnknownActionsParams) (int64, error) {
+	row := q.db.QueryRow(ctx, unknownActions, arg.FirstWorkspace, arg.LastWorkspace, arg.Size)
 	var actions int64
 	err := row.Scan(&actions)
 	return actions, err

@@ -180,6 +180,8 @@ func attentionOf(o readmodel.Overview, endpoints []readmodel.Endpoint) []attenti
 			all[i].Label = noun(all[i].Count, "account") + " " + all[i].Label
 		}
 	}
+	all = append(all, attention{o.RefusedAccounts, noun(o.RefusedAccounts, "account") + " with a kind on hold after refusals",
+		"The provider refused it to three prospects within a day. Look at the refused actions, and at what is sent to whom. The kind goes on by itself the next day.", "/accounts?blocked=refusals", false})
 	for _, silent := range o.SilentProviders {
 		all = append(all, attention{1, "provider is silent: " + silent.Provider, "It has sent no signal for longer than usual. Check that its webhook is enabled.", "/signals?provider=" + silent.Provider, true})
 	}

@@ -46,6 +46,25 @@ func TestFleetSaysWhoNeedsAttention(t *testing.T) {
 	}
 }
 
+// A kind that rests because of refusals needs a person. A limit of the provider ends by itself.
+func TestFleetShowsKindsOnHoldAfterRefusals(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	hold := "SELECT thaw.hold_kind((SELECT id FROM thaw.accounts WHERE provider_account_id = $1), $2, thaw.now() + interval '5 hours', $3, 'why', 'sender')"
+	d.Exec(t, hold, "h_bob", "invite", "limit_exceeded")
+	require.NotContains(t, d.attention(t), "on hold after refusals")
+	d.Exec(t, hold, "h_zoe", "invite", "refusals")
+	d.Exec(t, hold, "h_zoe", "message", "refusals")
+	require.Contains(t, d.attention(t), "1 account with a kind on hold after refusals")
+	require.Contains(t, d.get(t, "/").text, `<a href="/accounts?blocked=refusals">`)
+	list := d.get(t, "/accounts?blocked=refusals").text
+	require.Contains(t, list, "<strong>1 account</strong> matches")
+	require.Contains(t, list, "Zoe Low")
+	d.Advance(t, 5*time.Hour)
+	require.NotContains(t, d.attention(t), "on hold after refusals")
+	require.NotContains(t, d.get(t, "/accounts?blocked=refusals").text, "Zoe Low")
+}
+
 // Every number of the fleet page links to the list of what it counts.
 func TestFleetLinksToLists(t *testing.T) {
 	t.Parallel()

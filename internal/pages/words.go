@@ -99,6 +99,7 @@ var codes = map[string]string{
 	"account_parked":             "account parked",
 	"account_flapping":           "account flapping",
 	"account_stuck":              "stuck connecting",
+	"refusals":                   "refusals of a kind",
 	"safety_mode":                "safety mode",
 	"waiting_for_move":           "waiting for a move",
 	"campaign_not_running":       "campaign not running",

@@ -63,8 +63,9 @@ type AccountFilter struct {
 	MostPausedFirst bool
 }
 
-// AccountBlocks are the blocks by which accounts can be listed.
-var AccountBlocks = []string{"account_on_hold", "account_locked", "account_flapping", "account_stuck"}
+// AccountBlocks are the blocks by which accounts can be listed. refusals: a kind of action is on
+// hold because the provider refused it to several prospects.
+var AccountBlocks = []string{"account_on_hold", "account_locked", "account_flapping", "account_stuck", "refusals"}
 
 // inMostPaused is a position in the list of accounts with the most paused prospects.
 type inMostPaused struct {

@@ -26,6 +26,8 @@ type FleetReport struct {
 	// LastSweep is the newest tick with a plan; nil if there is none, or none that included the
 	// workspace.
 	LastSweep *SweepEntry `json:"last_sweep"`
+	// UnknownActions is how many actions have an unknown outcome, up to 10,000.
+	UnknownActions int64 `json:"unknown_actions"`
 }
 
 // A PausedCount counts the paused prospects. It is exact at its own time.
@@ -133,6 +135,10 @@ func (f *Reader) report(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *v
 		report.LastSweep = &last.Items[0]
 	}
 	report.Forecast = seen.info()
+	report.UnknownActions, err = q.UnknownActions(ctx, dbsqlc.UnknownActionsParams{FirstWorkspace: s.first, LastWorkspace: s.last, Size: maxCounted})
+	if err != nil {
+		return report, fmt.Errorf("counting unknown actions: %w", err)
+	}
 	if s.IsOneWorkspace() {
 		// A tenant must not learn about other workspaces.
 		report.Safety.EnteredBy, report.Safety.AccountsLost, report.Safety.AccountsConnected = "", nil, nil

@@ -26,8 +26,9 @@ type Overview struct {
 	AccountCap int `json:"account_cap"`
 	// StoppedHeals is how many heals stopped before they were done.
 	StoppedHeals int64 `json:"stopped_heals"`
-	// UnknownActions is how many actions have an unknown outcome, up to 10,000.
-	UnknownActions int64 `json:"unknown_actions"`
+	// RefusedAccounts is how many accounts have a kind of action on hold after refusals, up to 10,000.
+	// A limit of the provider is not counted: it ends by itself, and says nothing about what is sent.
+	RefusedAccounts int64 `json:"refused_accounts"`
 	// Longest are the accounts with the longest queues, longest first.
 	Longest []Queue `json:"longest"`
 	// StuckAccounts are the accounts that have been stuck for the longest, at most ten;
@@ -105,8 +106,8 @@ func (f *Reader) Overview(ctx context.Context) (Overview, error) {
 		if o.StoppedHeals, err = q.StoppedHeals(ctx); err != nil {
 			return fmt.Errorf("counting stopped heals: %w", err)
 		}
-		if o.UnknownActions, err = q.UnknownActions(ctx, maxUnknown); err != nil {
-			return fmt.Errorf("counting unknown actions: %w", err)
+		if o.RefusedAccounts, err = q.RefusedAccounts(ctx, maxCounted); err != nil {
+			return fmt.Errorf("counting accounts after refusals: %w", err)
 		}
 		if o.StuckAccounts, err = stuckAccounts(ctx, q, overviewStuck); err != nil {
 			return err

@@ -149,7 +149,8 @@ type PausedCounts struct {
 	IsMore   bool
 }
 
-// maxCounted is how many prospects of an age are counted.
+// maxCounted is how far prospects of an age, unknown actions, and accounts after refusals are
+// counted.
 const maxCounted = 10_000
 
 // CountPaused counts the paused prospects within the scope.

@@ -145,9 +145,6 @@ func checkKind(ctx context.Context, db *store.Store, kind string) error {
 	return err
 }
 
-// maxUnknown is how many unknown actions are counted.
-const maxUnknown = 10_000
-
 // An ActionStep is a step of the chart of actions: what was settled in it.
 type ActionStep struct {
 	At                         time.Time // when the step begins
@@ -185,6 +182,57 @@ func ActionChart(ctx context.Context, db *store.Store, in ChartRange) (steps []A
 		return nil, fmt.Errorf("reading the chart of actions: %w", err)
 	}
 	return steps, nil
+}
+
+// ActionHours are the actions that were settled, per hour.
+type ActionHours struct {
+	CountedAt *time.Time   `json:"counted_at"` // nil: never
+	Items     []ActionHour `json:"items"`      // oldest first
+}
+
+// An ActionHour is what was settled in an hour, by what is known of it now.
+type ActionHour struct {
+	At          time.Time `json:"at"` // when it begins
+	Sent        int64     `json:"sent"`
+	Unknown     int64     `json:"unknown"`
+	Undelivered int64     `json:"undelivered"`
+}
+
+// MaxActionHours is how far back hours are kept.
+const MaxActionHours = 31 * 24 * time.Hour
+
+// HoursOfActions returns the hours of the fleet that began within a time before now, and the one
+// that is not over. Hours in which no action was settled have zeros.
+func HoursOfActions(ctx context.Context, db *store.Store, within time.Duration) (found ActionHours, err error) {
+	found.Items = []ActionHour{}
+	err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
+		now, err := q.Clock(ctx)
+		if err != nil {
+			return err
+		}
+		counted, err := q.ActionHoursCountedAt(ctx)
+		if err != nil {
+			return err
+		}
+		found.CountedAt = notEpoch(counted)
+		rows, err := q.ActionHours(ctx, dbsqlc.ActionHoursParams{Step: time.Hour, Since: within, Size: int32(MaxActionHours/time.Hour) + 1})
+		if err != nil {
+			return err
+		}
+		settled := make(map[int64]dbsqlc.ActionHoursRow, len(rows))
+		for _, r := range rows {
+			settled[r.At.Unix()] = r
+		}
+		for at := now.UTC().Add(-within).Truncate(time.Hour).Add(time.Hour); !at.After(now); at = at.Add(time.Hour) {
+			r := settled[at.Unix()]
+			found.Items = append(found.Items, ActionHour{At: at, Sent: r.Sent, Unknown: r.Unknown, Undelivered: r.Undelivered})
+		}
+		return nil
+	})
+	if err != nil {
+		return ActionHours{}, fmt.Errorf("reading the hours of actions: %w", err)
+	}
+	return found, nil
 }
 
 // AccountSending is what limits the sending of an account now. Days, quotas and the ramp are of the

@@ -179,6 +179,8 @@ CREATE TABLE thaw.action_holds (
 COMMENT ON TABLE thaw.action_holds IS
     'Kinds of actions that an account does not do until a set time; other kinds go on. The hold applies to all accounts of the same sender.';
 COMMENT ON COLUMN thaw.action_holds.code IS 'What caused the hold: the error code of the provider, refusals, or person.';
+-- Counts the accounts that need attention, and lists them.
+CREATE INDEX action_holds_refusals_idx ON thaw.action_holds (until) INCLUDE (account_id) WHERE code = 'refusals';
 CREATE INDEX action_holds_sender_idx ON thaw.action_holds (sender_id, kind) WHERE sender_id IS NOT NULL;
 
 -- Every writer can extend a hold of a kind; only thaw.correct_action_hold shortens one.

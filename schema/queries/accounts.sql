@@ -17,7 +17,8 @@ WHERE (a.workspace_id, a.id) > (sqlc.arg(after_workspace)::bigint, sqlc.arg(afte
         WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
         WHEN 'account_locked' THEN a.locked_at IS NOT NULL
         WHEN 'account_flapping' THEN a.resume_after > thaw.now()
-        WHEN 'account_stuck' THEN thaw.is_stuck(a) END)
+        WHEN 'account_stuck' THEN thaw.is_stuck(a)
+        WHEN 'refusals' THEN a.id IN (SELECT h.account_id FROM thaw.action_holds AS h WHERE h.code = 'refusals' AND h.until > thaw.now()) END)
 ORDER BY a.workspace_id, a.id
 LIMIT sqlc.arg(size)::integer;
 
@@ -38,7 +39,8 @@ WHERE (p.paused, -a.id) < (sqlc.arg(before_paused)::bigint, -sqlc.arg(after_id):
         WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
         WHEN 'account_locked' THEN a.locked_at IS NOT NULL
         WHEN 'account_flapping' THEN a.resume_after > thaw.now()
-        WHEN 'account_stuck' THEN thaw.is_stuck(a) END)
+        WHEN 'account_stuck' THEN thaw.is_stuck(a)
+        WHEN 'refusals' THEN a.id IN (SELECT h.account_id FROM thaw.action_holds AS h WHERE h.code = 'refusals' AND h.until > thaw.now()) END)
 ORDER BY p.paused DESC, a.id
 LIMIT sqlc.arg(size)::integer;
 
@@ -57,7 +59,8 @@ FROM (
             WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
             WHEN 'account_locked' THEN a.locked_at IS NOT NULL
             WHEN 'account_flapping' THEN a.resume_after > thaw.now()
-            WHEN 'account_stuck' THEN thaw.is_stuck(a) END)
+            WHEN 'account_stuck' THEN thaw.is_stuck(a)
+            WHEN 'refusals' THEN a.id IN (SELECT h.account_id FROM thaw.action_holds AS h WHERE h.code = 'refusals' AND h.until > thaw.now()) END)
     LIMIT sqlc.arg(at_most)::integer) AS counted;
 
 -- name: FindAccounts :many

@@ -29,7 +29,15 @@ SELECT k.kind FROM thaw.action_kinds AS k ORDER BY k.kind LIMIT 100;
 
 -- name: UnknownActions :one
 -- How many actions are unknown; at most the limit.
-SELECT count(*)::bigint AS actions FROM (SELECT FROM thaw.actions AS a WHERE a.state = 'unknown' LIMIT sqlc.arg(size)::integer) AS counted;
+SELECT count(*)::bigint AS actions FROM (
+    SELECT FROM thaw.actions AS a
+    WHERE a.state = 'unknown' AND a.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+    LIMIT sqlc.arg(size)::integer) AS counted;
+
+-- name: RefusedAccounts :one
+-- How many accounts have a kind on hold after refusals; at most the limit.
+SELECT count(*)::bigint AS accounts FROM (
+    SELECT DISTINCT h.account_id FROM thaw.action_holds AS h WHERE h.code = 'refusals' AND h.until > thaw.now() LIMIT sqlc.arg(size)::integer) AS counted;
 
 -- name: ActionHours :many
 -- What was settled since a time, in steps of time, for a chart.
@@ -40,6 +48,10 @@ WHERE h.hour > thaw.now() - sqlc.arg(since)::interval
 GROUP BY 1
 ORDER BY 1 DESC
 LIMIT sqlc.arg(size)::integer;
+
+-- name: ActionHoursCountedAt :one
+-- 'epoch': never.
+SELECT coalesce(s.hours_counted_at, 'epoch')::timestamptz AS at FROM thaw.scheduler AS s;
 
 -- name: CountActionHours :one
 SELECT thaw.count_action_hours()::boolean AS is_counted;
