@@ -540,6 +540,96 @@ var mutants = []mutant{
 		pkg:     "./schema", tests: []string{"TestStartLooksAgain"},
 	},
 	{
+		without: "the account in the question for an action",
+		edits:   []edit{{gates, "WHEN facts.account_id IS NULL THEN 'no_account'", ""}},
+		pkg:     "./schema", tests: []string{"TestFirstClosedGateIsTheAnswer"},
+	},
+	{
+		without: "the status of the prospect in the gates of an action",
+		edits:   []edit{{gates, "WHEN facts.status <> 'active' THEN 'not_active'", ""}},
+		pkg:     "./schema", tests: []string{"TestFirstClosedGateIsTheAnswer", "TestEveryGateHasItsCodeAndOpening"},
+	},
+	{
+		without: "the step of the campaign in the gates of an action",
+		edits:   []edit{{gates, "WHEN facts.kind IS NULL OR (facts.expected", "WHEN false AND (facts.expected"}},
+		pkg:     "./schema", tests: []string{"TestFirstClosedGateIsTheAnswer", "TestEveryGateHasItsCodeAndOpening"},
+	},
+	{
+		without: "the time at which a prospect is due",
+		edits:   []edit{{gates, "WHEN facts.next_action_at > at AND p_starting IS NULL THEN 'not_due'", ""}},
+		pkg:     "./schema", tests: []string{"TestFirstClosedGateIsTheAnswer", "TestEveryGateHasItsCodeAndOpening"},
+	},
+	{
+		without: "the gate of a kind that has no limits",
+		edits:   []edit{{gates, "WHEN gap.per_day IS NULL THEN 'limits_missing'", ""}},
+		pkg:     "./schema", tests: []string{"TestFirstClosedGateIsTheAnswer", "TestEveryGateHasItsCodeAndOpening"},
+	},
+	{
+		without: "the gate of a kind that is unknown",
+		edits:   []edit{{gates, "WHEN facts.is_unlimited THEN 'limits_missing'", ""}},
+		pkg:     "./schema", tests: []string{"TestFirstClosedGateIsTheAnswer"},
+	},
+	{
+		without: "the ceiling of open invites",
+		edits:   []edit{{gates, "WHEN facts.pending_code IS NOT NULL THEN facts.pending_code", ""}},
+		pkg:     "./schema", tests: []string{"TestFirstClosedGateIsTheAnswer", "TestEveryGateHasItsCodeAndOpening"},
+	},
+	{
+		without: "the gate of prospects who are invited or connected",
+		edits:   []edit{{gates, "WHEN facts.pair_id IS NOT NULL THEN CASE", "WHEN false THEN CASE"}},
+		pkg:     "./schema", tests: []string{"TestFirstClosedGateIsTheAnswer", "TestSecondInviteInAnotherSpellingIsRefused"},
+	},
+	{
+		without: "the spellings of prospects who are invited",
+		edits:   []edit{{gates, "thaw.prospect_key(x.prospect_url) = asked.invited\n                AND (x.is_used", "x.prospect_url = asked.prospect_url\n                AND (x.is_used"}},
+		pkg:     "./schema", tests: []string{"TestSecondInviteInAnotherSpellingIsRefused"},
+	},
+	{
+		without: "the three weeks after a withdrawn invite",
+		edits:   []edit{{gates, "WHEN facts.withdrawn_at > at - interval '21 days' THEN 'invite_withdrawn'", ""}},
+		pkg:     "./schema", tests: []string{"TestFirstClosedGateIsTheAnswer", "TestEveryGateHasItsCodeAndOpening"},
+	},
+	{
+		without: "the holds of kinds of the person's other accounts",
+		edits:   []edit{{gates, "(h.account_id = state.id OR h.sender_id = state.sender_id)", "h.account_id = state.id"}},
+		pkg:     "./schema", tests: []string{"TestCorrectedHoldOpensForSiblings"},
+	},
+	{
+		without: "half of the ramp after a restriction",
+		edits:   []edit{{ledger, "ELSE p_at END) / 2, 1) - 1)", "ELSE p_at END) / 1, 1) - 1)"}},
+		pkg:     "./schema", tests: []string{"TestRestrictionHalvesTheRamp", "TestRampFollowsItsModel"},
+	},
+	{
+		without: "the second day of a request that was under way at midnight",
+		edits:   []edit{{ledger, "RETURN p_local_day = p_day OR p_used_at >= p_began_at OR p_state = 'started';", "RETURN p_local_day = p_day;"}},
+		pkg:     "./schema", tests: []string{"TestActionUnderWayAtMidnightCountsIntoBothDays"},
+	},
+	{
+		without: "the lock on the cap of a campaign",
+		edits:   []edit{{reserves, "ORDER BY own.id FOR NO KEY UPDATE;", "ORDER BY own.id;"}},
+		pkg:     "./schema", tests: []string{"TestAccountsRaceForTheCapOfACampaign"},
+	},
+	{
+		without: "the age of a transaction that reserves",
+		edits:   []edit{{reserves, "IF clock_timestamp() - pg_catalog.now() > thaw.longest_reserving() THEN", "IF false THEN"}},
+		pkg:     "./schema", tests: []string{"TestReservationsNeedAShortTransaction", "TestStartThatWaitedTooLongIsRefused"},
+	},
+	{
+		without: "the release of reservations of a campaign that stops",
+		edits:   []edit{{settles, "WHEN (OLD.status = 'running' AND NEW.status <> 'running') EXECUTE FUNCTION thaw.campaigns_release_actions();", "WHEN (false) EXECUTE FUNCTION thaw.campaigns_release_actions();"}},
+		pkg:     "./schema", tests: []string{"TestPauseReleasesWhatIsReserved"},
+	},
+	{
+		without: "the release of reservations of a prospect that the platform pauses",
+		edits:   []edit{{settles, "OLD.status = 'active' AND (NEW.status = 'paused' OR NEW.status <> 'active'", "false AND (NEW.status = 'paused' OR NEW.status <> 'active'"}},
+		pkg:     "./schema", tests: []string{"TestPauseReleasesWhatIsReserved"},
+	},
+	{
+		without: "the release of reservations of prospects that Thaw pauses",
+		edits:   []edit{{settles, "WHERE e.status = 'paused' ORDER BY open.id", "WHERE false ORDER BY open.id"}},
+		pkg:     "./schema", tests: []string{"TestPauseReleasesWhatIsReserved"},
+	},
+	{
 		without: "the quota of the person behind an account",
 		edits:   []edit{{ledger, "RETURN CASE WHEN p_account.member_id IS NOT NULL THEN", "RETURN CASE WHEN false THEN"}, {ledger, "SELECT min(linked.member_id)", "SELECT min(NULL)"}},
 		pkg:     "./schema", tests: []string{"TestPersonHasOneQuota"},

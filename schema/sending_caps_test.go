@@ -63,8 +63,9 @@ func TestFullInviteCapLeavesMessagesAlone(t *testing.T) {
 	require.Contains(t, claim(t, db, 10), 11)
 }
 
-// Caps are rows: a week is the last 168 hours, and not the calendar week, and a
-// new connection, another time zone of the session or a restart counts the same.
+// A week is the last 168 hours, and not the calendar week. A sender with new connections, and in
+// another time zone, counts the same: nothing is kept in the session. The chaos tests kill senders
+// and Postgres while caps of a week are full (TestGatedSenders).
 func TestWeekIsTheLast168Hours(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)
@@ -75,7 +76,7 @@ func TestWeekIsTheLast168Hours(t *testing.T) {
 	send(t, db, 2)
 	send(t, db, 3)
 	require.Equal(t, "daily_cap", reserve(t, db, 4))
-	db.Pool.Reset() // A restart.
+	db.Pool.Reset() // The next connections have the server's time zone.
 	require.Equal(t, "daily_cap", reserve(t, db, 4))
 	moveTo(t, db, "2026-03-10 10:00:00+00")
 	require.Equal(t, "weekly_cap 2026-03-15 10:00", testdb.Value[string](t, db, "SELECT concat_ws(' ', r.code, to_char(r.opens_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')) FROM thaw.reserve(4) AS r"))

@@ -82,47 +82,6 @@ func TestEveryGateHasItsCodeAndOpening(t *testing.T) {
 	require.Regexp(t, `^\d+$`, undone(t, db, answer))
 }
 
-// All gates are closed and are opened one after the other: each time the next one is the answer.
-func TestFirstClosedGateIsTheAnswer(t *testing.T) {
-	t.Parallel()
-	db := withSenders(t)
-	db.Exec(t, `
-		INSERT INTO thaw.campaigns (workspace_id, key, status) VALUES (1, 'summer', 'running');
-		INSERT INTO thaw.campaign_steps (campaign_id, position, kind) VALUES (2, 0, 'invite');
-		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, next_action_at, prospect_url)
-		VALUES (1, 2, 1, 'active', thaw.now(), 'https://www.linkedin.com/in/p1-1');
-		INSERT INTO thaw.action_overrides (workspace_id, campaign_id, kind, per_day, reason, actor) VALUES (1, 1, 'invite', 0, 'x', 'x');
-		SELECT thaw.start((thaw.reserve(31)).id);
-		UPDATE thaw.action_limits SET per_day = 0, per_week = 0 WHERE kind = 'invite';
-		UPDATE thaw.settings SET pending_invites = 1;
-		UPDATE thaw.sending_windows SET weekdays = '{7}';
-		INSERT INTO thaw.action_holds (account_id, kind, until, code, reason, actor) VALUES (1, 'invite', thaw.now() + interval '1 hour', 'limited', 'x', 'x');
-		UPDATE thaw.enrollments SET status = 'pending', step = 5 WHERE id = 1;
-		UPDATE thaw.campaigns SET status = 'draft' WHERE id = 1;
-		UPDATE thaw.accounts SET status = 'connecting', hold_until = thaw.now() + interval '1 hour', hold_reason = 'x' WHERE id = 1;
-		SELECT thaw.safety_enter('an incident')`)
-	for _, step := range []struct{ code, open string }{
-		{"not_active", "UPDATE thaw.enrollments SET status = 'active' WHERE id = 1"},
-		{"account_not_connected", "UPDATE thaw.accounts SET status = 'connected' WHERE id = 1"},
-		{"account_on_hold", "SELECT thaw.correct_hold('ann', NULL, 'x')"},
-		{"safety_mode", "SELECT thaw.safety_exit('over')"},
-		{"campaign_not_running", "UPDATE thaw.campaigns SET status = 'running' WHERE id = 1"},
-		{"no_such_step", "UPDATE thaw.enrollments SET step = 0 WHERE id = 1"},
-		{"kind_on_hold", "ALTER TABLE thaw.action_holds DISABLE TRIGGER USER; DELETE FROM thaw.action_holds"},
-		{"window_closed", "UPDATE thaw.sending_windows SET weekdays = '{2}'"},
-		{"cooldown", "UPDATE thaw.senders SET next_allowed_at = NULL; UPDATE thaw.actions SET next_of_kind_at = thaw.now()"},
-		{"daily_cap", "UPDATE thaw.action_limits SET per_day = 5"},
-		{"weekly_cap", "UPDATE thaw.action_limits SET per_week = 5"},
-		{"campaign_cap", "UPDATE thaw.action_overrides SET per_day = 5"},
-		{"pending_invites", "UPDATE thaw.settings SET pending_invites = 5"},
-		{"already_invited", "SELECT thaw.settle(1, 'throttled')"},
-	} {
-		require.Equal(t, step.code, reserve(t, db, 1))
-		db.Exec(t, step.open)
-	}
-	require.Equal(t, "2", reserve(t, db, 1))
-}
-
 // The database refuses a second action of a step and a second open invite of a person to a
 // prospect, by any caller.
 func TestDatabaseRefusesSecondInvite(t *testing.T) {
