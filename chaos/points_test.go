@@ -55,7 +55,7 @@ const installPoints = `
 		here := CASE TG_ARGV[0]
 			WHEN 'commit' THEN 'commit of ' || coalesce(TG_ARGV[1], TG_TABLE_NAME)
 			ELSE format('%s %s %s %s', coalesce(substring(current_query() FROM '-- name: (\w+)'),
-				substring(current_query() FROM 'thaw\.(claim_actions|start|settle)\('), 'unnamed'), lower(TG_WHEN), TG_OP, TG_TABLE_NAME) END;
+				substring(current_query() FROM 'thaw\.(claim_actions|reserve|start|settle)\('), 'unnamed'), lower(TG_WHEN), TG_OP, TG_TABLE_NAME) END;
 		IF armed.watched THEN
 			PERFORM pg_notify('chaos_points', here);
 		-- The first process stops here, others pass.

@@ -135,7 +135,7 @@ func (s *session) fromClient(client, server net.Conn) {
 }
 
 // nameOfQuery finds the name of a query of the program, or the function that a sender calls.
-var nameOfQuery = regexp.MustCompile(`-- name: (\w+)|thaw\.(claim_actions|start|settle)\(`)
+var nameOfQuery = regexp.MustCompile(`-- name: (\w+)|thaw\.(claim_actions|reserve|start|settle)\(`)
 
 // wholeTransactions are the queries that the program sends as single-statement transactions, found
 // by the calls of [store.Store.Trip] in its source. Other statements without a BEGIN only read, or

@@ -37,6 +37,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, calledSender())
 		os.Exit(1)
 	}
+	if os.Getenv(gatedSenderEnv) != "" {
+		fmt.Fprintln(os.Stderr, gatedSender())
+		os.Exit(1)
+	}
 	flag.Parse()
 	if *seed == 0 {
 		*seed = time.Now().UnixMilli() % 1_000_000_000

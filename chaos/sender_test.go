@@ -26,7 +26,8 @@ import (
 )
 
 // A sender is a process that calls the provider, behind a relay to Postgres. One that claims is the
-// program of examples/sender-go. One that is called is this test program (calledSender).
+// program of examples/sender-go. One that is called, or uses only the gate, is this test program
+// (calledSender, gatedSender).
 type sender struct {
 	*process
 	relay *relay
@@ -37,11 +38,15 @@ func (x *sending) startSender(r *relay) *sender {
 	x.Helper()
 	var cmd *exec.Cmd
 	o := &output{started: make(chan struct{})}
-	if x.isCalled {
+	switch x.way {
+	case byCall:
 		cmd = exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), calledSenderEnv+"="+platformSecret)
 		o.listens = true
-	} else {
+	case byGate:
+		cmd = exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), gatedSenderEnv+"=1")
+	case byClaim:
 		program, err := senderProgram()
 		require.NoError(x, err)
 		cmd = exec.Command(program)
@@ -50,7 +55,7 @@ func (x *sending) startSender(r *relay) *sender {
 	cmd.Env = append(cmd.Env, "DATABASE_URL="+r.url, "PROVIDER_URL="+x.provider.url)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p := x.run(cmd, o)
-	if x.isCalled {
+	if x.way == byCall {
 		p.listening()
 	}
 	return &sender{process: p, relay: r}
@@ -123,6 +128,62 @@ func calledSender() error {
 			go func() { slog.Info(message.Data.do(db), "action", message.Data.Reservation) }()
 		}
 	}))
+}
+
+// gatedSenderEnv is set if this program is to be a sender of a platform with its own scheduler.
+const gatedSenderEnv = "THAW_CHAOS_GATED_SENDER"
+
+// gatedSender asks for a reservation of each prospect that is due by the platform's own records,
+// and does what it gets. It runs until it is killed.
+func gatedSender() error {
+	ctx := context.Background()
+	db, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL"))
+	if err != nil {
+		return err
+	}
+	type next struct {
+		Enrollment int64
+		due
+	}
+	for ; ; <-time.After(100 * time.Millisecond) {
+		var all []next
+		if _, err := insist(func() error {
+			rows, err := db.Query(ctx, `
+				SELECT e.id AS enrollment, s.kind, a.provider_account_id AS account, e.prospect_url
+				FROM thaw.enrollments AS e
+				JOIN thaw.accounts AS a ON a.id = e.account_id
+				JOIN thaw.campaign_steps AS s ON s.campaign_id = e.campaign_id AND s.position = e.step
+				WHERE e.status = 'active' AND e.next_action_at <= thaw.now()
+				ORDER BY random()`)
+			if err != nil {
+				return err
+			}
+			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (n next, err error) {
+				return n, row.Scan(&n.Enrollment, &n.Kind, &n.Account, &n.ProspectURL)
+			})
+			return err
+		}); err != nil {
+			return err
+		}
+		for _, n := range all {
+			var reserved jobs.Reservation
+			_, err := insist(func() error {
+				return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) {
+					reserved, err = jobs.Reserve(ctx, tx, n.Enrollment, jobs.ReserveOptions{Kind: n.Kind, Actor: "gated"})
+					return err
+				})
+			})
+			switch {
+			case err != nil:
+				slog.Error("not reserved", "enrollment", n.Enrollment, "error", err)
+			case reserved.Code == "":
+				n.Reservation = reserved.ID
+				go func() { slog.Info(n.do(db), "action", n.Reservation) }()
+			default:
+				// Refused. If this reservation was made and its answer was lost, it ends with its lease.
+			}
+		}
+	}
 }
 
 // A due action, as the webhook has it.

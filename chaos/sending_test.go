@@ -23,7 +23,7 @@ import (
 func TestClaimingSenders(t *testing.T) {
 	t.Parallel()
 	notByDefault(t)
-	x := startSending(t, false)
+	x := startSending(t, byClaim)
 	x.strikeAll([]kill{
 		{"claim_actions after INSERT actions", theProcess},
 		{"commit of a reservation", thePostgres},
@@ -40,7 +40,7 @@ func TestClaimingSenders(t *testing.T) {
 func TestCalledSenders(t *testing.T) {
 	t.Parallel()
 	notByDefault(t)
-	x := startSending(t, true)
+	x := startSending(t, byCall)
 	x.strikeAll([]kill{
 		{"PushActions after INSERT outbox", theTransaction},
 		{"COMMIT PushActions", theProcess},
@@ -51,6 +51,38 @@ func TestCalledSenders(t *testing.T) {
 	}, "start", "settle", "PushActions", "RecordAttempt", "ExpireActions", "TakeNudges", "RingActions")
 	x.finish()
 }
+
+// The same with senders of a platform that has its own scheduler, and uses only the gate in front
+// of each action. All of them try whatever is due, so most reservations are refused.
+func TestGatedSenders(t *testing.T) {
+	t.Parallel()
+	notByDefault(t)
+	x := startSending(t, byGate)
+	x.strikeAll([]kill{
+		{"reserve after INSERT actions", theProcess},
+		{"reserve before UPDATE senders", theTransaction},
+		{"commit of a reservation", thePostgres},
+		{"COMMIT reserve", theProcess},
+		{"start after UPDATE actions", theTransaction},
+		{"commit of a start", thePostgres},
+		{"COMMIT start", theProcess},
+		{theAnswer, thePostgres},
+		{theAnswer, theProcess},
+		{"settle after UPDATE enrollments", theTransaction},
+		{"commit of a settlement", thePostgres},
+		{"COMMIT settle", theProcess},
+	}, "reserve", "start", "settle", "ExpireActions", "TakeNudges")
+	x.finish()
+}
+
+// An integration is how senders come to their actions.
+type integration string
+
+const (
+	byClaim integration = "claim_actions"
+	byCall  integration = "action.due"
+	byGate  integration = "reserve, for what the platform has scheduled"
+)
 
 // A kill is one step: a point that a process reaches, and what is killed then.
 type kill struct {
@@ -83,13 +115,14 @@ type sending struct {
 	*replicas
 	pg       *cluster
 	provider *requests
-	isCalled bool
+	way      integration
 	limits   map[string]limit // of accounts, by provider account ID
 	waves    int
 	// underWay are the actions that a sender had started and not settled when it died, and its
 	// name.
 	underWay map[int64]string
 	crashes  int
+	logged   int // deliveries, by senders that died
 
 	among   sync.Mutex
 	senders []*sender
@@ -124,11 +157,11 @@ const sendingFleet = `
 	CREATE TRIGGER note_start AFTER UPDATE OF state ON thaw.actions
 		FOR EACH ROW WHEN (NEW.state = 'started') EXECUTE FUNCTION thaw_test.note_start();`
 
-func startSending(t *testing.T, isCalled bool) *sending {
+func startSending(t *testing.T, way integration) *sending {
 	t.Helper()
 	pg := startCluster(t, nil)
 	s := openOn(t, pg.url)
-	x := &sending{pg: pg, provider: s.requests(), isCalled: isCalled, limits: map[string]limit{}, underWay: map[int64]string{}}
+	x := &sending{pg: pg, provider: s.requests(), way: way, limits: map[string]limit{}, underWay: map[int64]string{}}
 	weekly := limit{perDay: 2, perWeek: 4}
 	s.exec(fmt.Sprintf(sendingFleet, sendingAccounts, weekly.perDay, weekly.perWeek, limitedAccounts))
 	for n := range limitedAccounts {
@@ -140,7 +173,7 @@ func startSending(t *testing.T, isCalled bool) *sending {
 			"FOR EACH ROW WHEN (NEW.state = '%[1]s') EXECUTE FUNCTION chaos.pass('commit', '%s')", state, name))
 	}
 	var options []string
-	if isCalled {
+	if way == byCall {
 		options = []string{"--push-actions", "--webhook-url=" + x.balancer(s), "--webhook-secret=" + platformSecret, "--webhook-allow-private"}
 	}
 	x.replicas = s.replicasAt(at, 2, options...)
@@ -226,12 +259,12 @@ func (x *sending) recurring() (points []string) {
 
 // otherThan returns the victim that is of the other kind than the processes at a point.
 func (x *sending) otherThan(point string) victim {
-	for _, of := range []string{"claim_actions ", "start ", "settle ", "commit of a start", "commit of a settlement"} {
+	for _, of := range []string{"claim_actions ", "reserve ", "start ", "settle ", "commit of a start", "commit of a settlement"} {
 		if strings.HasPrefix(point, of) {
 			return aWorker
 		}
 	}
-	if point == "commit of a reservation" && !x.isCalled {
+	if point == "commit of a reservation" && x.way != byCall {
 		return aWorker
 	}
 	return aSender
@@ -338,8 +371,8 @@ func (x *sending) behind(r *relay) string {
 	return ""
 }
 
-// crash kills Postgres and starts it again. Processes of Thaw and senders that are called outlive
-// it. A sender that claims ends, and is started again.
+// crash kills Postgres and starts it again. Processes of Thaw and most senders outlive it. A sender
+// that claims ends, and is started again.
 func (x *sending) crash(at halt) {
 	x.Helper()
 	x.pg.kill()
@@ -355,7 +388,7 @@ func (x *sending) crash(at halt) {
 		require.Eventually(x, m.isReady, startPatience, 10*time.Millisecond, "%s is not ready\n%s", m.name, m.log())
 	}
 	for _, m := range slices.Clone(x.senders) {
-		if x.isCalled {
+		if x.way != byClaim {
 			require.True(x, m.alive())
 			continue
 		}
@@ -375,8 +408,9 @@ func (x *sending) bury(dead *sender) {
 	x.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database())", dead.name)
 	settled := map[string]bool{}
 	for _, line := range settledLine.FindAllStringSubmatch(dead.log(), -1) {
-		settled[line[1]] = true
+		settled[line[1]+line[2]] = true
 	}
+	x.logged += len(settled)
 	// A lease may have ended in the last moment: the scenario moves the clock.
 	for _, id := range column[int64](x.scenario, `
 		SELECT a.id FROM thaw_test.starts AS s JOIN thaw.actions AS a ON a.id = s.action_id
@@ -390,8 +424,8 @@ func (x *sending) bury(dead *sender) {
 	x.senders[slices.Index(x.senders, dead)] = fresh
 }
 
-// settledLine is what senders log when Thaw has recorded a delivery.
-var settledLine = regexp.MustCompile(`INFO sent .*action=(\d+)`)
+// settledLine is what senders log when Thaw has recorded a delivery: the example, and those here.
+var settledLine = regexp.MustCompile(`INFO settle action=(\d+) .*state=sent |INFO sent action=(\d+)`)
 
 // calm waits until no action is under way in a sender that lives.
 func (x *sending) calm() {
@@ -443,9 +477,15 @@ func (x *sending) finish() {
 	}
 	x.figure("%d actions unknown, %d of them not requested", len(all), absent)
 
+	possible := "SELECT FROM thaw.accounts_to_look_at(1)"
+	if x.way == byGate {
+		possible = `
+			SELECT FROM thaw.action_gates(ARRAY(SELECT e.id FROM thaw.enrollments AS e WHERE e.status = 'active' AND e.next_action_at <= thaw.now()), NULL) AS g
+			WHERE g.code IS NULL`
+	}
 	for range 100 {
 		x.until(time.Minute, `
-			SELECT NOT EXISTS (SELECT FROM thaw.nudges) AND NOT EXISTS (SELECT FROM thaw.accounts_to_look_at(1))
+			SELECT NOT EXISTS (SELECT FROM thaw.nudges) AND NOT EXISTS (`+possible+`)
 				AND NOT EXISTS (SELECT FROM thaw.actions WHERE state IN ('reserved', 'started'))`)
 		limitedOnly := value[bool](x.scenario, "SELECT coalesce(bool_and(e.account_id <= $1), true) FROM thaw.enrollments AS e WHERE e.status <> 'completed'", limitedAccounts)
 		if limitedOnly && value[bool](x.scenario, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE status <> 'completed')") {
@@ -457,6 +497,10 @@ func (x *sending) finish() {
 			x.advance(11 * time.Minute)
 		}
 	}
+	for _, m := range x.senders {
+		x.logged += len(settledLine.FindAllString(m.log(), -1))
+	}
+	require.NotZero(x, x.logged, "settledLine is not what senders log")
 	x.checker(x.lost)
 }
 
