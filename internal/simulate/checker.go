@@ -108,6 +108,7 @@ const (
 	silent       finding = "reconnects without a request, although gates were open for an hour"
 	waiting      finding = "people without a request, although gates were open for an hour"
 	stuck        finding = "prospects that wait without a reason"
+	gone         finding = "prospects lost: not where their requests have brought them"
 	notRequested finding = "unknown actions without a request that was under way"
 	notKnown     finding = "deliveries that the database does not know"
 	wrongDay     finding = "forecasts with another day than the request"
@@ -116,7 +117,7 @@ const (
 // allFindings are in the order of the report.
 var allFindings = []finding{
 	repeated, outOfOrder, invitedAgain, overDay, overWeek, outside, notConnected, inSafety, noSafety, tooClose, busierHour, silent, waiting, stuck,
-	notRequested, notKnown, wrongDay,
+	gone, notRequested, notKnown, wrongDay,
 }
 
 // findings counts them, with the first example of each.
@@ -336,6 +337,7 @@ func (d *driver) check(log []providersim.Entry, found findings) {
 
 // An enrollment is a prospect in a campaign.
 type enrollment struct {
+	key
 	steps []campaignStep
 	due   time.Time // the first step
 }
@@ -344,11 +346,11 @@ type enrollment struct {
 func (d *driver) enrollments() map[string][]enrollment {
 	of := map[string][]enrollment{}
 	for _, p := range d.prospects {
-		of[prospectOf(p.to)] = append(of[prospectOf(p.to)], enrollment{campaignSteps, p.due})
+		of[prospectOf(p.to)] = append(of[prospectOf(p.to)], enrollment{key{urlPrefix + p.to, "campaign"}, campaignSteps, p.due})
 	}
 	for _, again := range d.seconds {
 		prospect := prospectOf(slugOf(again.url))
-		of[prospect] = append(of[prospect], enrollment{secondSteps[again.campaign], again.due})
+		of[prospect] = append(of[prospect], enrollment{key{again.url, again.campaign}, secondSteps[again.campaign], again.due})
 	}
 	return of
 }

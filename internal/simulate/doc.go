@@ -12,11 +12,14 @@
 // depend on the seed and the content of a request.
 //
 //	scenario   the people, their accounts and prospects, and what happens to them, from the seed
-//	driver     moves the clock, applies events, starts and kills processes
+//	driver     moves the clock, waits for jobs, makes the sender work
+//	events     what happens at the provider, in the platform's tables and to processes
+//	daily      what a person does once a day: settles unknown actions, withdraws invites
 //	sender     a sender process: claims, starts, calls the provider, settles
 //	checker    compares the log of the provider with rules of its own, not with the tables
 //	safety     when safety mode has to be on, by what Thaw was told
 //	firstsend  how long people and reconnected accounts took to a request, by the same rules
+//	places     where the prospects must be by the log, and where they are
 //	report     tables and charts
 //
 // The checker knows the limits by its own table and local time by package time, so that an error in

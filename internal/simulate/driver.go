@@ -1,15 +1,11 @@
 package simulate
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,8 +32,10 @@ type driver struct {
 	server   *child
 	sender   *child
 	now      time.Time
-	next     int // the next event
-	dies     death
+	next     int       // the next event
+	dies     stage     // after which the sender dies
+	sweptAt  time.Time // the tick of the last sweep
+	losses   int64     // the number of the last loss of an account that was watched
 	isSafety bool
 
 	// What the platform told Thaw, and what happened to processes, for the checker.
@@ -52,7 +50,7 @@ type driver struct {
 	killedServers, killedSenders int
 	withdrawn, repeatedInvites   int                // invites
 	kept                         int                // enrollments that are kept from a second invite, at the end
-	seen                         int                // requests of the log that were looked at for checkpoints
+	seen                         int                // requests in the log after the last round of the sender
 	verified                     map[string]int     // unknown actions that were settled, by outcome
 	verifiedAt                   map[deed][]verdict // when and how
 	// unrequested has the unknown actions without a request, by member and kind.
@@ -126,6 +124,12 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.sender.kill()) }()
+	if o.Beside != nil {
+		beside, stop := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- o.Beside(beside, d.world.url) }()
+		defer func() { stop(); err = errors.Join(err, <-ended) }()
+	}
 	if err := d.run(ctx); err != nil {
 		return nil, fmt.Errorf("at %s: %w", d.now.Format(time.DateTime), err)
 	}
@@ -181,38 +185,32 @@ func (d *driver) countBacklog(ctx context.Context) error {
 	return err
 }
 
-// step lets everything happen that is due now.
+// step lets everything happen that is due now, one thing after the other.
 func (d *driver) step(ctx context.Context) error {
 	d.steps++
-	hasJobs := d.isSafety
-	for ; d.next < len(d.events) && !d.events[d.next].at.After(d.now); d.next++ {
-		hasJobs = true
-		if err := d.happen(ctx, d.events[d.next]); err != nil {
-			return fmt.Errorf("%s of %s: %w", d.events[d.next].kind, d.events[d.next].account, err)
+	if at := d.now.Truncate(tick); at.After(d.sweptAt) {
+		if err := d.world.exec(ctx, "SELECT thaw.sweep()"); err != nil {
+			return err
 		}
+		d.sweptAt = at
 	}
 	if d.isSafety {
-		if err := d.world.exec(ctx, "SELECT thaw.request_watch()"); err != nil {
+		if err := d.world.exec(ctx, "SELECT thaw.watch()"); err != nil {
 			return err
 		}
 	}
-	if d.now.Truncate(tick).Equal(d.now) {
-		isResumable, err := value[bool](ctx, d.world, resumable)
-		if err != nil {
-			return err
-		}
-		if isResumable {
-			hasJobs = true
-			if err := d.world.exec(ctx, "SELECT thaw.sweep()"); err != nil {
-				return err
-			}
-		}
+	if err := d.finish(ctx, d.now); err != nil {
+		return err
 	}
-	if hasJobs {
-		if err := d.drain(ctx); err != nil {
-			return err
+	for ; d.next < len(d.events) && !d.events[d.next].at.After(d.now); d.next++ {
+		e := d.events[d.next]
+		if err := d.happen(ctx, e); err != nil {
+			return fmt.Errorf("%s of %s: %w", e.kind, e.account, err)
 		}
-		if err := d.noteSafety(ctx); err != nil {
+		if after := d.next + 1; after < len(d.events) && d.events[after].kind == serverDies && !d.events[after].at.After(d.now) {
+			continue // it dies with the jobs of this event
+		}
+		if err := d.finish(ctx, d.now); err != nil {
 			return err
 		}
 	}
@@ -224,8 +222,8 @@ func (d *driver) step(ctx context.Context) error {
 		if err := d.send(ctx); err != nil {
 			return err
 		}
-		// An account that turned out to be lost is paused by a job.
-		if err := d.drain(ctx); err != nil {
+		// An account that turned out to be lost is paused by a job, after the requests.
+		if err := d.finish(ctx, d.now.Add(time.Second)); err != nil {
 			return err
 		}
 	}
@@ -234,23 +232,27 @@ func (d *driver) step(ctx context.Context) error {
 // tick is the default of settings.tick.
 const tick = 15 * time.Minute
 
-// resumable says whether a sweep has something to do.
-const resumable = `
-	SELECT EXISTS (SELECT FROM thaw.resume_targets AS t
-			WHERE EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = t.source_id AND e.status = 'paused' AND e.waits_for_account))
-		OR EXISTS (SELECT FROM thaw.accounts AS a WHERE a.pause_after <= thaw.now())`
-
 // isDue does what every worker process does once a second, and reports whether an account may have
-// something to send now.
+// something to send now. The server does it too, by the real clock, and what it has
+// locked is skipped here: so this waits until nothing is left to do.
 func (d *driver) isDue(ctx context.Context) (due bool, err error) {
-	batch := &pgx.Batch{}
-	batch.Queue("SELECT thaw.expire_actions(), thaw.take_nudges()")
-	batch.Queue("SELECT EXISTS (SELECT FROM thaw.accounts_to_look_at(1))").QueryRow(func(row pgx.Row) error { return row.Scan(&due) })
-	return due, d.world.pool.SendBatch(ctx, batch).Close()
+	err = d.until(ctx, "what is due does not become known", func() (bool, error) {
+		var isLeft bool
+		batch := &pgx.Batch{}
+		batch.Queue("SELECT thaw.expire_actions(), thaw.take_nudges()")
+		batch.Queue(`
+			SELECT EXISTS (SELECT FROM thaw.accounts_to_look_at(1)),
+				EXISTS (SELECT FROM thaw.nudges) OR EXISTS (SELECT FROM thaw.actions AS a WHERE a.lease_until <= thaw.now())`).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&due, &isLeft) })
+		err := d.world.pool.SendBatch(ctx, batch).Close()
+		return !isLeft, err
+	})
+	return due, err
 }
 
 // send makes the sender do what is due. A sender that dies is replaced.
 func (d *driver) send(ctx context.Context) error {
+	before := d.seen
 	alive, err := d.sender.round(ctx, d.dies)
 	if err == nil {
 		err = d.reportCheckpoints(ctx)
@@ -258,10 +260,10 @@ func (d *driver) send(ctx context.Context) error {
 	if err != nil || alive {
 		return err
 	}
-	if d.dies.stage == afterRequest {
-		d.unreported[len(d.provider.Log(0))] = true // its actions are done one by one
+	for _, e := range d.provider.Log(before) {
+		d.unreported[e.N] = true
 	}
-	d.dies = death{}
+	d.dies = ""
 	d.killedSenders++
 	if err := d.sender.kill(); err != nil {
 		return err
@@ -298,34 +300,57 @@ func (d *driver) reportCheckpoints(ctx context.Context) error {
 	return nil
 }
 
-// noteSafety notes whether safety mode is on after everything but sending has happened.
-func (d *driver) noteSafety(ctx context.Context) error {
+// finish waits until the workers have done all jobs, and decides about safety mode.
+func (d *driver) finish(ctx context.Context, now time.Time) error {
+	err := d.until(ctx, "the jobs do not end", func() (bool, error) {
+		return value[bool](ctx, d.world, `
+			SELECT NOT EXISTS (SELECT FROM thaw.river_job AS j
+				WHERE j.state IN ('available', 'running', 'retryable') OR j.state = 'scheduled' AND j.scheduled_at < pg_catalog.now() + interval '2 seconds')`)
+	})
+	if err != nil {
+		return err
+	}
+	return d.watch(ctx, now)
+}
+
+// watch makes the decision of the job "watch" if an account was lost, and notes whether safety mode
+// is on. The server's own jobs come by the real clock, at any minute of the simulation.
+// After this they have nothing to decide.
+func (d *driver) watch(ctx context.Context, now time.Time) error {
+	losses, err := value[int64](ctx, d.world, "SELECT l.last_value FROM thaw.losses_seq AS l")
+	if err != nil {
+		return err
+	}
+	if losses != d.losses {
+		d.losses = losses
+		if err := d.world.exec(ctx, "SELECT thaw.watch()"); err != nil {
+			return err
+		}
+	}
 	isOn, err := value[bool](ctx, d.world, "SELECT safety.since IS NOT NULL FROM thaw.safety")
 	if err != nil {
 		return err
 	}
 	switch {
 	case isOn && !d.isSafety:
-		d.safety = append(d.safety, span{from: d.now})
+		d.safety = append(d.safety, span{from: now})
 	case !isOn && d.isSafety:
-		d.safety[len(d.safety)-1].to = d.now
+		d.safety[len(d.safety)-1].to = now
 	}
 	d.isSafety = isOn
 	return nil
 }
 
-// drain waits until the workers have done all jobs.
-func (d *driver) drain(ctx context.Context) error {
+// until waits for something that the server does. It fails with what it waited for.
+func (d *driver) until(ctx context.Context, failed string, isDone func() (bool, error)) error {
 	deadline := time.Now().Add(patience)
 	for {
-		left, err := value[bool](ctx, d.world, `
-			SELECT EXISTS (SELECT FROM thaw.river_job AS j
-				WHERE j.state IN ('available', 'running', 'retryable') OR j.state = 'scheduled' AND j.scheduled_at < pg_catalog.now() + interval '2 seconds')`)
-		if err != nil || !left {
+		done, err := isDone()
+		if err != nil || done {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the jobs do not end; the end of the server's log: %v", d.server.tail)
+			return fmt.Errorf("%s; the end of the server's log: %v", failed, d.server.tail)
 		}
 		select {
 		case <-time.After(3 * time.Millisecond):
@@ -374,216 +399,4 @@ func (d *driver) nextTime(ctx context.Context) (time.Time, error) {
 		next = earliest
 	}
 	return next.UTC(), nil
-}
-
-// continueCampaigns is what a person does when an account is back: campaigns that a restriction has
-// paused wait for a person, also if they have other accounts.
-const continueCampaigns = `
-	UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
-	FROM thaw.accounts AS a
-	WHERE a.provider_account_id = $1 AND c.workspace_id = a.workspace_id AND c.status = 'paused' AND c.paused_reason = 'account_restricted'`
-
-// happen applies an event, at the provider and in what the platform tells Thaw.
-func (d *driver) happen(ctx context.Context, e event) error {
-	if slices.Contains([]eventKind{back, backSilently, backAsNew, released}, e.kind) {
-		if err := d.world.exec(ctx, continueCampaigns, e.account); err != nil {
-			return err
-		}
-	}
-	switch e.kind {
-	case lost:
-		d.down[e.account] = append(d.down[e.account], span{from: d.now})
-		return errors.Join(d.provider.SetStatus(e.account, providersim.StatusCredentials), d.signal(ctx, e.account, "CREDENTIALS"))
-	case lostSilently:
-		return d.provider.SetStatus(e.account, providersim.StatusCredentials)
-	case back:
-		return errors.Join(d.connect(e, e.account), d.signal(ctx, e.account, "OK"))
-	case backSilently:
-		return errors.Join(d.connect(e, e.account),
-			d.world.exec(ctx, "UPDATE thaw.accounts SET status = 'connected' WHERE provider_account_id = $1", e.account))
-	case backAsNew:
-		d.people[e.person].accounts = append(d.people[e.person].accounts, e.account2)
-		d.provider.know(e.account2, d.people[e.person].member)
-		if err := errors.Join(d.connect(e, e.account2), d.world.exec(ctx, `
-			INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, timezone, tier)
-			SELECT a.workspace_id, $2, a.member_id, 'connecting', a.timezone, a.tier FROM thaw.accounts AS a WHERE a.provider_account_id = $1`,
-			e.account, e.account2)); err != nil {
-			return err
-		}
-		// The platform enrolls some prospects of the old account again, through the new one.
-		for i, p := range d.prospects {
-			if p.account == e.account && !p.isShared && i%sharedEvery == 0 {
-				d.prospects[i].isShared = true
-				again := second{spellings[i/sharedEvery%len(spellings)](p.to), e.account2, "email", d.now.Add(time.Hour)}
-				d.seconds = append(d.seconds, again)
-				if err := d.world.exec(ctx, enrollAgain, again.url, again.account, again.campaign, again.due); err != nil {
-					return err
-				}
-			}
-		}
-		return d.signal(ctx, e.account2, "OK")
-	case restricted:
-		d.down[e.account] = append(d.down[e.account], span{from: d.now})
-		d.restrictions[e.person] = d.now
-		return errors.Join(d.provider.SetStatus(e.account, providersim.StatusRestricted),
-			d.world.exec(ctx, "SELECT thaw.signal('linkedin', $1, 'restricted')", e.account))
-	case released:
-		return errors.Join(d.connect(e, e.account), d.signal(ctx, e.account, "OK"),
-			d.world.exec(ctx, "SELECT thaw.resume_account($1, 'the restriction is over', 'simulation')", e.account))
-	case capLowered:
-		d.capAt = d.now
-		return d.world.exec(ctx, `
-			INSERT INTO thaw.action_overrides (workspace_id, kind, per_day, reason, actor)
-			SELECT w.id, 'invite', $2, 'too many complaints', 'simulation' FROM thaw.workspaces AS w WHERE w.key = 'workspace-' || $1::integer`,
-			cappedWorkspace, loweredCap)
-	case zoneChanged:
-		zone := zones[(e.person+1)%len(zones)]
-		d.zoneAt[e.person] = zoneChange{d.now, zone}
-		return d.world.exec(ctx, "UPDATE thaw.accounts SET timezone = $2 WHERE member_id = $1", d.people[e.person].member, zone)
-	case serverDies:
-		if err := d.server.kill(); err != nil {
-			return err
-		}
-		d.killedServers++
-		var err error
-		d.server, err = startServer(ctx, d.Program, d.world.url)
-		return err
-	case senderDies:
-		d.dies = death{1 + d.random.IntN(3), []stage{afterClaim, afterStart, afterRequest}[d.random.IntN(3)]}
-	case check:
-		return errors.Join(d.settleUnknown(ctx), d.withdraw(ctx))
-	case asked:
-		return d.explain(ctx)
-	case checkpoint: // a request met it: see reportCheckpoints
-	}
-	return nil
-}
-
-// connect makes an account work again at the provider.
-func (d *driver) connect(e event, account string) error {
-	for i, s := range d.down[account] {
-		if s.to.IsZero() {
-			d.down[account][i].to = d.now
-		}
-	}
-	d.backs = append(d.backs, reconnect{d.now, e.person, e.kind, account})
-	return d.provider.SetStatus(account, providersim.StatusOK)
-}
-
-// signal posts a message about an account to the webhook of the server.
-func (d *driver) signal(ctx context.Context, account, message string) error {
-	body, err := json.Marshal(map[string]map[string]string{"AccountStatus": {"account_id": account, "account_type": "LINKEDIN", "message": message}})
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.server.url+"webhooks/unipile/v1", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Unipile-Auth", secret)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the webhook answered %s", response.Status)
-	}
-	return nil
-}
-
-// settleUnknown looks at the provider's list of what was delivered, as a person would, and settles
-// the unknown actions by it.
-func (d *driver) settleUnknown(ctx context.Context) error {
-	all, delivered, err := d.unknownActions(ctx)
-	if err != nil {
-		return err
-	}
-	for _, r := range all {
-		it := deed{r.Kind, slugOf(r.ProspectURL)}
-		outcome := "verified_absent"
-		if delivered[it] {
-			outcome = "verified_sent"
-		}
-		d.verified[outcome]++
-		d.verifiedAt[it] = append(d.verifiedAt[it], verdict{d.now, delivered[it]})
-		if err := d.world.exec(ctx, "SELECT thaw.verify_action($1, $2, 'what the provider has', 'simulation')", r.ID, outcome); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// withdraw withdraws a third of the invites to prospects who are in two campaigns, at the provider
-// and in Thaw: the second enrollment may invite them three weeks later.
-func (d *driver) withdraw(ctx context.Context) error {
-	shared := make([]string, 0, 2*len(d.seconds))
-	for _, again := range d.seconds {
-		shared = append(shared, again.url, urlPrefix+strings.ToLower(slugOf(again.url)))
-	}
-	rows, err := d.world.pool.Query(ctx, `
-		SELECT a.id, a.provider_ref FROM thaw.actions AS a
-		WHERE a.kind = 'invite' AND a.state = 'sent' AND a.closed_at IS NULL AND a.provider_ref IS NOT NULL AND a.prospect_url = ANY ($1)
-			AND hashtextextended(a.prospect_url, 7) % 3 = 0
-		ORDER BY a.id`, shared)
-	if err != nil {
-		return err
-	}
-	type sentInvite struct {
-		ID  int64
-		Ref string
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[sentInvite])
-	if err != nil {
-		return err
-	}
-	for _, invite := range all {
-		if !d.provider.Withdraw(invite.Ref) {
-			return fmt.Errorf("the provider has no open invite %s", invite.Ref)
-		}
-		d.withdrawn++
-		if err := d.world.exec(ctx, "SELECT thaw.close_invite($1, 'withdrawn')", invite.ID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// An unknownAction is a row of the ledger.
-type unknownAction struct {
-	ID          int64
-	Kind        string
-	ProspectURL string
-	Member      string
-	StartedAt   time.Time
-}
-
-// unknownActions returns the unknown actions and what was delivered, and notes the actions without
-// a request: they count until now.
-func (d *driver) unknownActions(ctx context.Context) (all []unknownAction, delivered map[deed]bool, err error) {
-	rows, err := d.world.pool.Query(ctx, `
-		SELECT a.id, a.kind, a.prospect_url, a.member_id, a.started_at FROM thaw.actions AS a WHERE a.state = 'unknown' ORDER BY a.id`)
-	if err != nil {
-		return nil, nil, err
-	}
-	if all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[unknownAction]); err != nil {
-		return nil, nil, err
-	}
-	delivered = map[deed]bool{}
-	requestedAt := map[deed]time.Time{}
-	for _, e := range d.provider.Log(0) {
-		it := deed{e.Kind, e.To}
-		requestedAt[it] = e.At // the last time
-		delivered[it] = e.Delivered
-	}
-	for _, r := range all {
-		if it := (deed{r.Kind, slugOf(r.ProspectURL)}); requestedAt[it].Before(r.StartedAt) {
-			delete(delivered, it) // what was delivered was an invite that was withdrawn
-			if d.unrequested[r.Member] == nil {
-				d.unrequested[r.Member] = map[string][]use{}
-			}
-			d.unrequested[r.Member][r.Kind] = append(d.unrequested[r.Member][r.Kind], use{at: r.StartedAt, until: d.now, to: it.to})
-		}
-	}
-	return all, delivered, nil
 }

@@ -275,3 +275,49 @@ func TestFirstRequests(t *testing.T) {
 		})
 	}
 }
+
+// A prospect is where the requests have brought them, or is lost.
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	at := start.Add(10 * time.Hour)
+	view, invite := request(at, "view", "p1", ""), request(at.Add(2*time.Hour), "invite", "p1", "")
+	refusal := request(at.Add(2*time.Hour), "invite", "p1", "user_unreachable")
+	message := request(at.Add(50*time.Hour), "message", "p1", "")
+	missing := place{step: -1}
+	for name, c := range map[string]struct {
+		log      []providersim.Entry
+		isShared bool // the prospect is in a second campaign
+		is       place
+		want     int
+	}{
+		"not begun":               {is: place{0, goesOn}},
+		"missing":                 {is: missing, want: 1},
+		"between two steps":       {log: []providersim.Entry{view}, is: place{1, goesOn}},
+		"a step too far":          {log: []providersim.Entry{view}, is: place{2, goesOn}, want: 1},
+		"a step behind":           {log: []providersim.Entry{view}, is: place{0, goesOn}, want: 1},
+		"completed":               {log: []providersim.Entry{view, invite, message}, is: place{3, completed}},
+		"completed without all":   {log: []providersim.Entry{view, invite}, is: place{3, completed}, want: 1},
+		"refused":                 {log: []providersim.Entry{view, refusal}, is: place{1, failed}},
+		"failed without refusal":  {log: []providersim.Entry{view, invite}, is: place{1, failed}, want: 1},
+		"refused, and goes on":    {log: []providersim.Entry{view, refusal}, is: place{1, goesOn}, want: 1},
+		"invited by another one":  {log: []providersim.Entry{view, invite}, isShared: true, is: place{1, goesOn}},
+		"invited by this one":     {log: []providersim.Entry{view, invite}, isShared: true, is: place{2, goesOn}},
+		"not invited by any":      {log: []providersim.Entry{view}, isShared: true, is: place{2, goesOn}, want: 1},
+		"not delivered: verified": {log: []providersim.Entry{request(at, "view", "p1", "reset")}, is: place{0, goesOn}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, found := enrolled(), findings{}
+			is := map[key]place{{urlPrefix + "p1", "campaign"}: c.is}
+			if c.is == missing {
+				clear(is)
+			}
+			if c.isShared {
+				d.seconds = []second{{url: spellings[3]("p1"), account: "new", campaign: "email", due: start}}
+				is[key{d.seconds[0].url, "email"}] = place{0, goesOn}
+			}
+			d.checkPlaces(c.log, is, found)
+			require.Equal(t, c.want, found[gone].N, found[gone].Example)
+		})
+	}
+}

@@ -28,8 +28,12 @@ type expectation struct {
 	days *explain.Days
 }
 
-// explain asks for the next actions of some active prospects.
+// explain asks for the next actions of some active prospects. It does so in the first half of the
+// run, so that most of the days that are named are in the run.
 func (d *driver) explain(ctx context.Context) error {
+	if d.now.After(start.Add(d.end.Sub(start) / 2)) {
+		return nil
+	}
 	rows, err := d.world.pool.Query(ctx, `
 		SELECT e.prospect_url FROM thaw.enrollments AS e WHERE e.due_at IS NOT NULL
 		ORDER BY hashtextextended(e.prospect_url, extract(epoch FROM thaw.now())::bigint), e.id LIMIT $1`, askedAtOnce)
@@ -68,13 +72,16 @@ func (d *driver) checkExpectations(log []providersim.Entry, found findings) []Co
 	for _, p := range d.prospects {
 		locations[p.to] = zoneOf[d.people[p.person].zone]
 	}
-	var none, one, several, late int
+	var none, one, ahead, several, wide, late int
 	for _, x := range d.expectations {
 		at, isDone := done[x.deed]
 		if !isDone {
 			at = d.end
 		}
 		day := at.In(locations[x.deed.to]).Format(time.DateOnly)
+		if x.days != nil && x.days.From < x.days.To && !isNextDay(x.days.From, x.days.To) {
+			wide++
+		}
 		switch {
 		case x.days == nil:
 			none++
@@ -83,6 +90,9 @@ func (d *driver) checkExpectations(log []providersim.Entry, found findings) []Co
 		case isDone && x.days.From <= day && day <= x.days.To:
 			if x.days.From == x.days.To {
 				one++
+				if day > x.at.In(locations[x.deed.to]).Format(time.DateOnly) {
+					ahead++
+				}
 			} else {
 				several++
 			}
@@ -92,7 +102,13 @@ func (d *driver) checkExpectations(log []providersim.Entry, found findings) []Co
 		}
 	}
 	return []Count{
-		{"asked", len(d.expectations), ""}, {"one day, and it was right", one, ""}, {"several days, and one of them was right", several, ""},
-		{"a day after the end of the run", late, ""}, {"no day", none, ""},
+		{"asked", len(d.expectations), ""}, {"one day, and it was right", one, ""}, {"of these, not the day of the question", ahead, ""},
+		{"several days, and one of them was right", several, ""}, {"a day after the end of the run", late, ""}, {"no day", none, ""},
+		{"of all, three days or more", wide, ""},
 	}
+}
+
+func isNextDay(from, to string) bool {
+	day, err := time.Parse(time.DateOnly, from)
+	return err == nil && day.AddDate(0, 0, 1).Format(time.DateOnly) == to
 }

@@ -104,18 +104,18 @@ func (c *child) kill() error {
 }
 
 // round makes a sender do what can be done now, and reports whether it is still alive after it. It
-// is killed where dies says.
-func (c *child) round(ctx context.Context, dies death) (alive bool, err error) {
+// dies after a stage of it. Empty: it lives.
+func (c *child) round(ctx context.Context, dies stage) (alive bool, err error) {
 	line := "go\n"
-	if dies.nth > 0 {
-		line = fmt.Sprintf("die %d %s\n", dies.nth, dies.stage)
+	if dies != "" {
+		line = fmt.Sprintf("die %s\n", dies)
 	}
 	if _, err := io.WriteString(c.in, line); err != nil {
 		return false, fmt.Errorf("a sender ended: %w", err)
 	}
 	select {
 	case _, ok := <-c.lines:
-		if !ok && dies.nth == 0 {
+		if !ok && dies == "" {
 			return false, errors.New("a sender ended by itself")
 		}
 		return ok, nil

@@ -89,6 +89,11 @@ func (d *driver) report(ctx context.Context) (r *Report, err error) {
 	}
 	log, found := d.sortedLog(), findings{}
 	d.check(log, found)
+	places, err := d.places(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the enrollments: %w", err)
+	}
+	d.checkPlaces(log, places, found)
 	if d.kept, err = d.keptFromInvite(ctx); err != nil {
 		return nil, err
 	}

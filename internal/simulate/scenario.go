@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"path"
@@ -22,6 +23,9 @@ type Options struct {
 	Program string
 	// Progress is called once per simulated day. It may be nil.
 	Progress func(day int, now time.Time)
+	// Beside runs during the simulation, with the URL of its database, until its context ends. It may
+	// be nil.
+	Beside func(ctx context.Context, databaseURL string) error
 }
 
 // start is a Monday. The 30 days from it contain the change of the clocks in the United States (8
@@ -205,9 +209,13 @@ func (s *scenario) enroll() {
 	for _, p := range s.people {
 		accounts += len(p.accounts)
 	}
-	each := max(1, s.Prospects/accounts)
+	number := 0
 	for i, p := range s.people {
 		for _, account := range p.accounts {
+			each := s.Prospects / accounts
+			if number++; number <= s.Prospects%accounts {
+				each++
+			}
 			for n := range each {
 				late := time.Duration(0.9 * float64(s.end.Sub(start)) * float64(max(n-each/3, 0)) / float64(each-each/3))
 				s.prospects = append(s.prospects, prospect{
@@ -293,8 +301,8 @@ func (s *scenario) plan() {
 		}
 	}
 	s.add(s.somewhere(0.3, 0.35), capLowered, 0, "", "")
-	for range max(2, s.Days/4) {
-		s.add(s.somewhere(0.05, 0.95), serverDies, 0, "", "")
+	for range min(max(2, s.Days/4), len(s.events)) { // at the work that another event makes
+		s.add(s.events[s.random.IntN(len(s.events))].at, serverDies, 0, "", "")
 	}
 	for range max(4, s.Days/2) {
 		s.add(s.somewhere(0.05, 0.95), senderDies, 0, "", "")

@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -24,29 +26,26 @@ type claimed struct {
 	Kind        string `db:"kind"`
 	Account     string `db:"account"`
 	Prospect    string `db:"prospect_url"`
+
+	closedBy *string    // the code of the gate, if it did not start
+	result   settlement // of the request
 }
 
 // atOnce is how many actions a sender does concurrently. They are of different accounts.
 const atOnce = 4
 
-// A death is where a sender kills itself, as kill -9 does: at its nth action of a round, after a
-// stage of it. The zero value: it lives.
-type death struct {
-	nth   int
-	stage stage
-}
-
+// A stage of a round. A sender that is to die kills itself after one, as kill -9 does.
 type stage string
 
 const (
-	afterClaim   stage = "claim"   // nothing is started: the lease ends, and the action is reserved again
-	afterStart   stage = "start"   // started, and no request was made
-	afterRequest stage = "request" // the request was made, and nothing is settled
+	afterClaim   stage = "claim"   // nothing is started: the leases end, and the actions are reserved again
+	afterStart   stage = "start"   // all are started, and no request was made
+	afterRequest stage = "request" // all requests were made, and nothing is settled
 )
 
 // Send is the main loop of a sender process. For each line that it reads, "go", or "die" with a
-// number and a stage, it claims the actions that are due, does them, and answers with their number.
-// It ends with its input.
+// stage, it claims the actions that are due, does them, and answers with their number. It ends with
+// its input.
 func Send(ctx context.Context, in io.Reader, out io.Writer, databaseURL, providerURL string) error {
 	config, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
@@ -61,11 +60,8 @@ func Send(ctx context.Context, in io.Reader, out io.Writer, databaseURL, provide
 	s := &sender{pool: pool, url: providerURL, client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: atOnce}}}
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
-		var d death
-		if _, err := fmt.Sscanf(lines.Text(), "die %d %s", &d.nth, &d.stage); err != nil {
-			d = death{}
-		}
-		n, err := s.round(ctx, d)
+		_, dies, _ := strings.Cut(lines.Text(), "die ")
+		n, err := s.round(ctx, stage(dies))
 		if err != nil {
 			return err
 		}
@@ -82,9 +78,10 @@ type sender struct {
 	url    string
 }
 
-// round claims once, does what it got, and returns how many actions that were. A round in which the
-// sender is to die does one action at a time, so that the same seed gives the same result.
-func (s *sender) round(ctx context.Context, d death) (n int, err error) {
+// round claims once, does what it got, and returns how many actions that were. It starts all of
+// them before it makes a request, and makes all requests before it settles one: an outcome may stop
+// other accounts, and chance would decide which of their actions start before it.
+func (s *sender) round(ctx context.Context, dies stage) (n int, err error) {
 	rows, err := s.pool.Query(ctx, `SELECT reservation, kind, account, prospect_url FROM thaw.claim_actions(1000, actor => 'simulation')`)
 	if err != nil {
 		return 0, err
@@ -93,33 +90,38 @@ func (s *sender) round(ctx context.Context, d death) (n int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("claiming: %w", err)
 	}
-	if d.nth > 0 {
-		for i, c := range all {
-			if err := s.do(ctx, c, d.at(i+1)); err != nil {
-				return 0, err
-			}
-		}
-		return len(all), nil
+	if err := die(dies, afterClaim, all); err != nil {
+		return 0, err
 	}
+	started, err := s.start(ctx, all)
+	if err != nil {
+		return 0, err
+	}
+	if err := die(dies, afterStart, started); err != nil {
+		return 0, err
+	}
+	if err := each(ctx, started, s.request); err != nil {
+		return 0, err
+	}
+	if err := die(dies, afterRequest, started); err != nil {
+		return 0, err
+	}
+	return len(all), s.settleAll(ctx, started)
+}
+
+// each does something with all actions.
+func each(ctx context.Context, all []claimed, do func(ctx context.Context, c *claimed) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
-	for _, c := range all {
-		group.Go(func() error { return s.do(ctx, c, "") })
+	for i := range all {
+		group.Go(func() error { return do(ctx, &all[i]) })
 	}
-	return len(all), group.Wait()
+	return group.Wait()
 }
 
-// at returns the stage of an action after which the sender dies. Empty: it survives the action.
-func (d death) at(n int) stage {
-	if n == d.nth {
-		return d.stage
-	}
-	return ""
-}
-
-// die kills the process if this is the stage.
-func die(at, now stage) error {
-	if at != now {
+// die kills the process if this is the stage, and actions have reached it.
+func die(dies, now stage, reached []claimed) error {
+	if dies != now || len(reached) == 0 {
 		return nil
 	}
 	if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
@@ -128,37 +130,51 @@ func die(at, now stage) error {
 	select {} // until the signal arrives
 }
 
-// do starts an action, calls the provider, and settles it. The process dies after a stage.
-func (s *sender) do(ctx context.Context, c claimed, dies stage) error {
-	if err := die(dies, afterClaim); err != nil {
-		return err
+// start starts the actions and returns those whose gates are still open.
+func (s *sender) start(ctx context.Context, all []claimed) (started []claimed, err error) {
+	err = each(ctx, all, func(ctx context.Context, c *claimed) error {
+		if err := s.pool.QueryRow(ctx, "SELECT code FROM thaw.start($1)", c.Reservation).Scan(&c.closedBy); err != nil {
+			return fmt.Errorf("starting %d: %w", c.Reservation, err)
+		}
+		return nil
+	})
+	return slices.DeleteFunc(all, func(c claimed) bool { return c.closedBy != nil }), err
+}
+
+// settleAll settles first what concerns only a prospect. The order of the others decides what their
+// prospects wait for, so they come one after the other.
+func (s *sender) settleAll(ctx context.Context, started []claimed) error {
+	var others []claimed
+	started = slices.DeleteFunc(started, func(c claimed) bool {
+		isOther := !slices.Contains([]string{"sent", "already", "refused", "unknown"}, c.result.outcome)
+		if isOther {
+			others = append(others, c)
+		}
+		return isOther
+	})
+	err := each(ctx, started, s.settle)
+	for i := range others {
+		err = errors.Join(err, s.settle(ctx, &others[i]))
 	}
-	var code *string
-	if err := s.pool.QueryRow(ctx, "SELECT code FROM thaw.start($1)", c.Reservation).Scan(&code); err != nil {
-		return fmt.Errorf("starting %d: %w", c.Reservation, err)
-	}
-	if code != nil {
-		return nil // a gate has closed
-	}
-	if err := die(dies, afterStart); err != nil {
-		return err
-	}
-	result, err := s.call(ctx, c)
+	return err
+}
+
+func (s *sender) settle(ctx context.Context, c *claimed) error {
+	_, err := s.pool.Exec(ctx, "SELECT thaw.settle($1, $2, nullif($3, ''), nullif($4, ''), actor => 'simulation')",
+		c.Reservation, c.result.outcome, c.result.id, c.result.code)
 	if err != nil {
-		return err
-	}
-	if err := die(dies, afterRequest); err != nil {
-		return err
-	}
-	if _, err := s.pool.Exec(ctx, "SELECT thaw.settle($1, $2, nullif($3, ''), nullif($4, ''), actor => 'simulation')",
-		c.Reservation, result.outcome, result.id, result.code); err != nil {
-		return fmt.Errorf("settling %d as %s: %w", c.Reservation, result.outcome, err)
+		return fmt.Errorf("settling %d as %s: %w", c.Reservation, c.result.outcome, err)
 	}
 	return nil
 }
 
+func (s *sender) request(ctx context.Context, c *claimed) (err error) {
+	c.result, err = s.call(ctx, c)
+	return err
+}
+
 // call makes the request and translates the answer into an outcome (docs/sending.md).
-func (s *sender) call(ctx context.Context, c claimed) (result settlement, err error) {
+func (s *sender) call(ctx context.Context, c *claimed) (result settlement, err error) {
 	to := slugOf(c.Prospect)
 	method, route := http.MethodPost, "/api/v1/users/invite"
 	body := map[string]any{"account_id": c.Account, "provider_id": to}
