@@ -120,9 +120,9 @@ func (c *migrateDownCmd) confirm(ctx context.Context, e *env, m *schema.Migrator
 	}
 	stdin, isFile := e.stdin.(*os.File)
 	if !isFile || !term.IsTerminal(int(stdin.Fd())) {
-		return fmt.Errorf("rolling back %s in database %q deletes tables with their data, and there is no terminal on which to confirm this: to confirm, add --yes", strings.Join(names, ", "), name)
+		return fmt.Errorf("rolling back %s in database %q may delete tables with their data, and there is no terminal on which to confirm this: to confirm, add --yes", strings.Join(names, ", "), name)
 	}
-	printf(e.stdout, "Rolling back %s deletes tables with their data.\nType the name of the database, %s, to continue: ", strings.Join(names, ", "), name)
+	printf(e.stdout, "Rolling back %s may delete tables with their data.\nType the name of the database, %s, to continue: ", strings.Join(names, ", "), name)
 	typed, err := bufio.NewReader(io.LimitReader(stdin, 256)).ReadString('\n')
 	if err != nil || strings.TrimSpace(typed) != name {
 		return errors.New("nothing was rolled back: the name of the database does not match")
