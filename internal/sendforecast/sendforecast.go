@@ -527,15 +527,15 @@ func (r *run) opensAt(a *account, q *queue) time.Time {
 	}
 	ramp := r.rampWeek() - 1
 	if perDay := q.limits.PerDay[ramp]; perDay >= 0 && q.kind.today >= perDay {
-		return r.Days[r.day].Ends
+		return earlier(r.Days[r.day].Ends, r.capsGrowAt())
 	}
 	if perWeek := q.limits.PerWeek[ramp]; perWeek >= 0 {
 		first, _ := slices.BinarySearchFunc(q.kind.used, r.now.Add(-week+1), time.Time.Compare)
 		if in := q.kind.used[first:]; len(in) >= perWeek {
 			if perWeek == 0 {
-				return r.Days[r.day].Ends
+				return earlier(r.Days[r.day].Ends, r.capsGrowAt())
 			}
-			return in[len(in)-perWeek].Add(week)
+			return earlier(in[len(in)-perWeek].Add(week), r.capsGrowAt())
 		}
 	}
 	return r.now
@@ -557,4 +557,13 @@ func (r *run) rampWeek() int {
 		return 1
 	}
 	return min(max(int(r.now.Sub(r.RampStartedAt)/week)+1, 1), lastRampWeek)
+}
+
+// capsGrowAt returns when the next ramp week begins, also in the middle of a day: full caps may be
+// open then.
+func (r *run) capsGrowAt() time.Time {
+	if current := r.rampWeek(); !r.RampStartedAt.IsZero() && current < lastRampWeek {
+		return r.RampStartedAt.Add(time.Duration(current) * week)
+	}
+	return r.end
 }

@@ -115,6 +115,31 @@ func TestRampGrows(t *testing.T) {
 	require.Equal(t, "2026-03-10", got[36].From)
 }
 
+// A full cap opens when the next week of the ramp begins, also in the middle of a day.
+func TestRampGrowsWithinADay(t *testing.T) {
+	t.Parallel()
+	for name, caps := range map[string]struct{ perDay, perWeek [lastRampWeek]int }{
+		"per day":  {[lastRampWeek]int{5, 10, 10, 10, 10, 10}, same(-1)},
+		"per week": {same(100), [lastRampWeek]int{5, 10, 10, 10, 10, 10}},
+	} {
+		s := one(invites(11)...)
+		s.RampStartedAt = monday.AddDate(0, 0, -7).Add(3 * time.Hour)
+		kind := s.Accounts[0].Kinds["invite"]
+		kind.PerDay, kind.PerWeek = caps.perDay, caps.perWeek
+		s.Accounts[0].Kinds["invite"] = kind
+		got := expect(t, s, 5, 6, 10)
+		require.Less(t, got[5].At, monday.Add(3*time.Hour), name)
+		require.Equal(t, Expected{monday.Add(3 * time.Hour), "2026-03-02", "2026-03-02"}, got[6], name)
+		require.Equal(t, "2026-03-02", got[10].To, name)
+		kind.PerDay[0], kind.PerWeek[0] = 0, -1
+		s.Accounts[0].Kinds["invite"] = kind
+		require.Equal(t, Expected{monday.Add(3 * time.Hour), "2026-03-02", "2026-03-02"}, expect(t, s, 1)[1], name)
+		kind.PerDay[0], kind.PerWeek[0] = 100, 0
+		s.Accounts[0].Kinds["invite"] = kind
+		require.Equal(t, Expected{monday.Add(3 * time.Hour), "2026-03-02", "2026-03-02"}, expect(t, s, 1)[1], name)
+	}
+}
+
 // What then happens, with other gaps, is on the day that was named, or within the range.
 func TestDaysAreRight(t *testing.T) {
 	t.Parallel()
