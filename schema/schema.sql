@@ -751,7 +751,8 @@ BEGIN
             own.per_day AS campaign_cap,
             CASE WHEN own.per_day IS NOT NULL THEN (
                 SELECT count(*) FROM thaw.actions AS x
-                WHERE x.campaign_id = asked.campaign_id AND x.kind = asked.kind AND x.local_day = g.day AND x.is_used
+                WHERE x.campaign_id = asked.campaign_id AND x.kind = asked.kind AND x.local_day IN (g.day, g.day - 1) AND x.is_used
+                    AND thaw.counts_into_campaign_day(g.day, x.local_day, x.timezone, x.used_at, x.state, at)
                     AND NOT x.id = ANY (coalesce(p_starting, '{}'))) END::integer AS campaign_used,
             (SELECT x.state FROM thaw.actions AS x
              WHERE x.enrollment_id = asked.id AND x.step = asked.step AND (x.is_used OR x.state = 'already')
@@ -2668,6 +2669,9 @@ COMMENT ON FUNCTION thaw.count_mentions(p_texts text[]) IS 'How many rows of eac
 CREATE FUNCTION thaw.counts_into(p_day date, p_began_at timestamp with time zone, p_local_day date, p_used_at timestamp with time zone, p_state thaw.action_state) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((p_local_day = p_day) OR (p_used_at >= p_began_at) OR (p_state = 'started'::thaw.action_state));
+CREATE FUNCTION thaw.counts_into_campaign_day(p_day date, p_local_day date, p_zone text, p_used_at timestamp with time zone, p_state thaw.action_state, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN ((p_local_day = p_day) OR ((p_local_day = (p_day - 1)) AND (((CASE WHEN (p_state = 'started'::thaw.action_state) THEN p_at ELSE p_used_at END AT TIME ZONE p_zone))::date >= p_day)));
 CREATE FUNCTION thaw.current_reason(p_reason thaw.pause_reason) RETURNS thaw.pause_reason
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE p_reason WHEN 'linkedin_account_disconnected'::thaw.pause_reason THEN 'account_disconnected'::thaw.pause_reason WHEN 'linkedin_account_issue'::thaw.pause_reason THEN 'account_issue'::thaw.pause_reason WHEN 'linkedin_high_failure_rate'::thaw.pause_reason THEN 'high_failure_rate'::thaw.pause_reason ELSE p_reason END;

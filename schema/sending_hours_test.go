@@ -122,3 +122,41 @@ func TestActionUnderWayAtMidnightCountsIntoBothDays(t *testing.T) {
 		require.Equal(t, "daily_cap", reserve(t, db, 5))
 	}
 }
+
+// The same for the cap of a campaign. Its accounts may have several zones, and an action counts
+// into the days of its own.
+func TestCampaignCountsWhatIsUnderWayAtMidnight(t *testing.T) {
+	t.Parallel()
+	for outcome, isOpen := range map[string]bool{"sent": false, "unknown": false, "throttled": true} {
+		db := withSenders(t)
+		db.Exec(t, noGaps+`
+			INSERT INTO thaw.action_overrides (workspace_id, campaign_id, kind, per_day, reason, actor) VALUES (1, 1, 'invite', 2, 'x', 'x');
+			UPDATE thaw.accounts SET timezone = 'America/Los_Angeles' WHERE id = 2`)
+		moveTo(t, db, "2026-03-03 22:50:00+00") // 23:50 in Berlin, 14:50 in Los Angeles
+		send(t, db, 1)
+		moveTo(t, db, "2026-03-03 22:59:00+00")
+		late := reserve(t, db, 2)
+		require.Equal(t, "go", start(t, db, late))
+		require.Equal(t, "campaign_cap", reserve(t, db, 3))
+		require.Equal(t, "campaign_cap", reserve(t, db, 11), "both were started on the same day of the calendar")
+
+		moveTo(t, db, "2026-03-03 23:01:00+00")
+		third := reserve(t, db, 3)
+		require.Equal(t, "campaign_cap", reserve(t, db, 4), "one is under way")
+		require.Equal(t, "go", start(t, db, third))
+		settle(t, db, late, outcome, "provider_ref => 'x'")
+		settle(t, db, third, "sent", "provider_ref => 'x'")
+		if isOpen {
+			require.Equal(t, "reserved", testdb.Value[string](t, db, "SELECT state::text FROM thaw.actions WHERE id = $1::bigint", reserve(t, db, 4)), outcome)
+		}
+		require.Equal(t, "campaign_cap", reserve(t, db, 5), outcome)
+	}
+	db := withSenders(t)
+	db.Exec(t, noGaps+`
+		INSERT INTO thaw.action_overrides (workspace_id, campaign_id, kind, per_day, reason, actor) VALUES (1, 1, 'invite', 1, 'x', 'x');
+		UPDATE thaw.accounts SET timezone = 'America/Los_Angeles' WHERE id = 2`)
+	moveTo(t, db, "2026-03-03 23:30:00+00")
+	send(t, db, 11)
+	require.Equal(t, "campaign_cap", reserve(t, db, 12))
+	require.NotEqual(t, "campaign_cap", reserve(t, db, 1), "the day before, in its own zone")
+}

@@ -38,6 +38,15 @@ RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN p_local_day = p_day OR p_used_at >= p_began_at OR p_state = 'started';
 -- +goose StatementEnd
 
+-- The same for the cap of a campaign, whose accounts may have several zones: an action counts into
+-- the days of its own zone, and p_day is the name of a day.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.counts_into_campaign_day(p_day date, p_local_day date, p_zone text, p_used_at timestamptz, p_state thaw.action_state, p_at timestamptz)
+RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
+RETURN p_local_day = p_day
+    OR p_local_day = p_day - 1 AND ((CASE WHEN p_state = 'started' THEN p_at ELSE p_used_at END) AT TIME ZONE p_zone)::date >= p_day;
+-- +goose StatementEnd
+
 -- What identifies a prospect: the normal form of the URL, or the e-mail address. Campaigns write
 -- one profile in several ways, and an invite in another spelling would be a second one. The
 -- spellings are those of explain.NormalURL. Letters are folded as the database folds them.
@@ -449,6 +458,7 @@ END;
 -- +goose StatementEnd
 
 REVOKE ALL ON FUNCTION thaw.counts_as_used(thaw.action_state), thaw.counts_into(date, timestamptz, date, timestamptz, thaw.action_state),
+    thaw.counts_into_campaign_day(date, date, text, timestamptz, thaw.action_state, timestamptz),
     thaw.prospect_key(text), thaw.linked_person_of(thaw.accounts), thaw.person_of(thaw.accounts), thaw.ensure_senders(bigint[]),
     thaw.accounts_note_person(), thaw.follow_persons(integer), thaw.are_persons_unknown(), thaw.proof_of(thaw.action_state), thaw.move_to_sender(bigint, bigint, bigint),
     thaw.ramp_week(timestamptz, timestamptz), thaw.ramp_grows_at(timestamptz, smallint), thaw.ramp_at(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) FROM PUBLIC;
@@ -470,6 +480,7 @@ DROP FUNCTION thaw.person_of(thaw.accounts);
 DROP FUNCTION thaw.linked_person_of(thaw.accounts);
 DROP TABLE thaw.actions, thaw.sending_accounts, thaw.senders;
 DROP FUNCTION thaw.prospect_key(text);
+DROP FUNCTION thaw.counts_into_campaign_day(date, date, text, timestamptz, thaw.action_state, timestamptz);
 DROP FUNCTION thaw.counts_into(date, timestamptz, date, timestamptz, thaw.action_state);
 DROP FUNCTION thaw.counts_as_used(thaw.action_state);
 DROP TYPE thaw.action_outcome, thaw.action_state;

@@ -299,7 +299,8 @@ BEGIN
             own.per_day AS campaign_cap,
             CASE WHEN own.per_day IS NOT NULL THEN (
                 SELECT count(*) FROM thaw.actions AS x
-                WHERE x.campaign_id = asked.campaign_id AND x.kind = asked.kind AND x.local_day = g.day AND x.is_used
+                WHERE x.campaign_id = asked.campaign_id AND x.kind = asked.kind AND x.local_day IN (g.day, g.day - 1) AND x.is_used
+                    AND thaw.counts_into_campaign_day(g.day, x.local_day, x.timezone, x.used_at, x.state, at)
                     AND NOT x.id = ANY (coalesce(p_starting, '{}'))) END::integer AS campaign_used,
             (SELECT x.state FROM thaw.actions AS x
              WHERE x.enrollment_id = asked.id AND x.step = asked.step AND (x.is_used OR x.state = 'already')
