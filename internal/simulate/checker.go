@@ -114,10 +114,10 @@ const (
 	wrongDay     finding = "forecasts with another day than the request"
 )
 
-// allFindings are in the order of the report.
+// allFindings are in the order of the report. wrongDay follows if days were asked for.
 var allFindings = []finding{
 	repeated, outOfOrder, invitedAgain, overDay, overWeek, outside, notConnected, inSafety, noSafety, tooClose, busierHour, silent, waiting, stuck,
-	gone, notRequested, notKnown, wrongDay,
+	gone, notRequested, notKnown,
 }
 
 // findings counts them, with the first example of each.

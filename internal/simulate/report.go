@@ -109,7 +109,11 @@ func (d *driver) report(ctx context.Context) (r *Report, err error) {
 		}
 		found.note(what, n, "")
 	}
-	for _, what := range allFindings {
+	lines := allFindings
+	if d.Static {
+		lines = append(slices.Clip(lines), wrongDay)
+	}
+	for _, what := range lines {
 		r.Zero = append(r.Zero, Count{string(what), found[what].N, found[what].Example})
 	}
 	if err := d.describeWork(ctx, r, log); err != nil {
