@@ -332,11 +332,12 @@ func TestHistoryOutlivesItsJobs(t *testing.T) {
 	f.Exec(t, "DELETE FROM thaw.river_job WHERE state = 'completed'")
 	before := f.everything(t)
 
-	// A new sweep job for a swept tick changes nothing.
+	// A new sweep job for a swept tick changes nothing. A process that has just become the leader may
+	// have inserted it before.
 	f.Exec(t, "SELECT thaw.sweep()")
-	again, err := w.Client().Insert(t.Context(), jobs.SweepArgs{TickAt: jobs.TickAt(testdb.Value[time.Time](t, f.DB, "SELECT thaw.tick()"))}, nil)
+	_, err := w.Client().Insert(t.Context(), jobs.SweepArgs{TickAt: jobs.TickAt(testdb.Value[time.Time](t, f.DB, "SELECT thaw.tick()"))}, nil)
 	require.NoError(t, err)
-	require.False(t, again.UniqueSkippedAsDuplicate)
 	f.settle(t)
+	f.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE kind = 'sweep' AND state = 'completed'")
 	require.Equal(t, before, f.everything(t))
 }
