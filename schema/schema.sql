@@ -5423,15 +5423,15 @@ DECLARE
     day  date;
     ends timestamptz;
 BEGIN
-    SELECT g.timezone, g.day, g.day_ends_at INTO zone, day, ends FROM thaw.kind_gates(ARRAY[p_account_id], ARRAY[p_kind]) AS g;
-    IF zone IS NULL THEN
-        RETURN at + interval '24 hours';
-    ELSIF p_error_code = 'cannot_resend_yet' THEN
-        RETURN thaw.day_start(zone, (date_trunc('week', day) + interval '7 days')::date);
-    ELSIF p_error_code = 'insufficient_credits' THEN
+    IF p_error_code = 'insufficient_credits' THEN
         RETURN date_trunc('month', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + interval '1 month';
     END IF;
-    RETURN ends;
+    SELECT g.timezone, g.day, g.day_ends_at INTO zone, day, ends FROM thaw.kind_gates(ARRAY[p_account_id], ARRAY[p_kind]) AS g;
+    IF p_error_code = 'cannot_resend_yet' THEN
+        RETURN coalesce(thaw.day_start(zone, (date_trunc('week', day) + interval '7 days')::date), at + interval '7 days');
+    END IF;
+    -- Without a time zone, no day is known.
+    RETURN coalesce(CASE WHEN zone IS NOT NULL THEN ends END, at + interval '24 hours');
 END;
 $$;
 CREATE FUNCTION thaw.limit_text(p_kind text, p_per_day integer, p_per_week integer, p_gap_from interval, p_gap_to interval) RETURNS text
@@ -9856,7 +9856,7 @@ BEGIN
     RETURN result;
 END;
 $$;
-COMMENT ON FUNCTION thaw.start(reservation bigint) IS 'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown the reservation is kept: call start again at opens_at. After any other code it is released.';
+COMMENT ON FUNCTION thaw.start(reservation bigint) IS 'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown, if id is set, the reservation is kept: call start again at opens_at. Otherwise it is released.';
 CREATE FUNCTION thaw.start_action(p_what text, p_account text, p_provider text, p_reason text, p_actor text) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'

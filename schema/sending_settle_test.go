@@ -110,6 +110,20 @@ func TestLimitedHoldsTheKindAndKeepsTheStep(t *testing.T) {
 		db, _ = outcome(t, "limited", args...)
 		require.Equal(t, until, testdb.Value[string](t, db, hold)[:len(until)])
 	}
+
+	// If the zone was lost after the start, no local day is known.
+	for until, args := range map[string][]string{
+		"invite limited Wed Mar 04 10:00":           {},
+		"invite cannot_resend_yet Tue Mar 10 10:00": {"error_code => 'cannot_resend_yet'"},
+		"invite insufficient_credits Wed Apr 01 02": {"error_code => 'insufficient_credits'"},
+	} {
+		db := withSenders(t)
+		id := reserve(t, db, 1)
+		require.Equal(t, "go", start(t, db, id))
+		db.Exec(t, "UPDATE thaw.accounts SET timezone = NULL")
+		settle(t, db, id, "limited", args...)
+		require.Equal(t, until, testdb.Value[string](t, db, hold)[:len(until)])
+	}
 }
 
 func TestThrottledTriesAgain(t *testing.T) {
@@ -285,8 +299,8 @@ func TestLastStepCompletesAPausedProspect(t *testing.T) {
 	require.Zero(t, violations(t, db))
 }
 
-// An invite that was accepted stays accepted: withdrawn, it could be repeated. The end of an invite
-// makes room below the ceiling at once.
+// An invite that was accepted stays accepted: withdrawn, it could be repeated. An invite that
+// has ended does not count toward the ceiling.
 func TestEndOfAnInvite(t *testing.T) {
 	t.Parallel()
 	db := withSenders(t)

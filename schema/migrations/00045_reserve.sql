@@ -291,7 +291,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.start(bigint) IS
-    'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown the reservation is kept: call start again at opens_at. After any other code it is released.';
+    'The last look in the moment before the call. code null: go, and settle the action before lease_until. Commit before you call the provider. Otherwise do not call: code says why. After cooldown, if id is set, the reservation is kept: call start again at opens_at. Otherwise it is released.';
 
 REVOKE ALL ON FUNCTION thaw.lock_sender(bigint), thaw.lock_campaign_caps(bigint[]), thaw.draw(text), thaw.reserve_rows(bigint[], text[], interval, text), thaw.longest_reserving(), thaw.require_short_transaction(),
     thaw.require_actor(text),

@@ -39,15 +39,15 @@ DECLARE
     day  date;
     ends timestamptz;
 BEGIN
-    SELECT g.timezone, g.day, g.day_ends_at INTO zone, day, ends FROM thaw.kind_gates(ARRAY[p_account_id], ARRAY[p_kind]) AS g;
-    IF zone IS NULL THEN
-        RETURN at + interval '24 hours';
-    ELSIF p_error_code = 'cannot_resend_yet' THEN
-        RETURN thaw.day_start(zone, (date_trunc('week', day) + interval '7 days')::date);
-    ELSIF p_error_code = 'insufficient_credits' THEN
+    IF p_error_code = 'insufficient_credits' THEN
         RETURN date_trunc('month', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + interval '1 month';
     END IF;
-    RETURN ends;
+    SELECT g.timezone, g.day, g.day_ends_at INTO zone, day, ends FROM thaw.kind_gates(ARRAY[p_account_id], ARRAY[p_kind]) AS g;
+    IF p_error_code = 'cannot_resend_yet' THEN
+        RETURN coalesce(thaw.day_start(zone, (date_trunc('week', day) + interval '7 days')::date), at + interval '7 days');
+    END IF;
+    -- Without a time zone, no day is known.
+    RETURN coalesce(CASE WHEN zone IS NOT NULL THEN ends END, at + interval '24 hours');
 END;
 $$;
 -- +goose StatementEnd
