@@ -48,7 +48,7 @@ func (r Result) WriteChart(w io.Writer) error {
 const (
 	chartWidth = 760.0
 	barLeft    = 190.0
-	barRoom    = 400.0 // width of the longest bar; the numbers are to its right
+	barSpace   = 400.0 // width of the longest bar; the numbers are to its right
 	barStep    = 24.0
 	// longest is the maximum length of a bar as a multiple of the baseline or the target. Longer
 	// bars are cut off.
@@ -109,7 +109,7 @@ func newGroup(m Metric, lines []Line, top float64) (g group, ok bool) {
 	for _, l := range all {
 		b := bar{Name: l.Variant, Role: string(l.Role), Value: m.Unit.format(l.Median), X: barLeft, Y: y}
 		b.Cut = l.Median > scale
-		b.Length = max(1, barRoom*min(l.Median, scale)/scale)
+		b.Length = max(1, barSpace*min(l.Median, scale)/scale)
 		if l.Ratio != nil {
 			b.Ratio = fmt.Sprintf("%.2f x", *l.Ratio)
 		}
@@ -118,7 +118,7 @@ func newGroup(m Metric, lines []Line, top float64) (g group, ok bool) {
 	}
 	g.Bottom = y
 	if target > 0 {
-		g.Target, g.TargetAt = "target "+m.target(), barLeft+barRoom*target/scale
+		g.Target, g.TargetAt = "target "+m.target(), barLeft+barSpace*target/scale
 	}
 	return g, true
 }

@@ -39,7 +39,7 @@ type Line struct {
 // summarize builds the lines of a result, ordered by metric, then by variant.
 func summarize(about About, variants []variant, samples [][]sample, notes []string) Result {
 	result := Result{About: about, Notes: notes}
-	floor := slices.IndexFunc(variants, func(c variant) bool { return c.Role == Baseline })
+	baseline := slices.IndexFunc(variants, func(c variant) bool { return c.Role == Baseline })
 	for _, metric := range about.Metrics {
 		for i, c := range variants {
 			line := Line{Variant: c.Name, Role: c.Role, Metric: metric}
@@ -50,8 +50,8 @@ func summarize(about About, variants []variant, samples [][]sample, notes []stri
 					continue
 				}
 				line.Samples = append(line.Samples, value)
-				if floor >= 0 && floor != i && metric.Limit == 0 {
-					if base := samples[floor][round][metric.Name]; base > 0 {
+				if baseline >= 0 && baseline != i && metric.Limit == 0 {
+					if base := samples[baseline][round][metric.Name]; base > 0 {
 						ratios = append(ratios, value/base)
 					}
 				}

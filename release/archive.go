@@ -22,7 +22,7 @@ type file struct {
 	mode    fs.FileMode
 }
 
-// fileAt reads a file of this machine. Only whether it is executable is taken from its mode.
+// fileAt reads a file of the disk. Only whether it is executable is taken from its mode.
 func fileAt(name, source string) (file, error) {
 	content, err := os.ReadFile(source)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// host is the platform of this machine, whose binary prints the manual page.
+// host is the platform of this process, whose binary prints the manual page.
 var host = platform{runtime.GOOS, runtime.GOARCH}
 
 func (r *release) build(ctx context.Context, platforms []platform, twice bool) error {

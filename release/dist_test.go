@@ -30,8 +30,8 @@ import (
 	"github.com/thawline/thaw/internal/localpg"
 )
 
-// These tests check the files of a finished release for this machine, as the tools see them that
-// users have.
+// These tests check the files of a finished release for the platform on which they run, as the
+// tools see them that users have.
 var dist = flag.String("dist", "../dist", "folder that the program wrote")
 
 // only returns the one file that matches a pattern.
@@ -291,7 +291,7 @@ func get(ctx context.Context, url, password string) int {
 }
 
 // containerSpec is an OCI runtime configuration with the strictest settings that Kubernetes and
-// Docker offer. The network is that of this machine, where the database is.
+// Docker offer. The network is that of the host, where the database is.
 func containerSpec(environ, args []string) map[string]any {
 	type object = map[string]any
 	return object{

@@ -12,7 +12,7 @@
 //	go run . --key ~/.ssh/thaw-release      # the version is the tag of the commit
 //	go run . --snapshot                     # any commit, signed with a key for this build only
 //
-// The same commit gives the same bytes on every machine: times are those of the commit, the Go
+// The same commit gives the same bytes everywhere: times are those of the commit, the Go
 // version is the one in .ci/go-version, and certificates and time zones come from pinned modules.
 // Only the signature depends on the key. With --twice, all binaries are built a second time with an
 // empty build cache, and must be equal.

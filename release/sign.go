@@ -19,8 +19,8 @@ const (
 
 const checksumsFile = "SHA256SUMS"
 
-// sign writes the checksums of all files and signs them with an SSH key, because ssh-keygen is on
-// every machine. deploy/allowed_signers has the public keys that releases are signed with, so that
+// sign writes the checksums of all files and signs them with an SSH key, because ssh-keygen is
+// everywhere. deploy/allowed_signers has the public keys that releases are signed with, so that
 // users can get them from the repository and not from the place where they got the release.
 func (r *release) sign(ctx context.Context, key string) error {
 	entries, err := os.ReadDir(r.out)

@@ -151,7 +151,7 @@ func (s *story) send(ctx context.Context, provider string, action jobs.Claimed) 
 	})
 }
 
-// reserve requires that a gate is closed.
+// refused tries to reserve an invite, and requires that a gate is closed.
 func (s *story) refused(ctx context.Context, enrollment int64, want jobs.Code) error {
 	return pgx.BeginFunc(ctx, s.db.Pool(), func(tx pgx.Tx) error {
 		r, err := jobs.Reserve(ctx, tx, enrollment, jobs.ReserveOptions{Kind: "invite", Actor: "demo"})

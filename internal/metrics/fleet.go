@@ -75,7 +75,7 @@ var (
 	settledDesc = desc("actions_settled_total",
 		"Actions that all processes and senders have settled since this process started, by state.", "state")
 	refusedDesc = desc("actions_refused_total",
-		"Actions that the provider rejected since this process started, by its error code: refusals and limits.", "code")
+		"Actions that the provider rejected since this process started, by its error code: refused, limited, throttled, account_lost and restricted.", "code")
 	gatesDesc  = desc("accounts_at_gate", "Accounts with something to send, by the gate that was closed at the last look.", "code")
 	dueDesc    = desc("due_accounts", "Accounts that have something to send and whose gates are open, as of the last look, which is at most a minute ago.")
 	dueAgeDesc = desc("oldest_due_action_age_seconds",

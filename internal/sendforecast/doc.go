@@ -4,7 +4,10 @@
 // A [Sender] is the state of a person behind accounts, read in one snapshot. [Sender.Expect] goes
 // through the coming days as the scheduler does: windows, caps of the day and of 168 hours by ramp
 // week, holds of kinds, gaps, the accounts in turn, the campaigns of an account in turn, and the
-// steps that follow. SQL decides what the windows, limits and days are; this package only counts.
+// steps that follow. SQL decides what the windows, limits, holds and days are. Asking SQL for each
+// action of 60 days would take a query per action, so this package repeats four rules of the schema
+// in Go: the caps of a day and of 168 hours, the gap, the ceiling of open invites, and the order of
+// turns. The command thaw simulate --static compares the days with what is then sent.
 //
 // Gaps are drawn at random, so the day of an action is not always certain: near the end of a
 // window, and where several campaigns take turns at a cap. The days are counted several times, with
