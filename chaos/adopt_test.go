@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -139,10 +140,14 @@ func (a *adoption) adoptCommand(options ...string) *exec.Cmd {
 	return a.command(launch{command: "adopt", options: options})
 }
 
-// consume starts thaw adopt run, the worker that writes Thaw's changes into the platform's tables.
+// consume starts thaw adopt run, the worker that writes Thaw's changes into the platform's tables,
+// and returns when it works. A process that loses the database while it starts ends.
 func (a *adoption) consume() *process {
 	a.Helper()
-	return a.begin(launch{command: "adopt", options: []string{"run"}})
+	p := a.begin(launch{command: "adopt", options: []string{"run"}})
+	require.Eventually(a, func() bool { return strings.Contains(p.log(), "writing Thaw's changes into the platform's tables") },
+		startPatience, 10*time.Millisecond, "%s has not begun", p.name)
+	return p
 }
 
 // restart crashes Postgres and starts it again.

@@ -45,16 +45,19 @@ func (d database) openPools(ctx context.Context, b dbconn.Budget) (pools process
 			closePools(pools)
 		}
 	}()
+	// A process that is frozen in the middle of a transaction must not hold its locks, not even those
+	// of River's own transactions.
+	idle := dbconn.Limits{Idle: store.IdleTimeout}
 	for _, p := range []struct {
 		pool    **pgxpool.Pool
 		size    int
 		noFlush bool
 		limits  dbconn.Limits
 	}{
-		{&pools.Reads, b.Reads, false, dbconn.Limits{}},
+		{&pools.Reads, b.Reads, false, idle},
 		// River's own writes are bookkeeping. If a crash of the server loses the last of them, jobs
 		// are handed out again.
-		{&pools.Queue, b.Queue, true, dbconn.Limits{}},
+		{&pools.Queue, b.Queue, true, idle},
 		{&pools.Passes, b.Passes, false, store.SessionLimits},
 		{&pools.Webhooks, b.Webhooks, false, store.SessionLimits},
 	} {

@@ -53,8 +53,8 @@ type Options struct {
 	// NoFlush sets synchronous_commit to off, so that commits do not wait for the disk. No effect
 	// with PollOnly.
 	NoFlush bool
-	// Limits apply to transactions that do not set their own; see [HasLimits]. No effect with
-	// PollOnly.
+	// Limits apply to transactions that do not set their own. If Statement is set, [HasLimits] is
+	// true. No effect with PollOnly.
 	Limits Limits
 }
 
@@ -123,7 +123,7 @@ func openConfigured(ctx context.Context, config *pgxpool.Config, o Options) (*pg
 	if o.NoFlush {
 		wanted["synchronous_commit"] = "off"
 	}
-	if !o.PollOnly && o.Limits != (Limits{}) {
+	if !o.PollOnly && o.Limits.Statement > 0 {
 		config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 			conn.PgConn().CustomData()[limited] = true
 			return nil

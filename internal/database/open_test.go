@@ -66,7 +66,8 @@ func TestSessionsIgnoreDatabaseSettings(t *testing.T) {
 	require.Equal(t, plain, read())
 }
 
-// Sessions have the limits of their pool. With PollOnly they have none, and HasLimits is false.
+// Sessions have the limits of their pool. With PollOnly they have none, and HasLimits is false, as
+// for sessions whose statements have no limit.
 func TestSessionsHaveTheLimitsOfTheirPool(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -78,6 +79,7 @@ func TestSessionsHaveTheLimitsOfTheirPool(t *testing.T) {
 	}{
 		{database.Options{}, false, "0 0 0"},
 		{database.Options{Limits: database.Limits{Statement: 3 * time.Second, Lock: 2 * time.Second}}, true, "3s 2s 0"},
+		{database.Options{Limits: database.Limits{Idle: 3 * time.Second}}, false, "0 0 3s"},
 		{database.Options{Limits: database.Limits{Statement: 3 * time.Second}, PollOnly: true}, false, ""},
 	} {
 		if c.options.PollOnly {
