@@ -61,7 +61,7 @@ func TestAccountsRaceForTheCapOfACampaign(t *testing.T) {
 		{started, 1, 2, []string{"go", "campaign_cap"}},
 	} {
 		if one.statement == started {
-			db.Exec(t, "UPDATE thaw.action_overrides SET per_day = 2; SELECT thaw.reserve(11); UPDATE thaw.actions SET local_day = local_day - 1; UPDATE thaw.action_overrides SET per_day = 1")
+			db.Exec(t, "UPDATE thaw.action_overrides SET per_day = 2; SELECT thaw.reserve(11); UPDATE thaw.actions SET local_day = local_day - 1, used_at = used_at - interval '1 day'; UPDATE thaw.action_overrides SET per_day = 1")
 			one.first, one.second = testdb.Value[int](t, db, "SELECT min(id) FROM thaw.actions"), testdb.Value[int](t, db, "SELECT max(id) FROM thaw.actions")
 		}
 		first, err := db.Pool.Begin(t.Context())
