@@ -605,6 +605,61 @@ var mutants = []mutant{
 		pkg:     "./schema", tests: []string{"TestActionUnderWayAtMidnightCountsIntoBothDays"},
 	},
 	{
+		without: "the second day of the cap of a campaign for a request that was under way at midnight",
+		edits:   []edit{{ledger, "OR p_local_day = p_day - 1 AND ((CASE", "OR false AND ((CASE"}},
+		pkg:     "./schema", tests: []string{"TestCampaignCountsWhatIsUnderWayAtMidnight"},
+	},
+	{
+		without: "the step back of the ramp after an idle month",
+		edits:   []edit{{ledger, "WHEN p_last_started_at < p_at - interval '30 days' AND", "WHEN false AND"}},
+		pkg:     "./schema", tests: []string{"TestIdleMonthStepsTheRampBackOneWeek"},
+	},
+	{
+		without: "what the step itself has done in its gates",
+		edits:   []edit{{gates, "WHEN facts.done IS NOT NULL THEN CASE facts.done", "WHEN false THEN CASE facts.done"}},
+		pkg:     "./schema", tests: []string{"TestEveryGateHasItsCodeAndOpening"},
+	},
+	{
+		without: "shadow mode in the gates of what Thaw gives out",
+		edits:   []edit{{gates, "WHEN facts.is_shadow THEN 'shadow_mode'", ""}},
+		pkg:     "./schema", tests: []string{"TestFirstClosedGateIsTheAnswer"},
+	},
+	{
+		without: "the signal of a sender that lost its account",
+		edits:   []edit{{settles, "WHEN result IN ('account_lost', 'restricted') THEN", "WHEN result IN ('account_lost', 'restricted') AND false THEN"}},
+		pkg:     "./schema", tests: []string{"TestAccountLostIsASignal"},
+	},
+	{
+		without: "the turns of workspaces in the scheduler",
+		edits:   []edit{{schedule, "row_number() OVER (PARTITION BY one.workspace_id ORDER BY", "row_number() OVER (ORDER BY"}},
+		pkg:     "./schema", tests: []string{"TestClaimsAreFairAcrossWorkspaces"},
+	},
+	{
+		without: "the share of other workspaces beside a large backlog",
+		edits:   []edit{{schedule, "IF cardinality(accounts) = bound THEN", "IF false THEN"}},
+		pkg:     "./schema", tests: []string{"TestABacklogOfOneWorkspaceDelaysNoOther"},
+	},
+	{
+		without: "the turns of campaigns in the scheduler",
+		edits:   []edit{{schedule, "ORDER BY line.due_at > at, line.campaign_id <= account.turn,", "ORDER BY line.due_at > at,"}},
+		pkg:     "./schema", tests: []string{"TestCampaignsAndSiblingsTakeTurns"},
+	},
+	{
+		without: "the nudges of rows that the scheduler has locked",
+		edits:   []edit{{schedule, "WHERE (first.account_id IN (SELECT unnest(ready))) IS NOT TRUE;", "WHERE false;"}},
+		pkg:     "./schema", tests: []string{"TestNoChangeIsMissedDuringALook"},
+	},
+	{
+		without: "the nudge of a prospect that is due earlier",
+		edits:   []edit{{schedule, "OLD.due_at IS DISTINCT FROM NEW.due_at OR OLD.account_id", "OLD.account_id"}},
+		pkg:     "./schema", tests: []string{"TestChangesAreNoticedAtOnce"},
+	},
+	{
+		without: "the delay of prospects that are invited already",
+		edits:   []edit{{schedule, "FROM result WHERE e.id = result.enrollment_id AND result.is_passed", "FROM result WHERE false"}},
+		pkg:     "./schema", tests: []string{"TestInvitedProspectDoesNotHoldUpOthers"},
+	},
+	{
 		without: "the lock on the cap of a campaign",
 		edits:   []edit{{reserves, "ORDER BY own.id FOR NO KEY UPDATE;", "ORDER BY own.id;"}},
 		pkg:     "./schema", tests: []string{"TestAccountsRaceForTheCapOfACampaign"},
