@@ -17,8 +17,8 @@ import (
 	"github.com/thawline/thaw/internal/providersim"
 )
 
-// Requests are the provider simulator, which fails no request. Its log says what was requested and
-// delivered. On demand it has done what is requested, and does not answer.
+// Requests are the provider simulator, which fails a request only if it is asked to. Its log says
+// what was requested and delivered. On demand it has done what is requested, and does not answer.
 type requests struct {
 	s   *scenario
 	sim *providersim.Server
@@ -107,7 +107,6 @@ type limit struct{ perDay, perWeek int }
 // wrong says what the log proves against the product: an action that was requested twice, and
 // accounts that exceeded their limit for a kind.
 func (r *requests) wrong(zone *time.Location, limits map[string]limit) (wrong []string) {
-	times := map[[2]string][]time.Time{}
 	for _, e := range r.sim.Log(0) {
 		if e.Attempt > 1 {
 			wrong = append(wrong, fmt.Sprintf("%s to %s through %s was requested %d times", e.Kind, e.To, e.Account, e.Attempt))
@@ -115,7 +114,15 @@ func (r *requests) wrong(zone *time.Location, limits map[string]limit) (wrong []
 		if !e.Delivered {
 			wrong = append(wrong, fmt.Sprintf("%s to %s through %s failed: %s", e.Kind, e.To, e.Account, e.Code))
 		}
-		if _, limited := limits[e.Account]; limited {
+	}
+	return append(wrong, r.exceeded(zone, limits)...)
+}
+
+// exceeded returns the accounts with more deliveries of a kind than their limit.
+func (r *requests) exceeded(zone *time.Location, limits map[string]limit) (wrong []string) {
+	times := map[[2]string][]time.Time{}
+	for _, e := range r.sim.Log(0) {
+		if _, limited := limits[e.Account]; limited && e.Delivered {
 			times[[2]string{e.Account, e.Kind}] = append(times[[2]string{e.Account, e.Kind}], e.At)
 		}
 	}
