@@ -59,19 +59,38 @@ func TestGateSentences(t *testing.T) {
 // The list of codes is that of the SQL functions, in the same order.
 func TestGateCodesAreThoseOfTheSchema(t *testing.T) {
 	t.Parallel()
-	source, err := os.ReadFile("../../schema/migrations/00044_gates.sql")
+	migration, err := os.ReadFile("../../schema/migrations/00044_gates.sql")
 	require.NoError(t, err)
-	text := string(source)
-	list := text[strings.Index(text, "The first closed gate is the answer"):strings.Index(text, "-- opens_at is when the gate opens")]
-	var documented []string
+	list := between(t, string(migration), "The first closed gate is the answer", "-- opens_at is when the gate opens")
+	var documented []GateCode
 	for _, code := range regexp.MustCompile(`\b[a-z]+(?:_[a-z]+)+\b|\bcooldown\b`).FindAllString(list, -1) {
 		if code != "block_reason" {
-			documented = append(documented, code)
+			documented = append(documented, GateCode(code))
 		}
 	}
-	codes := make([]string, len(GateCodes))
-	for i, code := range GateCodes {
-		codes[i] = string(code)
+	require.Equal(t, GateCodes, documented, "the comment")
+
+	snapshot, err := os.ReadFile("../../schema/schema.sql")
+	require.NoError(t, err)
+	var returned []GateCode
+	for _, function := range []string{"block_reason", "kind_gates", "action_gates"} {
+		body := between(t, string(snapshot), "CREATE FUNCTION thaw."+function+"(", "\nCREATE FUNCTION ")
+		for _, found := range regexp.MustCompile(`(?:THEN|ELSE) '([a-z_]+)'`).FindAllStringSubmatch(body, -1) {
+			returned = append(returned, GateCode(found[1]))
+		}
 	}
-	require.Equal(t, documented, codes)
+	slices.Sort(returned)
+	// Auto-resume is about resuming alone. The other is no gate, but the cause of a hold.
+	returned = slices.DeleteFunc(slices.Compact(returned), func(c GateCode) bool { return c == "auto_resume_off" || c == HeldElsewhere })
+	require.ElementsMatch(t, GateCodes, returned, "the functions")
+}
+
+// between returns the text between two others.
+func between(t *testing.T, text, from, to string) string {
+	t.Helper()
+	_, text, isFound := strings.Cut(text, from)
+	require.True(t, isFound, from)
+	text, _, isFound = strings.Cut(text, to)
+	require.True(t, isFound, to)
+	return text
 }

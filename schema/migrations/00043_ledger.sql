@@ -39,7 +39,8 @@ RETURN p_local_day = p_day OR p_used_at >= p_began_at OR p_state = 'started';
 -- +goose StatementEnd
 
 -- The same for the cap of a campaign, whose accounts may have several zones: an action counts into
--- the days of its own zone, and p_day is the name of a day.
+-- the days of its own zone, and p_day is the name of a day. No lease is longer than a day, so no
+-- action counts into a third one.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.counts_into_campaign_day(p_day date, p_local_day date, p_zone text, p_used_at timestamptz, p_state thaw.action_state, p_at timestamptz)
 RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
