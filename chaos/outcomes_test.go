@@ -131,6 +131,7 @@ func (x *sending) fail(fault string, count int) {
 // accounts that are stopped, and they are connected again.
 func (x *sending) strikeFailing(k failingKill) {
 	x.Helper()
+	x.endHolds()
 	count := 1
 	if strings.HasPrefix(k.point, "COMMIT ") {
 		count = sendingAccounts // whichever settlement is the first
@@ -141,6 +142,14 @@ func (x *sending) strikeFailing(k failingKill) {
 	x.fault("kills at " + outcomeOf[k.fault])
 	x.stoppedStayQuiet()
 	x.reconnect()
+}
+
+// endHolds advances the clock until no kind of an account is on hold: limits of the provider last
+// until the next day, and only accounts that send reach a point.
+func (x *sending) endHolds() {
+	x.Helper()
+	left := value[float64](x.scenario, "SELECT coalesce(extract(epoch FROM max(h.until) - thaw.now()), 0)::float8 FROM thaw.action_holds AS h WHERE h.until > thaw.now()")
+	x.advance(time.Duration(left * float64(time.Second)))
 }
 
 const stoppedAccounts = "SELECT provider_account_id FROM thaw.accounts WHERE status <> 'connected' ORDER BY id"
