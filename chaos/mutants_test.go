@@ -660,6 +660,36 @@ var mutants = []mutant{
 		pkg:     "./schema", tests: []string{"TestInvitedProspectDoesNotHoldUpOthers"},
 	},
 	{
+		without: "the difference between an invite and a connection",
+		edits:   []edit{{gates, "CASE WHEN facts.is_connected THEN 'already_connected'", "CASE WHEN false THEN 'already_connected'"}},
+		pkg:     "./schema", tests: []string{"TestFirstClosedGateIsTheAnswer", "TestEveryGateHasItsCodeAndOpening"},
+	},
+	{
+		without: "the restriction in the signal of a sender",
+		edits:   []edit{{settles, "CASE result WHEN 'restricted' THEN 'restricted' ELSE 'disconnected' END", "'disconnected'"}},
+		pkg:     "./schema", tests: []string{"TestAccountLostIsASignal"},
+	},
+	{
+		without: "the time of the request in the signal of a sender",
+		edits:   []edit{{settles, "ELSE 'disconnected' END, action.started_at, NULL", "ELSE 'disconnected' END, at, NULL"}},
+		pkg:     "./schema", tests: []string{"TestAccountLostBeforeItCameBackIsOver"},
+	},
+	{
+		without: "requests that are under way in the second day of the cap of a campaign",
+		edits:   []edit{{ledger, "(CASE WHEN p_state = 'started' THEN p_at ELSE p_used_at END)", "(p_used_at)"}},
+		pkg:     "./schema", tests: []string{"TestCampaignCountsWhatIsUnderWayAtMidnight"},
+	},
+	{
+		without: "the wait of an account until its gate opens",
+		edits:   []edit{{schedule, "WHEN result.enrollment_id IS NOT NULL THEN coalesce(result.opens_at, at + interval '1 hour')", "WHEN result.enrollment_id IS NOT NULL THEN at"}},
+		pkg:     "./schema", tests: []string{"TestFullCapIsDeferredOnceToItsOpening"},
+	},
+	{
+		without: "skipping what is under way in the scheduler",
+		edits:   []edit{{schedule, "(x.is_used OR x.state = 'already') LIMIT 1) IS NULL", "false LIMIT 1) IS NULL"}},
+		pkg:     "./schema", tests: []string{"TestCampaignsAndSiblingsTakeTurns"},
+	},
+	{
 		without: "the lock on the cap of a campaign",
 		edits:   []edit{{reserves, "ORDER BY own.id FOR NO KEY UPDATE;", "ORDER BY own.id;"}},
 		pkg:     "./schema", tests: []string{"TestAccountsRaceForTheCapOfACampaign"},
