@@ -80,7 +80,7 @@ func (x *sending) failingKills() (plan []failingKill) {
 			{"reset", kill{"commit of unknown", thePostgres}},
 		}
 	}
-	delivery := x.at.passed(func() { x.wave(); x.calm() })
+	delivery := x.at.passed(func() { x.wave(); x.idle() })
 	points := 0
 	for fault, outcome := range outcomeOf {
 		for _, point := range x.pointsOfFault(fault, outcome) {
@@ -105,10 +105,11 @@ func (x *sending) failingKills() (plan []failingKill) {
 // pointsOfFault returns the points of the settlement of a fault.
 func (x *sending) pointsOfFault(fault, outcome string) []string {
 	x.Helper()
+	x.endHolds()
 	points := x.at.passed(func() {
 		x.fail(fault, 1)
 		x.wave()
-		x.calm()
+		x.idle()
 	})
 	x.reconnect()
 	require.Contains(x, points, "commit of "+outcome, fault)
