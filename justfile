@@ -26,7 +26,7 @@ bench *names:
 chaos *flags:
     go test ./chaos -v -count=1 -timeout 4h -full {{flags}}
 
-# A month of a fleet of 500 accounts, checked by what the provider received: about 20 minutes.
+# A month of a fleet of 500 accounts, checked by what the provider received: 15 to 25 minutes.
 simulate *flags:
     go run ./cmd/thaw simulate --charts docs/charts/simulation {{flags}}
 
