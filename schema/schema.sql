@@ -2282,7 +2282,7 @@ BEGIN
     ORDER BY a.id;
 END;
 $$;
-COMMENT ON FUNCTION thaw.claim_actions("limit" integer, lease interval, workspace text, actor text) IS 'Reserves due actions for a sender that polls: at most limit, at most one per account, fair across workspaces, accounts and campaigns. Commit, then call thaw.start for each before the call to the provider, and thaw.settle after it. No rows: nothing can be done now; LISTEN thaw_actions notifies the sender.';
+COMMENT ON FUNCTION thaw.claim_actions("limit" integer, lease interval, workspace text, actor text) IS 'Reserves due actions for a sender that polls: at most limit, at most one per sender (the person behind an account), fair across workspaces, accounts and campaigns. Commit, then call thaw.start for each before the call to the provider, and thaw.settle after it. No rows: nothing can be done now; LISTEN thaw_actions notifies the sender.';
 CREATE FUNCTION thaw.claim_kept(p_kind text, p_external_ids text[]) RETURNS SETOF thaw.kept_change
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'

@@ -606,7 +606,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.claim_actions(integer, interval, text, text) IS
-    'Reserves due actions for a sender that polls: at most limit, at most one per account, fair across workspaces, accounts and campaigns. Commit, then call thaw.start for each before the call to the provider, and thaw.settle after it. No rows: nothing can be done now; LISTEN thaw_actions notifies the sender.';
+    'Reserves due actions for a sender that polls: at most limit, at most one per sender (the person behind an account), fair across workspaces, accounts and campaigns. Commit, then call thaw.start for each before the call to the provider, and thaw.settle after it. No rows: nothing can be done now; LISTEN thaw_actions notifies the sender.';
 
 REVOKE ALL ON FUNCTION thaw.nudge(bigint, timestamptz), thaw.nudge_siblings(bigint, bigint), thaw.take_nudges(integer), thaw.enrollments_nudge(), thaw.accounts_nudge(), thaw.campaigns_nudge(),
     thaw.nudge_workspace(bigint), thaw.nudge_owner(), thaw.workspaces_nudge(), thaw.nudge_all(), thaw.action_holds_nudge(), thaw.due_lines(bigint[]),
