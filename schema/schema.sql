@@ -8376,6 +8376,10 @@ DECLARE
 BEGIN
     PERFORM thaw.require_actor(reserve.actor);
     lease := thaw.checked_lease(reserve.lease);
+    IF reserve.action IS NOT NULL AND NOT EXISTS (SELECT FROM thaw.action_kinds AS k WHERE k.kind = reserve.action) THEN
+        RAISE EXCEPTION 'the kind "%" is unknown', left(reserve.action, 100)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use a kind of thaw.action_kinds, or null for the next kind of the enrollment.';
+    END IF;
     SELECT e.account_id, e.campaign_id INTO found_account, found_campaign FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no enrollment %', coalesce(reserve.enrollment::text, 'null')
@@ -9584,6 +9588,7 @@ BEGIN
     ELSIF settle_action.until > at + interval '400 days' OR settle_action.next_at > at + interval '3660 days' THEN
         RAISE EXCEPTION 'a time is too far in the future' USING ERRCODE = 'invalid_parameter_value', HINT = 'until may be 400 days ahead, next_at ten years.';
     END IF;
+    provider_ref := nullif(btrim(settle_action.provider_ref), '');
     -- A time that is over means now.
     until := CASE WHEN settle_action.until IS NOT NULL THEN greatest(settle_action.until, at) END;
     next_at := CASE WHEN settle_action.next_at IS NOT NULL THEN greatest(settle_action.next_at, at) END;
@@ -9627,6 +9632,10 @@ BEGIN
                 WHEN action.state = 'reserved' THEN 'Call thaw.start before the call to the provider, or settle it as released to give it back.'
                 WHEN action.state = 'unknown' THEN 'Look at the provider, then settle it as verified_sent or verified_absent, with thaw.verify_action.'
                 ELSE 'Nothing was changed. An action is settled once.' END;
+    END IF;
+    IF action.closed_as IN ('accepted', 'withdrawn') AND new_state NOT IN ('sent', 'already', 'unknown') THEN
+        RAISE EXCEPTION 'action % cannot be settled as %: its invite was %, so the prospect had it', action.id, result, action.closed_as
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Settle it as sent, or as verified_sent. Nothing was changed.';
     END IF;
     UPDATE thaw.actions AS a SET
         state = new_state, outcome = result, lease_until = NULL, settled_at = greatest(at, a.started_at, a.reserved_at),
@@ -9803,7 +9812,10 @@ BEGIN
         RAISE EXCEPTION 'there is no reservation %', coalesce(start.reservation::text, 'null')
             USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
     END IF;
-    sender := thaw.lock_sender(action.account_id);
+    -- The account is gone if its workspace was removed. What was used by then is kept.
+    IF EXISTS (SELECT FROM thaw.accounts AS a WHERE a.id = action.account_id) THEN
+        sender := thaw.lock_sender(action.account_id);
+    END IF;
     PERFORM thaw.lock_campaign_caps(ARRAY[action.campaign_id]);
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation FOR NO KEY UPDATE;

@@ -113,8 +113,8 @@ func TestFirstClosedGateIsTheAnswer(t *testing.T) {
 		}
 	}
 	require.Regexp(t, `^\d+$`, undone(t, db, answer))
-	// A kind that Thaw does not know has no limits.
-	const unknown, due = "UPDATE thaw.enrollments SET campaign_id = 2, next_kind = NULL WHERE id = 1", "SELECT code FROM thaw.reserve(1, 'wave')"
-	require.Equal(t, "limits_missing", undone(t, db, unknown, due))
-	require.Equal(t, "not_due", undone(t, db, unknown, "UPDATE thaw.enrollments SET next_action_at = thaw.now() + interval '1 hour' WHERE id = 1", due))
+	// A kind without limits is due first, too.
+	const unlimited, view = "UPDATE thaw.enrollments SET campaign_id = 2, next_kind = NULL WHERE id = 1; DELETE FROM thaw.action_ceilings WHERE kind = 'view'", "SELECT code FROM thaw.reserve(1, 'view')"
+	require.Equal(t, "limits_missing", undone(t, db, unlimited, view))
+	require.Equal(t, "not_due", undone(t, db, unlimited, "UPDATE thaw.enrollments SET next_action_at = thaw.now() + interval '1 hour' WHERE id = 1", view))
 }

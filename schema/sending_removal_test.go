@@ -64,6 +64,7 @@ func TestRemovalKeepsWhatAPersonUsed(t *testing.T) {
 	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.campaign_steps WHERE campaign_id = 1"))
 	require.Equal(t, []string{"sent [removed 1] [removed] [removed]", "sent [removed 4] [removed] [removed]", "unknown [removed 2] [removed]"},
 		testdb.Column[string](t, db, "SELECT concat_ws(' ', state, prospect_url, actor, member_id, provider_ref, error_code) FROM thaw.actions ORDER BY 1"))
+	require.Equal(t, "already_unknown", start(t, db, started), "the account is gone")
 	require.Equal(t, 2, testdb.Value[int](t, db, "SELECT used_today FROM thaw.kind_gates('{4}', '{invite}')"))
 	send(t, db, 31)
 

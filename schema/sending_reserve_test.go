@@ -253,6 +253,8 @@ func TestReservationsRefuseWhatTheyCannotMean(t *testing.T) {
 		{"SELECT thaw.reserve(NULL)", "there is no enrollment null"},
 		{"SELECT thaw.reserve(1, lease => '1 second')", "the lease is 00:00:01"},
 		{"SELECT thaw.reserve(1, actor => ' ')", "no actor was given"},
+		{"SELECT thaw.reserve(1, 'invte')", `the kind "invte" is unknown`},
+		{"SELECT thaw.reserve(1, '')", `the kind "" is unknown`},
 		{"SELECT thaw.start(99)", "there is no reservation 99"},
 		{"SELECT thaw.claim_actions(0)", "the limit is 0"},
 		{"SELECT thaw.claim_actions(1, workspace => 'globex')", `there is no workspace "globex"`},

@@ -53,6 +53,7 @@ func TestSentWithoutTheProvidersIDIsUnknown(t *testing.T) {
 	require.Equal(t, "active 0 invite Mar 03 09:00", enrollment(t, db))
 	require.Equal(t, "already_unknown", reserve(t, db, 1))
 	require.Equal(t, "unknown", settle(t, db, id, "sent"), "a repeated call")
+	require.Equal(t, "unknown", settle(t, db, id, "sent", "provider_ref => '  '"), "a blank ID")
 	// A profile view has no ID.
 	db.Exec(t, "UPDATE thaw.enrollments SET next_kind = 'view' WHERE id = 2; DELETE FROM thaw.campaign_steps")
 	view := reserve(t, db, 2)
@@ -313,6 +314,30 @@ func TestEndOfAnInvite(t *testing.T) {
 	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.close_invite($1::bigint, 'accepted')", id), "a late report")
 	require.Equal(t, "the invite of action "+id+" was accepted", refused(t, db, "SELECT thaw.close_invite("+id+", 'withdrawn')").Message)
 	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.close_invite($1::bigint, 'accepted')", id))
+}
+
+// What the prospect has accepted, or the person withdrawn, was delivered: it is not free again,
+// whatever a person or a slow sender reports of it.
+func TestEndOfAnInviteProvesIt(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"accepted", "withdrawn"} {
+		db, id := outcome(t, "unknown")
+		require.True(t, testdb.Value[bool](t, db, "SELECT thaw.close_invite($1::bigint, $2)", id, end))
+		message := "action " + id + " cannot be settled as verified_absent: its invite was " + end + ", so the prospect had it"
+		require.Equal(t, message, refused(t, db, "SELECT thaw.verify_action("+id+", 'verified_absent', 'not in the list', 'ann')").Message)
+		require.Equal(t, "already_unknown", reserve(t, db, 1))
+		db.Exec(t, "SELECT thaw.verify_action("+id+", 'verified_sent', 'in the list', 'ann', 'ref')")
+		require.Equal(t, "sent verified_sent", state(t, db, id))
+
+		db = withSenders(t)
+		id = reserve(t, db, 1)
+		require.Equal(t, "go", start(t, db, id))
+		db.Advance(t, 11*time.Minute)
+		db.Exec(t, "SELECT thaw.expire_actions()")
+		require.True(t, testdb.Value[bool](t, db, "SELECT thaw.close_invite($1::bigint, $2)", id, end))
+		require.Contains(t, refused(t, db, "SELECT thaw.settle("+id+", 'refused')").Message, "cannot be settled as refused: its invite was "+end)
+		require.Equal(t, "sent", settle(t, db, id, "sent", "provider_ref => 'ref'"))
+	}
 }
 
 // The steps of a campaign may be replaced while an action is under way: the prospect gets no second

@@ -179,6 +179,10 @@ DECLARE
 BEGIN
     PERFORM thaw.require_actor(reserve.actor);
     lease := thaw.checked_lease(reserve.lease);
+    IF reserve.action IS NOT NULL AND NOT EXISTS (SELECT FROM thaw.action_kinds AS k WHERE k.kind = reserve.action) THEN
+        RAISE EXCEPTION 'the kind "%" is unknown', left(reserve.action, 100)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use a kind of thaw.action_kinds, or null for the next kind of the enrollment.';
+    END IF;
     SELECT e.account_id, e.campaign_id INTO found_account, found_campaign FROM thaw.enrollments AS e WHERE e.id = reserve.enrollment;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no enrollment %', coalesce(reserve.enrollment::text, 'null')
@@ -236,7 +240,10 @@ BEGIN
         RAISE EXCEPTION 'there is no reservation %', coalesce(start.reservation::text, 'null')
             USING ERRCODE = 'no_data_found', HINT = 'Use the id that thaw.reserve or thaw.claim_actions returned.';
     END IF;
-    sender := thaw.lock_sender(action.account_id);
+    -- The account is gone if its workspace was removed. What was used by then is kept.
+    IF EXISTS (SELECT FROM thaw.accounts AS a WHERE a.id = action.account_id) THEN
+        sender := thaw.lock_sender(action.account_id);
+    END IF;
     PERFORM thaw.lock_campaign_caps(ARRAY[action.campaign_id]);
     PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = action.enrollment_id FOR NO KEY UPDATE;
     SELECT a.* INTO action FROM thaw.actions AS a WHERE a.id = start.reservation FOR NO KEY UPDATE;

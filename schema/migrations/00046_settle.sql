@@ -110,6 +110,7 @@ BEGIN
     ELSIF settle_action.until > at + interval '400 days' OR settle_action.next_at > at + interval '3660 days' THEN
         RAISE EXCEPTION 'a time is too far in the future' USING ERRCODE = 'invalid_parameter_value', HINT = 'until may be 400 days ahead, next_at ten years.';
     END IF;
+    provider_ref := nullif(btrim(settle_action.provider_ref), '');
     -- A time that is over means now.
     until := CASE WHEN settle_action.until IS NOT NULL THEN greatest(settle_action.until, at) END;
     next_at := CASE WHEN settle_action.next_at IS NOT NULL THEN greatest(settle_action.next_at, at) END;
@@ -155,6 +156,11 @@ BEGIN
                 WHEN action.state = 'reserved' THEN 'Call thaw.start before the call to the provider, or settle it as released to give it back.'
                 WHEN action.state = 'unknown' THEN 'Look at the provider, then settle it as verified_sent or verified_absent, with thaw.verify_action.'
                 ELSE 'Nothing was changed. An action is settled once.' END;
+    END IF;
+
+    IF action.closed_as IN ('accepted', 'withdrawn') AND new_state NOT IN ('sent', 'already', 'unknown') THEN
+        RAISE EXCEPTION 'action % cannot be settled as %: its invite was %, so the prospect had it', action.id, result, action.closed_as
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Settle it as sent, or as verified_sent. Nothing was changed.';
     END IF;
 
     UPDATE thaw.actions AS a SET
