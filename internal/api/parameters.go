@@ -108,6 +108,12 @@ func (r *request) body(into any) error {
 		if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
 			return err
 		}
+		if errors.Is(err, io.EOF) {
+			return invalid("The body is empty. Send a JSON object, {} if no field is needed.")
+		}
+		if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) && wrong.Field != "" {
+			return invalid("The body is not valid: %s is a JSON %s, which it cannot be.", wrong.Field, wrong.Value)
+		}
 		return invalid("The body is not valid: %s.", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
