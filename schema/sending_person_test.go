@@ -251,13 +251,7 @@ func TestOutcomeOfWhatIsGone(t *testing.T) {
 	}
 	require.Equal(t, "sent", settle(t, db, ids[3], "sent", "provider_ref => 'inv'"))
 
-	id := reserve(t, db, 11)
-	require.Equal(t, "go", start(t, db, id))
-	settle(t, db, id, "unknown")
-	db.Exec(t, "SELECT thaw.close_invite("+id+", 'withdrawn')")
-	require.Equal(t, "released", settle(t, db, id, "verified_absent"))
-
-	id = reserve(t, db, 12)
+	id := reserve(t, db, 12)
 	require.Equal(t, "go", start(t, db, id))
 	db.Exec(t, "SELECT thaw.erase_prospect('https://www.linkedin.com/in/p2-2', 'asked', 'jo')")
 	require.Equal(t, "sent", settle(t, db, id, "sent", "provider_ref => 'urn:p2-2'", "error_code => 'p2-2'"))

@@ -53,8 +53,12 @@ func TestForecastTicksAreExact(t *testing.T) {
 	urls := testdb.Column[string](t, f.DB, "SELECT prospect_url FROM thaw.enrollments ORDER BY id")
 	require.Equal(t, accounts, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.accounts"))
 
-	prospects, err := readmodel.NewExplainer(store.New(f.Pool), readmodel.Everything()).Explain(t.Context(), urls)
-	require.NoError(t, err)
+	var prospects []readmodel.Prospect
+	for some := range slices.Chunk(urls, 500) {
+		explained, err := readmodel.NewExplainer(store.New(f.Pool), readmodel.Everything()).Explain(t.Context(), some)
+		require.NoError(t, err)
+		prospects = append(prospects, explained...)
+	}
 	expected := map[string]time.Time{}
 	codes := map[explain.Code]int{}
 	ticks := map[time.Time]int{}
