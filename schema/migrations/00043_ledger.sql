@@ -187,7 +187,7 @@ COMMENT ON TABLE thaw.actions IS
     'Every reservation of an action with what came of it. Caps are counted from these rows. The rows have no foreign keys to the fleet, as the history.';
 COMMENT ON COLUMN thaw.actions.outcome IS 'What the sender reported. Null for expired, for released by a pause or a closed gate, and for unknown if no report came before the lease ended.';
 COMMENT ON COLUMN thaw.actions.settled_at IS 'When the action ended. Not before started_at and reserved_at, also if this transaction began before that one.';
-COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender in which the action was reserved, or started. It counts into that day.';
+COMMENT ON COLUMN thaw.actions.local_day IS 'The local day of the sender on which the action was reserved or, once started, was started. One that is under way at midnight counts into the next day too.';
 COMMENT ON COLUMN thaw.actions.timezone IS 'The time zone of the account when the action was reserved, or started.';
 COMMENT ON COLUMN thaw.actions.gap IS 'The drawn gap to the next action of the sender.';
 COMMENT ON COLUMN thaw.actions.closed_as IS 'For an invite: how it ended at the provider. duplicate: two senders turned out to be one person, and the other invite to the same prospect counts as the open one. Null: it is open.';

@@ -311,7 +311,7 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION thaw.take_accounts(jsonb, boolean) IS
-    'Copies changes of the platform''s accounts: an array of objects with id, workspace and the changed ones of provider, provider_account_id, member_id, name, timezone, tier, status (or unknown: a word that is not mapped), deleted. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
+    'Copies changes of the platform''s accounts: an array of objects with id, workspace and the changed ones of provider, provider_account_id, member_id, name, timezone, tier, ramp_started_on, status (or unknown: a status that is not mapped), deleted. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
 COMMENT ON FUNCTION thaw.take_enrollments(jsonb, boolean) IS
     'Copies changes of the platform''s prospects: an array of objects with id, campaign and the changed ones of account, prospect_url, status (or unknown), reason, own_reason, step, next_action_at, next_kind, paused_at, deleted. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
 
