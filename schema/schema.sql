@@ -5431,7 +5431,7 @@ BEGIN
         RETURN coalesce(thaw.day_start(zone, (date_trunc('week', day) + interval '7 days')::date), at + interval '7 days');
     END IF;
     -- Without a time zone, no day is known.
-    RETURN coalesce(CASE WHEN zone IS NOT NULL THEN ends END, at + interval '24 hours');
+    RETURN coalesce(ends, at + interval '24 hours');
 END;
 $$;
 CREATE FUNCTION thaw.limit_text(p_kind text, p_per_day integer, p_per_week integer, p_gap_from interval, p_gap_to interval) RETURNS text

@@ -112,7 +112,7 @@ func (r *request) body(into any) error {
 			return invalid("The body is empty. Send a JSON object, {} if no field is needed.")
 		}
 		if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) && wrong.Field != "" {
-			return invalid("The body is not valid: %s is a JSON %s, which it cannot be.", wrong.Field, wrong.Value)
+			return invalid("The body is not valid: %s must not be a JSON %s.", wrong.Field, wrong.Value)
 		}
 		return invalid("The body is not valid: %s.", err)
 	}

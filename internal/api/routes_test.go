@@ -313,7 +313,7 @@ func TestInvalidRequests(t *testing.T) {
 		{"POST", "/prospects/explain", `{"urls": ["a.b", " "]}`, 400, "urls[1]: the URL of a prospect is empty"},
 		{"POST", "/prospects/explain", `{"url": ["a.b"]}`, 400, `unknown field \"url\"`},
 		{"POST", "/prospects/explain", `{"urls": ["a.b"]} {}`, 400, "data after the JSON object"},
-		{"POST", "/prospects/explain", `{"urls": "a.b"}`, 400, "The body is not valid: urls is a JSON string, which it cannot be"},
+		{"POST", "/prospects/explain", `{"urls": "a.b"}`, 400, "The body is not valid: urls must not be a JSON string"},
 		{"POST", "/prospects/explain", " ", 400, "The body is empty. Send a JSON object"},
 		{"POST", "/prospects/explain", `{"urls": ["` + strings.Repeat("a", 1<<20) + `"]}`, 413, ""},
 		{"POST", "/heals", `{}`, 400, "The heal has no target"},

@@ -75,9 +75,9 @@ var (
 	settledDesc = desc("actions_settled_total",
 		"Actions that all processes and senders have settled since this process started, by state.", "state")
 	refusedDesc = desc("actions_refused_total",
-		"Actions that the provider rejected since this process started, by its error code: refused, limited, throttled, account_lost and restricted.", "code")
+		"Actions settled as refused, limited, throttled, account_lost or restricted since this process started, by the error code of the provider; other if there is no valid one.", "code")
 	gatesDesc  = desc("accounts_at_gate", "Accounts with something to send, by the gate that was closed at the last look.", "code")
-	dueDesc    = desc("due_accounts", "Accounts that have something to send and whose gates are open, as of the last look, which is at most a minute ago.")
+	dueDesc    = desc("due_accounts", "Accounts that have something to send and had no closed gate at the last look, and those whose next look is more than 2 minutes late.")
 	dueAgeDesc = desc("oldest_due_action_age_seconds",
 		"How long the first account that may send has waited for a sender to claim or reserve its action, or for the job schedule; 0 if none waits.")
 	scheduleAgeDesc = desc("last_schedule_age_seconds",

@@ -47,7 +47,7 @@ BEGIN
         RETURN coalesce(thaw.day_start(zone, (date_trunc('week', day) + interval '7 days')::date), at + interval '7 days');
     END IF;
     -- Without a time zone, no day is known.
-    RETURN coalesce(CASE WHEN zone IS NOT NULL THEN ends END, at + interval '24 hours');
+    RETURN coalesce(ends, at + interval '24 hours');
 END;
 $$;
 -- +goose StatementEnd
